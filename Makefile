@@ -1,0 +1,88 @@
+# Daybook: a shared drive that forgets nothing.
+# make | check [T=name] | e2e [T=name] | sanitize | lint | layers | install | uninstall | clean
+
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+BUILD ?= build
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(CI),-Werror)
+
+STORE_PKGS = rocksdb libxxhash libzstd libsodium
+FS_PKGS = fuse3
+# RocksDB's pkg-config file names what a static link needs; the shared library needs only itself.
+STORE_LIBS = -lrocksdb $(shell pkg-config --libs libxxhash libzstd libsodium) -pthread
+FS_LIBS = $(shell pkg-config --libs $(FS_PKGS))
+CHECK_LIBS = $(shell pkg-config --libs check)
+
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -MMD -MP -pthread $(SANITIZE)
+FS_CFLAGS = $(shell pkg-config --cflags $(FS_PKGS))
+
+STORE_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard store/*.c))
+FS_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/*.c))
+TOOLS_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/*.c))
+UNIT_SRC = $(wildcard tests/unit/test_*.c)
+UNIT_BIN = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
+HELPER_BIN = $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+
+all: $(BUILD)/daybookd $(BUILD)/daybook
+
+$(BUILD)/daybookd: $(FS_OBJ) $(BUILD)/libstore.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(FS_LIBS) $(STORE_LIBS)
+
+$(BUILD)/daybook: $(TOOLS_OBJ) $(BUILD)/libstore.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(STORE_LIBS)
+
+$(BUILD)/libstore.a: $(STORE_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/fs/%.o: fs/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(FS_CFLAGS) -c -o $@ $<
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# One program per unit test; a test may use objects of fs/ that need no libfuse by naming them in FS_FOR_<test>.
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libstore.a
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(STORE_LIBS)
+
+# Small programs that play system calls for the end-to-end tests; they know nothing of Daybook.
+$(BUILD)/tests/e2e/%: tests/e2e/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -o $@ $< -pthread
+
+helpers: $(HELPER_BIN)
+
+check: $(if $(T),$(BUILD)/tests/unit/test_$(T),$(UNIT_BIN))
+	CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent prove --timer -e '' $^
+
+e2e: all helpers
+	tests/e2e/run $(T)
+
+sanitize:
+	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
+		CFLAGS='-O1 -g' check
+
+layers:
+	tests/layers
+
+lint:
+	tests/lint
+
+install: all
+	install -D -m 755 $(BUILD)/daybook $(DESTDIR)$(PREFIX)/bin/daybook
+	install -D -m 755 $(BUILD)/daybookd $(DESTDIR)$(PREFIX)/sbin/daybookd
+	for page in man/*.[1-8]; do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/daybook $(DESTDIR)$(PREFIX)/sbin/daybookd
+	for page in man/*.[1-8]; do \
+		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all check e2e sanitize layers lint install uninstall clean helpers
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,92 @@
+/* kv.h - the ordered, atomic key-value store under everything; kv.c is the only file that knows RocksDB.
+ *
+ * The face is small on purpose, so that another ordered transactional engine can stand here later: get,
+ * multi-get, range iteration, snapshots, and one atomic write batch.  Keys are given without their family's
+ * letter (format.h); kv.c adds it, and keeps CHUNK in a column family tuned for large values.
+ * All functions may be called from any thread; an iterator and a batch belong to one thread at a time.
+ * No lock of the caller's is needed; a struct kv must not be used in a child after fork(). */
+#ifndef DAYBOOK_KV_H
+#define DAYBOOK_KV_H
+
+#include "bytes.h"
+#include "error.h"
+#include "format.h"
+
+struct kv;
+struct kv_batch;
+struct kv_snapshot;
+struct kv_iter;
+
+struct kv_options {
+	bool create;        /* make it when absent; else an absent database is E_NOT_STORE */
+	bool read_only;     /* opens beside a writer, sees what was flushed and logged at open; writes fail EROFS */
+	size_t cache_bytes; /* block cache and memtables together; 0 = 128 MiB */
+};
+
+/* Opens the database in directory path.  -E_LOCKED: another process has it; -E_CORRUPT: RocksDB refused it, the
+ * sentence says which file and why.  *ret_kv is the caller's, for kv_close(), which flushes memtables (so that
+ * the next open replays no log), waits for background work, and accepts NULL. */
+int kv_open(const char *path, const struct kv_options *options, struct kv **ret_kv, struct error *e);
+void kv_close(struct kv *kv);
+
+/* Reads one value into *value (cleared first, the caller's).  1: found.  0: absent.  snapshot NULL = now. */
+int kv_get(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, struct view key,
+	   struct buf *value, struct error *e);
+
+/* Reads n values in one call; values[i] empty and found[i] false where absent.  0 or a code. */
+int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, size_t n,
+		const struct view *keys, struct buf *values, bool *found, struct error *e);
+
+struct kv_snapshot *kv_snapshot_take(struct kv *kv);
+void kv_snapshot_release(struct kv *kv, struct kv_snapshot *snapshot); /* accepts NULL */
+
+/* Walks the keys of one family that begin with prefix, in order (or backwards when reverse).  Positioned before
+ * the first; kv_iter_next() moves to it.  kv_iter_seek(key) makes the following next() return the first key
+ * >= key (reverse: <= key), never outside the prefix.
+ * kv_iter_next: 1 = *ret_key (whole, without the family letter) and *ret_value are set and valid until the next
+ * call on this iterator; 0 = the end; negative = a code.  ret_value may be NULL. */
+struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_snapshot *snapshot, enum family family,
+			     struct view prefix, bool reverse);
+void kv_iter_seek(struct kv_iter *it, struct view key);
+int kv_iter_next(struct kv_iter *it, struct view *ret_key, struct view *ret_value, struct error *e);
+void kv_iter_close(struct kv_iter *it); /* accepts NULL */
+static inline void kv_iter_release(struct kv_iter **it)
+{
+	kv_iter_close(*it);
+}
+
+/* A batch is written whole or not at all.  Building one cannot fail (allocation failure is fatal inside RocksDB's
+ * C API); kv_batch_bytes is its size so far. */
+struct kv_batch *kv_batch_new(void);
+void kv_batch_free(struct kv_batch *batch); /* accepts NULL */
+static inline void kv_batch_release(struct kv_batch **batch)
+{
+	kv_batch_free(*batch);
+}
+void kv_batch_clear(struct kv_batch *batch);
+void kv_batch_put(struct kv_batch *batch, enum family family, struct view key, struct view value);
+void kv_batch_delete(struct kv_batch *batch, enum family family, struct view key);
+size_t kv_batch_bytes(const struct kv_batch *batch);
+size_t kv_batch_count(const struct kv_batch *batch);
+
+/* Writes the batch to the write-ahead log and memtable: it survives the death of this process from then on, and a
+ * power cut after the next kv_sync().  -E_NO_SPACE when the disk is full; the database stays usable for reads,
+ * and for writes again once space is there. */
+int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e);
+
+/* Returns when everything written before the call is on stable storage.  Concurrent callers share one sync. */
+int kv_sync(struct kv *kv, struct error *e);
+
+/* Flushes memtables to tables. */
+int kv_flush(struct kv *kv, struct error *e);
+
+/* Bytes that the family takes on disk, about. */
+uint64_t kv_approximate_bytes(struct kv *kv, enum family family);
+
+/* Reads every table and checks its blocks' checksums; -E_CORRUPT names the file. */
+int kv_check(struct kv *kv, struct error *e);
+
+/* Test hook: the n-th following kv_get, kv_write or kv_sync fails with code (n = 0: none). */
+void kv_fail_nth(unsigned n, int code);
+
+#endif

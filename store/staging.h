@@ -1,0 +1,60 @@
+/* staging.h - the unsaved bytes of files that are being written.
+ *
+ * Each dirty inode has one file in the store's staging/ directory: an append-only journal of self-describing,
+ * checksummed entries (who began, over which content, then writes, zeroed ranges, sizes, shared ranges), because
+ * every write(2) that was answered must survive the death of the daemon.  It is written without sync: a power cut
+ * is fsync's affair, and fsync makes a save (version.h).  In memory an extent map says where each byte now is.
+ * A staging is used under its inode's lock (the caller's). */
+#ifndef DAYBOOK_STAGING_H
+#define DAYBOOK_STAGING_H
+
+#include "content.h"
+
+struct staging;
+
+/* Who writes, and on what; kept in the journal's first entry so that recovery can sign the version. */
+struct staging_origin {
+	uint64_t ino;
+	uint64_t content, size;  /* what the file was when writing began */
+	uint64_t uid, gid, tgid;
+	struct view author, command, client;
+	uint64_t base;           /* version the session had last read, 0 = unknown */
+	int64_t mtime;
+};
+
+/* Begins a journal in directory_fd (the store's staging/) for origin->ino; a leftover one for that inode is an
+ * error (-EEXIST): recovery runs first.  The staging is the caller's. */
+int staging_begin(int directory_fd, const struct staging_origin *origin, struct staging **ret, struct error *e);
+
+/* Each changes the file as the system call of that name does, and returns only when the journal has it.
+ * staging_write: extends the size when it ends past it.  staging_zero: the range becomes a hole (keep_size: never
+ * extends).  staging_share: the range takes bytes of an existing content.  -E_NO_SPACE: nothing changed. */
+int staging_write(struct staging *s, uint64_t offset, const void *data, size_t n, struct error *e);
+int staging_truncate(struct staging *s, uint64_t size, struct error *e);
+int staging_zero(struct staging *s, uint64_t offset, uint64_t n, bool keep_size, struct error *e);
+int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t content, uint64_t from, struct error *e);
+
+/* The file as it is now; borrowed until the next change. */
+struct work staging_work(const struct staging *s);
+uint64_t staging_size(const struct staging *s);
+uint64_t staging_staged_bytes(const struct staging *s); /* bytes in the journal, garbage included */
+
+/* After a save: the journal starts over on the content that was saved.  The old entries are gone only when the new
+ * first entry stands (a crash in between recovers the same bytes again, found unchanged). */
+int staging_rebase(struct staging *s, const struct staging_origin *origin, struct error *e);
+
+/* Ends the staging: the journal file is removed.  Accepts NULL. */
+void staging_end(struct staging *s);
+/* Lets go of the memory but leaves the journal for recovery (shutdown after a failed save).  Accepts NULL. */
+void staging_abandon(struct staging *s);
+
+/* Reads one leftover journal: *ret_origin and *ret_strings (which its views borrow from) and a staging that holds
+ * what was written up to the last whole entry; *ret_torn tells that bytes after it were dropped.
+ * -E_CORRUPT: the first entry is unreadable; the file was renamed to lost-NAME and the sentence says so. */
+int staging_recover(int directory_fd, const char *name, struct staging **ret, struct staging_origin *ret_origin,
+		    struct buf *ret_strings, bool *ret_torn, struct error *e);
+
+/* Test hook: the n-th following journal write fails with errno code, after `part` bytes when part > 0. */
+void staging_fail_nth(unsigned n, int code, size_t part);
+
+#endif
