@@ -1,0 +1,31 @@
+/* changelog.h - reading the log: every change, in order, chained by BLAKE2b-256.  Writing it is change.h's. */
+#ifndef DAYBOOK_CHANGELOG_H
+#define DAYBOOK_CHANGELOG_H
+
+#include "store.h"
+
+struct log_query {
+	uint64_t first, last;      /* change numbers, inclusive; 0 = from the beginning / to the newest */
+	uint64_t under;            /* only changes in or below this directory (as it was then); 0 = all */
+	bool by_uid;
+	uint32_t uid;              /* only this user's */
+	uint64_t limit;            /* 0 = no limit */
+	bool oldest_first;         /* else newest first */
+};
+
+/* Calls each() for every matching change; false stops.  Cost: what is listed, not the log (with both under and
+ * by_uid: the smaller index is walked and the other probed). */
+typedef bool (*log_visitor)(void *arg, const struct log_record *record);
+int changelog_each(struct store *store, const struct log_query *query, log_visitor each, void *arg,
+		   struct error *e);
+
+int changelog_get(struct store *store, uint64_t change, struct log_record *ret, struct buf *memory,
+		  struct error *e); /* -E_TIME_RANGE when there is none */
+
+/* The newest change number (0: none), and the digest of its record: what an auditor writes down. */
+int changelog_head(struct store *store, uint64_t *ret_change, struct digest *ret_digest, struct error *e);
+
+/* Checks the chain of changes first..last: 0, or -E_FAILED_VERIFY naming the first change that does not fit. */
+int changelog_check(struct store *store, uint64_t first, uint64_t last, struct error *e);
+
+#endif

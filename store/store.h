@@ -1,0 +1,70 @@
+/* store.h - the front door: makes, opens and closes a store, and what the layers above need to share.
+ *
+ * A *store* is one directory: FORMAT (text: format version, share id, chunk-name secret), db/ (kv.h), staging/
+ * (staging.h), LOCK.  One process has it open at a time.
+ * An *actor* is who does something: the person (uid, name as it was then), the process, and what the front end
+ * tells of the client.  A *session* is (uid, tgid): over Samba that is one client connection. */
+#ifndef DAYBOOK_STORE_H
+#define DAYBOOK_STORE_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "content.h"
+#include "format.h"
+#include "kv.h"
+#include "staging.h"
+
+struct store;
+
+struct actor {
+	uint32_t uid, gid;
+	uint32_t tgid;       /* thread-group id of the process, 0 unknown */
+	struct view name;    /* user's name; borrowed for the call */
+	struct view command; /* comm of the process */
+	struct view client;  /* e.g. "smb 192.0.2.7 LAPTOP-4", empty when local */
+};
+
+struct store_options {
+	bool read_only;      /* looks without changing: no recovery, no writes */
+	size_t cache_bytes;  /* all caches together; 0 = 256 MiB */
+};
+
+/* Makes a store in directory path, which must be absent or empty (-E_STORE_EXISTS).  The root directory gets
+ * root_mode & 07777 and the given owner.  Nothing is left behind when it fails. */
+int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid, struct error *e);
+
+/* Opens a store: checks FORMAT (-E_NOT_STORE, -E_FORMAT_NEWER), takes the lock (-E_LOCKED names the holder's pid),
+ * opens db/, checks that the newest log records chain, drops orphans, and turns leftover unsaved bytes into versions
+ * of their authors, flagged incomplete and recovered (P1).  What recovery did is told line by line to
+ * store_recovery_report().  *ret is the caller's, for store_close(). */
+int store_open(const char *path, const struct store_options *options, struct store **ret, struct error *e);
+void store_close(struct store *store); /* accepts NULL */
+
+/* What opening did beyond opening, one sentence a line, "" when nothing; valid until store_close(). */
+const char *store_recovery_report(const struct store *store);
+
+/* Everything acknowledged before the call is on stable storage when it returns 0. */
+int store_sync(struct store *store, struct error *e);
+
+struct store_facts {
+	char id[33];           /* the share's id, hexadecimal */
+	const char *path;
+	uint64_t changes, documents_next, inodes_next;
+	int64_t first_time, last_time;
+	uint64_t live_files, live_bytes;  /* names and bytes of the present; counted, kept with every change */
+	uint64_t content_bytes, index_bytes; /* on disk, about */
+};
+int store_facts(struct store *store, struct store_facts *ret, struct error *e);
+
+/* Parts, for the other modules of store/ and for fs/ (reads of contents, the staging directory). */
+struct kv *store_kv(struct store *store);
+struct content_store *store_contents(struct store *store);
+int store_staging_fd(struct store *store);
+const char *store_path(const struct store *store);
+bool store_is_read_only(const struct store *store);
+
+/* The directory cookie of a name: 62 bits keyed with the store's secret, > 2, stable for the store's life. */
+uint64_t store_cookie(const struct store *store, struct view name);
+
+#endif

@@ -1,0 +1,45 @@
+/* timeline.h - the tree as of any instant, and what ever lived where.
+ *
+ * An *instant* is a change number: the state after that change.  A time resolves to the last change at or before
+ * the end of its second, by the CLOCK index. */
+#ifndef DAYBOOK_TIMELINE_H
+#define DAYBOOK_TIMELINE_H
+
+#include "namespace.h"
+#include "version.h"
+
+/* The last change at or before time_ns: -E_TIME_RANGE before the store began. */
+int timeline_instant(struct store *store, int64_t time_ns, uint64_t *ret_change, struct error *e);
+
+/* The time of a change (its log record's). */
+int timeline_time(struct store *store, uint64_t change, int64_t *ret_ns, struct error *e);
+
+/* The tree as of instant `at`: like namespace_lookup, inode_get (by decoding into *memory) and namespace_readdir. */
+int timeline_lookup(struct store *store, uint64_t at, uint64_t parent, struct view name, struct dirent_record *ret,
+		    struct error *e);
+int timeline_inode(struct store *store, uint64_t at, uint64_t ino, struct inode_record *ret, struct buf *memory,
+		   struct error *e);
+int timeline_readdir(struct store *store, uint64_t at, uint64_t parent, uint64_t cookie, dirent_visitor each,
+		     void *arg, struct error *e);
+
+/* The instants at which directory dir or something below it changed, thinned to at most max (<= 512): newest first,
+ * then hourly, daily, weekly.  One per second at most.  Fills times[] (ns, whole seconds) newest first: the count. */
+int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t max, struct error *e);
+
+/* Every interval of every name that ever lived in directory parent, or of one name (name.data not NULL), the live
+ * one included, newest first within a name, names in cookie order. */
+int timeline_names(struct store *store, uint64_t parent, struct view name, dirent_visitor each, void *arg,
+		   struct error *e);
+
+/* The versions that the *name* shows (DESIGN.md 3, files/): of the document living there, of its predecessors (L4),
+ * and of documents that lived there and moved on (up to when they moved), newest first by change.
+ * scratch = false leaves out documents that are scratch (L7) unless they live. */
+struct name_version {
+	uint64_t doc, number;
+	const struct version_record *version;
+};
+typedef bool (*name_version_visitor)(void *arg, const struct name_version *v);
+int timeline_name_versions(struct store *store, uint64_t parent, struct view name, bool scratch,
+			   name_version_visitor each, void *arg, struct error *e);
+
+#endif
