@@ -1,0 +1,50 @@
+/* lineage.h - which save is a version of what: the rules L0 to L9, as pure functions of facts.
+ *
+ * A document belongs to the *slot* (directory, name), not to the inode: programs save by making new inodes.
+ * namespace.c and version.c gather the facts and carry the decisions out; nothing here reads or writes. */
+#ifndef DAYBOOK_LINEAGE_H
+#define DAYBOOK_LINEAGE_H
+
+#include "format.h"
+
+#define LINEAGE_REFILL_NS (15ll * 1000000000)      /* L3: NTFS's tunnelling window */
+#define LINEAGE_YOUNG_NS (60ll * 1000000000)       /* L2: born in this dance */
+#define LINEAGE_SCRATCH_NS (600ll * 1000000000)    /* L7 */
+#define LINEAGE_FOLD_NS (5ll * 1000000000)         /* L1: attributes right after a save belong to it */
+#define LINEAGE_LOCK_SIZE 1024                     /* bytes; L7: "lock-sized" */
+
+/* L3, L4: what becomes of a slot that is filled by create, rename-in or link-in.  past is its last ended interval,
+ * NULL when the name never was here. */
+enum lineage_fill {
+	LINEAGE_NEW,       /* a document without predecessor */
+	LINEAGE_SUCCESSOR, /* L4: a new document whose pred is past->doc */
+	LINEAGE_CONTINUE,  /* L3: past->doc goes on here; whoever holds it now splits off */
+};
+enum lineage_fill lineage_fill(const struct dirent_record *past, int64_t now);
+
+/* L2: was the document born in this dance, so that what takes its content absorbs it? */
+bool lineage_is_young(const struct document_record *doc, int64_t now);
+
+/* L3b: source_doc is renamed over the name of dest, which split off from it when its slot was refilled: identity
+ * returns. */
+bool lineage_returns(uint64_t source_doc, const struct document_record *dest, int64_t now);
+
+/* L7: is a document that dies now scratch: deleted by its own session soon after birth? */
+bool lineage_dies_scratch(const struct document_record *doc, uint32_t uid, uint32_t tgid, int64_t now);
+
+/* L7: names that programs give their temporary and lock files. */
+bool lineage_is_hint_name(struct view name);
+
+/* L7: is it hidden from default listings?  size: of its newest content, bytes. */
+bool lineage_is_hidden(const struct document_record *doc, uint64_t size, int64_t now);
+
+/* L1: does a change of attributes belong to the version saved at saved_ns by session (uid, tgid)? */
+bool lineage_folds_attributes(const struct version_record *version, uint32_t uid, uint32_t tgid, int64_t now);
+
+/* Conflicts: saved over the head, somebody else's, without having read it.  base 0: unknown, no conflict. */
+bool lineage_is_conflict(uint64_t base, uint64_t head, const struct version_record *head_version, uint32_t uid);
+
+/* L8: emptied and closed with nothing written. */
+bool lineage_is_incomplete(uint64_t size_before, uint64_t size_after, bool truncated, bool written);
+
+#endif
