@@ -1,0 +1,30 @@
+/* space.h - how much room the store's disk has, asked cheaply.
+ *
+ * RocksDB needs room to write its memtables out and to compact; were it to meet the end of the disk there, it would
+ * stop altogether.  So whoever adds bytes to the store asks here first and is refused while a reserve remains. */
+#ifndef DAYBOOK_SPACE_H
+#define DAYBOOK_SPACE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* The reserve that is never given away: 16 MiB, on small disks an eighth of the disk. */
+#define SPACE_RESERVE (16ull << 20)
+
+/* All zero: nothing known yet.  Shared by threads. */
+struct space {
+	atomic_uint_least64_t asked_ms, unasked; /* when the filesystem was asked last; bytes granted since */
+	atomic_uint_least64_t free, reserve;     /* what it said */
+	atomic_uint_least64_t owed;              /* the owner's: bytes still to be written for what was granted */
+};
+
+/* 0 when bytes more fit on the filesystem of path while times reserves and what is owed stay free; else
+ * -E_NO_SPACE.  The filesystem is asked at most every 100 ms or MiB while there is plenty, always when not. */
+int space_check(struct space *s, const char *path, uint64_t bytes, unsigned times, struct error *e);
+
+/* True when the next space_check() with bytes will ask: time to bring `owed` up to date. */
+bool space_stale(const struct space *s, uint64_t bytes);
+
+#endif

@@ -1,0 +1,389 @@
+/* The key-value face: what is written is read, in order, atomically, and survives. */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scratch.h"
+#include "store/kv.h"
+
+static struct kv *open_in(const char *directory)
+{
+	struct kv_options options = { .create = true, .cache_bytes = 8 << 20 };
+	char path[256];
+	struct kv *kv = NULL;
+	struct error e = { 0 };
+
+	snprintf(path, sizeof(path), "%s/db", directory);
+	ck_assert_msg(kv_open(path, &options, &kv, &e) == 0, "%s", e.text);
+	return kv;
+}
+
+static void put(struct kv *kv, enum family family, const char *key, const char *value)
+{
+	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	struct error e = { 0 };
+
+	kv_batch_put(b, family, view_str(key), view_str(value));
+	ck_assert_msg(kv_write(kv, b, &e) == 0, "%s", e.text);
+}
+
+static bool has(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, const char *key,
+		const char *value)
+{
+	CLEANUP(buf_release) struct buf got = { 0 };
+	struct error e = { 0 };
+	int r = kv_get(kv, snapshot, family, view_str(key), &got, &e);
+
+	ck_assert_msg(r >= 0, "%s", e.text);
+	return r == 1 && view_equal(buf_view(&got), view_str(value));
+}
+
+/* The keys of a walk, each followed by a blank. */
+static const char *walk(struct kv *kv, enum family family, const char *prefix, bool reverse, const char *seek)
+{
+	static char out[512];
+	struct kv_iter *it = kv_iter_open(kv, NULL, family, view_str(prefix), reverse);
+	struct view key, value;
+	size_t n = 0;
+
+	if (seek)
+		kv_iter_seek(it, view_str(seek));
+	out[0] = '\0';
+	while (kv_iter_next(it, &key, &value, NULL) == 1)
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s ", (int)key.len, (const char *)key.data);
+	ck_assert_int_eq(kv_iter_next(it, &key, &value, NULL), 0);
+	kv_iter_close(it);
+	return out;
+}
+
+START_TEST(a_written_value_is_read_and_absent_differs_from_empty)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	CLEANUP(buf_release) struct buf got = { 0 };
+	struct kv *kv = open_in(directory);
+
+	put(kv, FAMILY_META, "full", "value");
+	put(kv, FAMILY_META, "empty", "");
+	ck_assert(has(kv, NULL, FAMILY_META, "full", "value"));
+	ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_str("empty"), &got, NULL), 1);
+	ck_assert_uint_eq(got.len, 0);
+	ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_str("none"), &got, NULL), 0);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(families_do_not_see_each_other_and_survive_a_reopening)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv = open_in(directory);
+
+	put(kv, FAMILY_CHUNK, "k", "chunk");
+	put(kv, FAMILY_CONTENT, "k", "content");
+	put(kv, FAMILY_DIRENT, "k", "dirent");
+	for (int i = 0; i < 2; i++) {
+		ck_assert(has(kv, NULL, FAMILY_CHUNK, "k", "chunk"));
+		ck_assert(has(kv, NULL, FAMILY_CONTENT, "k", "content"));
+		ck_assert(has(kv, NULL, FAMILY_DIRENT, "k", "dirent"));
+		ck_assert_str_eq(walk(kv, FAMILY_CHUNK, "", false, NULL), "k ");
+		kv_close(kv);
+		kv = open_in(directory);
+	}
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(a_walk_goes_through_a_prefix_in_either_order_and_no_further)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv = open_in(directory);
+	const char *keys[] = { "a", "b", "ba", "bb", "bc", "b\xff", "b\xff\xff", "c" };
+
+	for (size_t i = 0; i < 8; i++)
+		put(kv, FAMILY_TAG, keys[i], "v");
+	put(kv, FAMILY_CONFLICT, "b", "other family, letter before");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", false, NULL), "b ba bb bc b\xff b\xff\xff ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", true, NULL), "b\xff\xff b\xff bc bb ba b ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b\xff", false, NULL), "b\xff b\xff\xff ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "", false, NULL), "a b ba bb bc b\xff b\xff\xff c ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "x", false, NULL), "");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "x", true, NULL), "");
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(seeking_never_leaves_the_prefix)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv = open_in(directory);
+	const char *keys[] = { "a", "ba", "bc", "be", "c" };
+
+	for (size_t i = 0; i < 5; i++)
+		put(kv, FAMILY_TAG, keys[i], "v");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", false, "bb"), "bc be ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", true, "bb"), "ba ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", true, "bc"), "bc ba ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", false, "a"), "ba bc be ");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", true, "a"), "");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", false, "c"), "");
+	ck_assert_str_eq(walk(kv, FAMILY_TAG, "b", true, "c"), "be bc ba ");
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(an_iterator_may_be_sought_again_after_its_end)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv = open_in(directory);
+	struct view key, value;
+
+	put(kv, FAMILY_TAG, "a", "1");
+	put(kv, FAMILY_TAG, "b", "2");
+	struct kv_iter *it = kv_iter_open(kv, NULL, FAMILY_TAG, view_str(""), false);
+	while (kv_iter_next(it, &key, NULL, NULL) == 1)
+		;
+	kv_iter_seek(it, view_str("b"));
+	ck_assert_int_eq(kv_iter_next(it, &key, &value, NULL), 1);
+	ck_assert(view_equal(value, view_str("2")));
+	kv_iter_close(it);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(a_snapshot_shows_what_was_there_when_it_was_taken)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv = open_in(directory);
+
+	put(kv, FAMILY_META, "k", "old");
+	struct kv_snapshot *snapshot = kv_snapshot_take(kv);
+	put(kv, FAMILY_META, "k", "new");
+	ck_assert(has(kv, snapshot, FAMILY_META, "k", "old"));
+	ck_assert(has(kv, NULL, FAMILY_META, "k", "new"));
+	kv_snapshot_release(kv, snapshot);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(many_values_are_read_in_one_call_found_or_not)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv = open_in(directory);
+	struct view keys[3] = { view_str("b"), view_str("none"), view_str("a") };
+	struct buf values[3] = { { 0 } };
+	bool found[3];
+
+	put(kv, FAMILY_CHUNK, "a", "1");
+	put(kv, FAMILY_CHUNK, "b", "2");
+	ck_assert_int_eq(kv_get_many(kv, NULL, FAMILY_CHUNK, 3, keys, values, found, NULL), 0);
+	ck_assert(found[0] && !found[1] && found[2]);
+	ck_assert(view_equal(buf_view(&values[0]), view_str("2")));
+	ck_assert(view_equal(buf_view(&values[2]), view_str("1")));
+	ck_assert_int_eq(kv_get_many(kv, NULL, FAMILY_CHUNK, 0, NULL, NULL, NULL, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		buf_release(&values[i]);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(a_batch_applies_in_its_order_and_can_be_used_again)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(buf_release) struct buf got = { 0 };
+	struct kv *kv = open_in(directory);
+
+	kv_batch_put(b, FAMILY_META, view_str("k"), view_str("1"));
+	kv_batch_delete(b, FAMILY_META, view_str("k"));
+	kv_batch_put(b, FAMILY_META, view_str("l"), view_str("1"));
+	kv_batch_put(b, FAMILY_META, view_str("l"), view_str("2"));
+	ck_assert_uint_eq(kv_batch_count(b), 4);
+	ck_assert_uint_gt(kv_batch_bytes(b), 7);
+	ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+	ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_str("k"), &got, NULL), 0);
+	ck_assert(has(kv, NULL, FAMILY_META, "l", "2"));
+	kv_batch_clear(b);
+	ck_assert_uint_eq(kv_batch_bytes(b), 0);
+	ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(keys_of_any_length_and_bytes_are_kept)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(buf_release) struct buf got = { 0 };
+	struct kv *kv = open_in(directory);
+	static uint8_t key[1000];
+
+	for (size_t n = 0; n < sizeof(key); n += 111) {
+		memset(key, n & 1 ? 0xff : 0, n);
+		kv_batch_clear(b);
+		kv_batch_put(b, FAMILY_DIRENT, view_of(key, n), view_of(&n, sizeof(n)));
+		ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_DIRENT, view_of(key, n), &got, NULL), 1);
+		ck_assert_mem_eq(got.data, &n, sizeof(n));
+	}
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(a_missing_database_is_no_store_and_a_lost_CURRENT_is_damage)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv_options options = { .create = false };
+	struct error e = { 0 };
+	struct kv *kv = NULL;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/db", directory);
+	ck_assert_int_eq(kv_open(path, &options, &kv, &e), -E_NOT_STORE);
+	kv_close(open_in(directory));
+	snprintf(path, sizeof(path), "%s/db/CURRENT", directory);
+	ck_assert_int_eq(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/db", directory);
+	options.create = true;
+	ck_assert_int_eq(kv_open(path, &options, &kv, &e), -E_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(e.text, "db/CURRENT is missing"));
+}
+END_TEST
+
+START_TEST(a_second_opening_is_told_that_the_store_is_in_use)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv_options options = { .create = false };
+	struct kv *kv = open_in(directory), *other = NULL;
+	struct error e = { 0 };
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/db", directory);
+	ck_assert_int_eq(kv_open(path, &options, &other, &e), -E_LOCKED);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(kv_open(path, &options, &other, &e) == -E_LOCKED ? 0 : 1);
+	int status = -1;
+	waitpid(child, &status, 0);
+	ck_assert_int_eq(status, 0);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(a_reader_beside_the_writer_sees_what_was_written_and_cannot_write)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	struct kv_options options = { .read_only = true };
+	struct kv *kv = open_in(directory), *reader = NULL;
+	char path[256];
+
+	put(kv, FAMILY_META, "k", "v");
+	snprintf(path, sizeof(path), "%s/db", directory);
+	ck_assert_int_eq(kv_open(path, &options, &reader, NULL), 0);
+	ck_assert(has(reader, NULL, FAMILY_META, "k", "v"));
+	kv_batch_put(b, FAMILY_META, view_str("k"), view_str("x"));
+	ck_assert_int_eq(kv_write(reader, b, NULL), -EROFS);
+	ck_assert_int_eq(kv_sync(reader, NULL), -EROFS);
+	kv_close(reader);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(an_injected_failure_strikes_the_nth_call_and_harms_nothing)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	struct kv *kv = open_in(directory);
+
+	kv_batch_put(b, FAMILY_META, view_str("k"), view_str("v"));
+	kv_fail_nth(2, -E_NO_SPACE);
+	ck_assert_int_eq(kv_sync(kv, NULL), 0);
+	ck_assert_int_eq(kv_write(kv, b, NULL), -E_NO_SPACE);
+	ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+	ck_assert(has(kv, NULL, FAMILY_META, "k", "v"));
+	kv_close(kv);
+}
+END_TEST
+
+static void *sync_often(void *arg)
+{
+	for (long i = 0; i < 50; i++) {
+		if (kv_sync(arg, NULL) != 0)
+			return (void *)1;
+	}
+	return NULL;
+}
+
+START_TEST(threads_may_sync_at_once)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv = open_in(directory);
+	pthread_t threads[4];
+	void *failed;
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, sync_often, kv), 0);
+	for (int i = 0; i < 4; i++) {
+		put(kv, FAMILY_META, "k", "v");
+		pthread_join(threads[i], &failed);
+		ck_assert_ptr_null(failed);
+	}
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(what_was_written_survives_a_killed_writer)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		struct kv *kv = open_in(directory);
+
+		put(kv, FAMILY_META, "k", "v");
+		put(kv, FAMILY_CHUNK, "c", "bytes");
+		raise(SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	ck_assert(WIFSIGNALED(status));
+	struct kv *kv = open_in(directory);
+	ck_assert(has(kv, NULL, FAMILY_META, "k", "v"));
+	ck_assert(has(kv, NULL, FAMILY_CHUNK, "c", "bytes"));
+	kv_close(kv);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("kv");
+	Suite *suite = suite_create("kv");
+
+	suite_add_tcase(suite, tc);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_written_value_is_read_and_absent_differs_from_empty);
+	tcase_add_test(tc, families_do_not_see_each_other_and_survive_a_reopening);
+	tcase_add_test(tc, a_walk_goes_through_a_prefix_in_either_order_and_no_further);
+	tcase_add_test(tc, seeking_never_leaves_the_prefix);
+	tcase_add_test(tc, an_iterator_may_be_sought_again_after_its_end);
+	tcase_add_test(tc, a_snapshot_shows_what_was_there_when_it_was_taken);
+	tcase_add_test(tc, many_values_are_read_in_one_call_found_or_not);
+	tcase_add_test(tc, a_batch_applies_in_its_order_and_can_be_used_again);
+	tcase_add_test(tc, keys_of_any_length_and_bytes_are_kept);
+	tcase_add_test(tc, a_missing_database_is_no_store_and_a_lost_CURRENT_is_damage);
+	tcase_add_test(tc, a_second_opening_is_told_that_the_store_is_in_use);
+	tcase_add_test(tc, a_reader_beside_the_writer_sees_what_was_written_and_cannot_write);
+	tcase_add_test(tc, an_injected_failure_strikes_the_nth_call_and_harms_nothing);
+	tcase_add_test(tc, threads_may_sync_at_once);
+	tcase_add_test(tc, what_was_written_survives_a_killed_writer);
+
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
