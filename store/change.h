@@ -31,12 +31,13 @@ struct change {
 	int64_t time;            /* ns; never before the last change's */
 	struct log_record log;   /* operation, ino, path... filled by the operation; the rest by commit */
 	struct buf path, path2;  /* what log.path and log.path2 become */
+	struct buf home;         /* memory of a name that an inode moved its home to */
 	uint64_t under[2];       /* directories whose ancestors (and selves) index the change; 0 = none */
 	int64_t files, bytes;    /* what it adds to the live counts */
 	size_t inode_count, document_count;
 	struct inode_edit inodes[CHANGE_EDITS_MAX];
 	struct document_edit documents[CHANGE_EDITS_MAX];
-	bool active;
+	bool active, failed, owns_batch; /* failed: an encoding ran out of memory */
 };
 
 /* Starts; c is the caller's and needs no initialisation.  batch may bring along puts that must be atomic with the

@@ -155,7 +155,9 @@ enum slot_end {
 	SLOT_REDOCUMENTED, /* same inode, but its document changed (L3: a copy split off) */
 };
 
-enum inode_flag { INODE_UNUSED = 0 };
+enum inode_flag {
+	INODE_LINKED = 1 << 0, /* has, or once had, several names: all of them stand in LINK */
+};
 
 enum document_flag {
 	DOCUMENT_SCRATCH = 1 << 0,  /* L7: recorded, but hidden from default listings */

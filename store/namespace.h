@@ -71,6 +71,8 @@ int namespace_link(struct store *store, const struct actor *actor, uint64_t ino,
  * written on until namespace_drop_orphan(). */
 int namespace_unlink(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
 		     uint64_t *ret_ino, struct error *e);
+/* 0, or -E_NOT_EMPTY when directory ino has names in it. */
+int namespace_is_empty(struct store *store, uint64_t ino, struct error *e);
 int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
 		    struct error *e);
 

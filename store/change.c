@@ -1,0 +1,384 @@
+/* change.c - see change.h. */
+#include "change.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <sys/stat.h>
+
+#include "clock.h"
+#include "internal.h"
+#include "version.h"
+
+static void put(struct change *c, enum family family, struct key key, struct view value)
+{
+	kv_batch_put(c->batch, family, key_view(&key), value);
+}
+
+int change_begin(struct store *store, const struct actor *actor, enum log_operation op, struct kv_batch *batch,
+		 struct change *c, struct error *e)
+{
+	memset(c, 0, sizeof(*c));
+	if (store->read_only)
+		return error_set(e, -EROFS, "the store was opened read-only");
+	c->store = store;
+	c->actor = actor;
+	c->log.op = op;
+	c->batch = batch ? batch : kv_batch_new();
+	c->owns_batch = !batch;
+	lock_take(&store->commit);
+	c->active = true;
+	int64_t now = clock_now();
+	c->time = now > store->last_time ? now : store->last_time;
+	c->number = store->head_change + 1;
+	return 0;
+}
+
+void change_abort(struct change *c)
+{
+	for (size_t i = 0; i < c->inode_count; i++)
+		inode_put(c->inodes[i].old);
+	for (size_t i = 0; i < c->document_count; i++)
+		buf_release(&c->documents[i].memory);
+	c->inode_count = c->document_count = 0;
+	buf_release(&c->path);
+	buf_release(&c->path2);
+	buf_release(&c->home);
+	if (c->owns_batch)
+		kv_batch_free(c->batch);
+	c->batch = NULL;
+	if (c->active)
+		lock_drop(&c->store->commit);
+	c->active = false;
+}
+
+static int inode_slot(struct change *c, struct inode_edit **ret, struct error *e)
+{
+	if (c->inode_count == CHANGE_EDITS_MAX)
+		return error_set(e, -E_INVALID, "one change touches more than %d inodes", CHANGE_EDITS_MAX);
+	*ret = &c->inodes[c->inode_count++];
+	memset(*ret, 0, sizeof(**ret));
+	return 0;
+}
+
+int change_inode(struct change *c, uint64_t ino, struct inode_record **ret, struct error *e)
+{
+	struct inode_edit *edit = NULL;
+	struct inode *old = NULL;
+
+	for (size_t i = 0; i < c->inode_count; i++) {
+		if (c->inodes[i].r.ino == ino) {
+			*ret = &c->inodes[i].r;
+			return 0;
+		}
+	}
+	int rc = inode_get(c->store, ino, &old, e);
+	if (rc < 0)
+		return rc;
+	rc = inode_slot(c, &edit, e);
+	if (rc < 0) {
+		inode_put(old);
+		return rc;
+	}
+	edit->old = old;
+	edit->r = old->r;
+	*ret = &edit->r;
+	return 0;
+}
+
+int change_inode_new(struct change *c, struct inode_record **ret, struct error *e)
+{
+	struct inode_edit *edit = NULL;
+	int rc = inode_slot(c, &edit, e);
+
+	if (rc < 0)
+		return rc;
+	edit->r.ino = c->store->next_inode++;
+	*ret = &edit->r;
+	return 0;
+}
+
+static int document_slot(struct change *c, struct document_edit **ret, struct error *e)
+{
+	if (c->document_count == CHANGE_EDITS_MAX)
+		return error_set(e, -E_INVALID, "one change touches more than %d documents", CHANGE_EDITS_MAX);
+	*ret = &c->documents[c->document_count++];
+	memset(*ret, 0, sizeof(**ret));
+	return 0;
+}
+
+int change_document(struct change *c, uint64_t doc, struct document_record **ret, struct error *e)
+{
+	struct document_edit *edit = NULL;
+
+	for (size_t i = 0; i < c->document_count; i++) {
+		if (c->documents[i].id == doc) {
+			*ret = &c->documents[i].r;
+			return 0;
+		}
+	}
+	int rc = document_slot(c, &edit, e);
+	if (rc < 0)
+		return rc;
+	edit->id = doc;
+	rc = document_get(c->store, doc, &edit->r, &edit->memory, e);
+	if (rc < 0) {
+		buf_release(&edit->memory);
+		c->document_count--;
+		return rc;
+	}
+	*ret = &edit->r;
+	return 0;
+}
+
+int change_document_new(struct change *c, uint64_t *ret_id, struct document_record **ret, struct error *e)
+{
+	struct document_edit *edit = NULL;
+	int rc = document_slot(c, &edit, e);
+
+	if (rc < 0)
+		return rc;
+	*ret_id = edit->id = c->store->next_document++;
+	edit->r.born = c->time;
+	edit->r.uid = c->actor->uid;
+	edit->r.tgid = c->actor->tgid;
+	edit->r.since = c->number;
+	*ret = &edit->r;
+	return 0;
+}
+
+void change_dirent(struct change *c, uint64_t parent, struct view name, const struct dirent_record *dirent)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	struct dirent_record r = *dirent;
+
+	r.since = c->number;
+	r.until = r.ended = 0;
+	r.until_time = 0;
+	dirent_encode(&value, &r);
+	c->failed |= value.failed;
+	put(c, FAMILY_DIRENT, key_name(parent, store_cookie(c->store, name), name), buf_view(&value));
+}
+
+void change_dirent_end(struct change *c, uint64_t parent, struct view name, const struct dirent_record *old,
+		       enum slot_end how)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	uint64_t cookie = store_cookie(c->store, name);
+	struct dirent_record r = *old;
+	struct key live = key_name(parent, cookie, name);
+
+	r.until = c->number;
+	r.ended = how;
+	r.until_time = c->time;
+	dirent_encode(&value, &r);
+	c->failed |= value.failed;
+	kv_batch_delete(c->batch, FAMILY_DIRENT, key_view(&live));
+	put(c, FAMILY_PAST_DIRENT, key_past_name(parent, cookie, name, r.since), buf_view(&value));
+}
+
+void change_put_version(struct change *c, uint64_t doc, uint64_t number, const struct version_record *v)
+{
+	CLEANUP(buf_release) struct buf value = { 0 }, content = { 0 };
+
+	version_encode(&value, v);
+	buf_varint(&content, v->content);
+	c->failed |= value.failed | content.failed;
+	put(c, FAMILY_VERSION, key_numbers(doc, ~number), buf_view(&value));
+	put(c, FAMILY_BY_DIGEST, key_by_digest(&v->digest, doc, number), buf_view(&content));
+}
+
+void change_delete_version(struct change *c, uint64_t doc, uint64_t number, const struct version_record *v)
+{
+	struct key version = key_numbers(doc, ~number), digest = key_by_digest(&v->digest, doc, number);
+
+	kv_batch_delete(c->batch, FAMILY_VERSION, key_view(&version));
+	kv_batch_delete(c->batch, FAMILY_BY_DIGEST, key_view(&digest));
+}
+
+void change_put_conflict(struct change *c, uint64_t directory, const struct conflict_record *r)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+
+	conflict_encode(&value, r);
+	c->failed |= value.failed;
+	put(c, FAMILY_CONFLICT, key_numbers(directory, c->number), buf_view(&value));
+}
+
+void change_put_tag(struct change *c, uint64_t directory, struct view name, const struct tag_record *r)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+
+	tag_encode(&value, r);
+	c->failed |= value.failed;
+	put(c, FAMILY_TAG, key_tag(directory, name), buf_view(&value));
+}
+
+void change_delete_tag(struct change *c, uint64_t directory, struct view name)
+{
+	struct key key = key_tag(directory, name);
+
+	kv_batch_delete(c->batch, FAMILY_TAG, key_view(&key));
+}
+
+int change_name(struct change *c, uint64_t ino, uint64_t parent, struct view name, bool second, struct error *e)
+{
+	struct buf *path = second ? &c->path2 : &c->path;
+	int rc;
+
+	buf_clear(path);
+	rc = namespace_path(c->store, parent, path, e);
+	if (rc < 0)
+		return rc;
+	if (path->len && name.len)
+		buf_u8(path, '/');
+	buf_append(path, name.data, name.len);
+	if (!second) {
+		c->log.ino = ino;
+		c->log.parent = parent;
+	}
+	c->under[second] = parent;
+	return buf_check(path, e);
+}
+
+/* Puts the change under directory and all above it. */
+static int put_under(struct change *c, uint64_t directory, struct error *e)
+{
+	CLEANUP(buf_release) struct buf time = { 0 };
+
+	buf_u64(&time, (uint64_t)c->time);
+	while (directory) {
+		CLEANUP(inode_release) struct inode *inode = NULL;
+
+		put(c, FAMILY_UNDER, key_numbers(directory, c->number), buf_view(&time));
+		if (directory == ROOT_INODE)
+			break;
+		int rc = inode_get(c->store, directory, &inode, e);
+		if (rc < 0)
+			return rc;
+		directory = inode->r.parent;
+	}
+	return buf_check(&time, e);
+}
+
+/* A directory changed again within the second in which it last changed, in nothing but times and links: the record
+ * in between would only say what nobody can ask for, so it is not kept. */
+static bool is_coalesced(const struct inode_record *old, const struct inode_record *r)
+{
+	return S_ISDIR(r->mode) && old->mode == r->mode && old->uid == r->uid && old->gid == r->gid &&
+	       old->parent == r->parent && view_equal(old->name, r->name) && view_equal(old->xattrs, r->xattrs) &&
+	       old->mtime != r->mtime && old->ctime / NS_PER_SECOND == r->ctime / NS_PER_SECOND &&
+	       old->since > 1;
+}
+
+static void put_inode(struct change *c, struct inode_edit *edit, struct buf *encoded)
+{
+	CLEANUP(buf_release) struct buf past = { 0 };
+	bool coalesced = edit->old && is_coalesced(&edit->old->r, &edit->r);
+
+	edit->r.since = coalesced ? edit->old->r.since : c->number;
+	inode_encode(encoded, &edit->r);
+	put(c, FAMILY_INODE, key_number(edit->r.ino), buf_view(encoded));
+	c->failed |= encoded->failed;
+	if (!edit->old || coalesced)
+		return;
+	inode_encode(&past, &edit->old->r);
+	c->failed |= past.failed;
+	put(c, FAMILY_PAST_INODE, key_numbers(edit->r.ino, ~edit->old->r.since), buf_view(&past));
+}
+
+static void put_documents(struct change *c)
+{
+	for (size_t i = 0; i < c->document_count; i++) {
+		CLEANUP(buf_release) struct buf value = { 0 };
+
+		document_encode(&value, &c->documents[i].r);
+		c->failed |= value.failed;
+		put(c, FAMILY_DOCUMENT, key_number(c->documents[i].id), buf_view(&value));
+	}
+}
+
+static void put_counts(struct change *c)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+
+	if (!c->files && !c->bytes)
+		return;
+	buf_varint(&value, c->store->live_files + (uint64_t)c->files);
+	buf_varint(&value, c->store->live_bytes + (uint64_t)c->bytes);
+	c->failed |= value.failed;
+	kv_batch_put(c->batch, FAMILY_META, view_str("live"), buf_view(&value));
+}
+
+/* The log record and the indexes that lead to it; *ret_digest is what the next record chains to. */
+static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 }, number = { 0 };
+	struct log_record *r = &c->log;
+	int rc;
+
+	r->change = c->number;
+	r->time = c->time;
+	r->prev = c->store->head_digest;
+	r->uid = c->actor->uid;
+	r->gid = c->actor->gid;
+	r->author = c->actor->name;
+	r->tgid = c->actor->tgid;
+	r->command = c->actor->command;
+	r->client = c->actor->client;
+	r->path = buf_view(&c->path);
+	if (c->path2.len)
+		r->path2 = buf_view(&c->path2);
+	log_encode(&value, r);
+	buf_varint(&number, c->number);
+	if ((rc = buf_check(&value, e)) < 0 || (rc = buf_check(&number, e)) < 0)
+		return rc;
+	crypto_generichash(ret_digest->bytes, DIGEST_LEN, value.data, value.len, NULL, 0);
+	put(c, FAMILY_LOG, key_number(c->number), buf_view(&value));
+	put(c, FAMILY_BY_USER, key_by_user(c->actor->uid, c->number), view_of("", 0));
+	put(c, FAMILY_CLOCK, key_number((uint64_t)(c->time / NS_PER_SECOND)), buf_view(&number));
+	for (int i = 0; i < 2; i++) {
+		rc = put_under(c, c->under[i], e);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* What follows a write that succeeded: the new state, in memory too. */
+static void apply(struct change *c, const struct digest *digest, const struct buf *encoded)
+{
+	struct store *store = c->store;
+
+	store->head_change = c->number;
+	store->head_digest = *digest;
+	store->last_time = c->time;
+	if (!store->first_time)
+		store->first_time = c->time;
+	store->live_files += (uint64_t)c->files;
+	store->live_bytes += (uint64_t)c->bytes;
+	for (size_t i = 0; i < c->inode_count; i++)
+		inode_cache_replace(store->inodes, c->inodes[i].r.ino, buf_view(&encoded[i]));
+}
+
+int change_commit(struct change *c, struct error *e)
+{
+	struct buf encoded[CHANGE_EDITS_MAX] = { 0 };
+	struct digest digest;
+	int rc;
+
+	for (size_t i = 0; i < c->inode_count; i++)
+		put_inode(c, &c->inodes[i], &encoded[i]);
+	put_documents(c);
+	put_counts(c);
+	rc = put_log(c, &digest, e);
+	if (rc == 0 && c->failed)
+		rc = error_set(e, -E_NO_MEMORY, "out of memory for a change");
+	if (rc == 0)
+		rc = kv_write(c->store->kv, c->batch, e);
+	if (rc == 0)
+		apply(c, &digest, encoded);
+	for (size_t i = 0; i < CHANGE_EDITS_MAX; i++)
+		buf_release(&encoded[i]);
+	change_abort(c);
+	return rc;
+}

@@ -1,0 +1,140 @@
+/* recovery.c - see recovery.h. */
+#include "recovery.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "version.h"
+
+/* Keeps a journal that cannot become a version, out of the way of the next one for that inode. */
+static int set_aside(struct store *store, const char *name, const char *why, struct error *e)
+{
+	char lost[300];
+
+	snprintf(lost, sizeof(lost), "lost-%s", name);
+	if (renameat(store->staging_fd, name, store->staging_fd, lost) < 0 && errno != ENOENT)
+		return error_system(e, "staging/%s", name);
+	buf_printf(&store->report, "unsaved bytes could not become a version (%s); they are kept in staging/%s\n", why,
+		   lost);
+	return 0;
+}
+
+/* Did the writer change anything? */
+static bool is_untouched(const struct work *work, const struct staging_origin *origin)
+{
+	if (work->size != origin->size)
+		return false;
+	if (work->size == 0)
+		return true;
+	return origin->content && work->count == 1 && work->extents[0].kind == EXTENT_CONTENT &&
+	       work->extents[0].content == origin->content && work->extents[0].from == 0;
+}
+
+static int save_leftover(struct store *store, struct staging *staging, const struct staging_origin *origin, bool torn,
+			 struct error *e)
+{
+	struct actor actor = { .uid = (uint32_t)origin->uid, .gid = (uint32_t)origin->gid,
+			       .tgid = (uint32_t)origin->tgid, .name = origin->author, .command = origin->command,
+			       .client = origin->client };
+	CLEANUP(buf_release) struct buf path = { 0 };
+	struct work work = staging_work(staging);
+	struct save save = { .work = &work, .base = origin->base, .mtime = origin->mtime, .incomplete = true,
+			     .recovered = true };
+	struct saved saved;
+
+	if (is_untouched(&work, origin))
+		return 0;
+	int rc = version_save(store, &actor, origin->ino, &save, &saved, e);
+	if (rc < 0)
+		return rc;
+	if (namespace_path(store, origin->ino, &path, NULL) < 0 || !path.len)
+		buf_printf(&path, "inode %llu", (unsigned long long)origin->ino);
+	buf_printf(&store->report, "%s: unsaved bytes of %.*s became version %llu, marked incomplete%s\n",
+		   buf_cstr(&path), (int)origin->author.len, (const char *)origin->author.data,
+		   (unsigned long long)saved.number, torn ? "; the last write was cut short and is dropped" : "");
+	return 0;
+}
+
+static int recover_journal(struct store *store, const char *name, struct error *e)
+{
+	CLEANUP(buf_release) struct buf strings = { 0 };
+	struct staging_origin origin;
+	struct staging *staging;
+	bool torn;
+	struct error why = { 0 };
+	int rc = staging_recover(store->staging_fd, name, &staging, &origin, &strings, &torn, &why);
+
+	if (rc == -E_CORRUPT) { /* staging_recover set it aside */
+		buf_printf(&store->report, "%s\n", why.text);
+		return 0;
+	}
+	if (rc < 0)
+		return error_set(e, rc, "staging/%s: %s", name, why.text);
+	rc = save_leftover(store, staging, &origin, torn, &why);
+	if (rc == 0) {
+		staging_end(staging);
+		return 0;
+	}
+	staging_abandon(staging);
+	if (rc == -E_STALE || rc == -E_CORRUPT || rc == -E_INVALID)
+		return set_aside(store, name, why.text, e);
+	return error_set(e, rc, "staging/%s: %s", name, why.text);
+}
+
+static int recover_journals(struct store *store, struct error *e)
+{
+	int fd = openat(store->staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!directory) {
+		rc = error_system(e, "%s/staging", store->path);
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	while (rc == 0 && (entry = readdir(directory))) {
+		const char *name = entry->d_name;
+
+		if (strspn(name, "0123456789abcdef") == strlen(name))
+			rc = recover_journal(store, name, e);
+		else if (name[0] != '.' && strncmp(name, "lost-", 5) != 0)
+			unlinkat(store->staging_fd, name, 0); /* a journal that had not yet begun */
+	}
+	closedir(directory);
+	return rc;
+}
+
+static int drop_orphans(struct store *store, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it =
+		kv_iter_open(store->kv, NULL, FAMILY_ORPHAN, view_of(NULL, 0), false);
+	struct view key;
+	int rc;
+
+	while ((rc = kv_iter_next(it, &key, NULL, e)) > 0) {
+		struct reader r = reader_of(key);
+		uint64_t ino = reader_u64(&r);
+
+		rc = reader_done(&r) ? namespace_drop_orphan(store, ino, e) : 0;
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+int recovery_run(struct store *store, struct error *e)
+{
+	int rc = recover_journals(store, e);
+
+	if (rc == 0)
+		rc = drop_orphans(store, e);
+	if (rc == 0)
+		buf_cstr(&store->report);
+	return rc < 0 ? rc : buf_check(&store->report, e);
+}

@@ -1,0 +1,445 @@
+/* store.c - see store.h. */
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "changelog.h"
+#include "internal.h"
+#include "recovery.h"
+
+#define CACHE_DEFAULT (256ull << 20)
+#define CHAIN_CHECKED_AT_OPEN 64
+
+static int sodium_ready(struct error *e)
+{
+	return sodium_init() < 0 ? error_set(e, -E_INVALID, "libsodium does not start on this machine") : 0;
+}
+
+static void store_free(struct store *store)
+{
+	if (!store)
+		return;
+	inode_cache_free(store->inodes);
+	content_store_close(store->contents);
+	kv_close(store->kv);
+	buf_release(&store->report);
+	for (int *fd = (int[]){ store->staging_fd, store->lock_fd, store->directory_fd, -2 }; *fd != -2; fd++) {
+		if (*fd >= 0)
+			close(*fd);
+	}
+	lock_destroy(&store->commit);
+	free(store->path);
+	sodium_memzero(store->secret, sizeof(store->secret));
+	free(store);
+}
+
+static int store_new(const char *path, struct store **ret, struct error *e)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return error_set(e, -E_NO_MEMORY, "out of memory for a store");
+	store->directory_fd = store->staging_fd = store->lock_fd = -1;
+	lock_init(&store->commit, LOCK_COMMIT);
+	store->path = realpath(path, NULL);
+	store->directory_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!store->path || store->directory_fd < 0) {
+		int rc = error_system(e, "%s", path);
+
+		store_free(store);
+		return rc;
+	}
+	*ret = store;
+	return 0;
+}
+
+static int take_lock(struct store *store, struct error *e)
+{
+	char holder[16] = "";
+
+	store->lock_fd = openat(store->directory_fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0)
+		return error_system(e, "%s/LOCK", store->path);
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = pread(store->lock_fd, holder, sizeof(holder) - 1, 0);
+
+		holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
+		return error_set(e, -E_LOCKED, "%s: process %s has this store open; only one may", store->path,
+				 holder[0] ? holder : "(unknown)");
+	}
+	int n = snprintf(holder, sizeof(holder), "%ld\n", (long)getpid());
+	if (ftruncate(store->lock_fd, 0) < 0 || pwrite(store->lock_fd, holder, (size_t)n, 0) != n)
+		return error_system(e, "%s/LOCK", store->path);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------- FORMAT */
+
+static int write_format(struct store *store, struct error *e)
+{
+	char secret[65], text[256];
+	int fd, n;
+
+	hex_encode(secret, store->secret, sizeof(store->secret));
+	n = snprintf(text, sizeof(text), "daybook store\nformat %d\nshare %s\nsecret %s\n", STORE_FORMAT, store->id,
+		     secret);
+	fd = openat(store->directory_fd, "FORMAT.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_system(e, "%s/FORMAT", store->path);
+	bool ok = write(fd, text, (size_t)n) == n && fsync(fd) == 0;
+	ok = close(fd) == 0 && ok;
+	ok = ok && renameat(store->directory_fd, "FORMAT.new", store->directory_fd, "FORMAT") == 0;
+	ok = ok && fsync(store->directory_fd) == 0;
+	return ok ? 0 : error_system(e, "%s/FORMAT", store->path);
+}
+
+static int parse_format(struct store *store, const char *text, struct error *e)
+{
+	char share[64], secret[128];
+	unsigned format;
+	int n = sscanf(text, "daybook store\nformat %u\nshare %63s\nsecret %127s\n", &format, share, secret);
+
+	if (n < 1)
+		return error_set(e, -E_NOT_STORE, "%s: is not a Daybook store: FORMAT does not say so", store->path);
+	if (format > STORE_FORMAT)
+		return error_set(e, -E_FORMAT_NEWER, "%s: has format %u, this Daybook knows up to %d: upgrade Daybook",
+				 store->path, format, STORE_FORMAT);
+	uint8_t id[16];
+	if (n != 3 || format == 0 || hex_decode(id, sizeof(id), share) < 0 ||
+	    hex_decode(store->secret, sizeof(store->secret), secret) < 0)
+		return error_set(e, -E_CORRUPT,
+				 "%s/FORMAT: is damaged; put it back from a backup of the store's directory",
+				 store->path);
+	hex_encode(store->id, id, sizeof(id));
+	return 0;
+}
+
+static int read_format(struct store *store, struct error *e)
+{
+	char text[512];
+	int fd = openat(store->directory_fd, "FORMAT", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return error_set(e, -E_NOT_STORE, "%s: is not a Daybook store; `daybook init %s` makes one",
+				 store->path, store->path);
+	if (fd < 0)
+		return error_system(e, "%s/FORMAT", store->path);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	int rc = n < 0 ? error_system(e, "%s/FORMAT", store->path) : 0;
+	close(fd);
+	if (rc < 0)
+		return rc;
+	text[n] = '\0';
+	return parse_format(store, text, e);
+}
+
+/* --------------------------------------------------------------------------------------- open and close */
+
+static int open_parts(struct store *store, const struct store_options *options, bool create, struct error *e)
+{
+	size_t cache = options->cache_bytes ? options->cache_bytes : CACHE_DEFAULT;
+	struct kv_options kv = { .create = create, .cache_bytes = cache / 2 };
+	char path[4096];
+	int rc;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/db", store->path) >= sizeof(path))
+		return error_set(e, -ENAMETOOLONG, "%s: the path is too long", store->path);
+	store->read_only = options->read_only;
+	store->staging_fd = openat(store->directory_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->staging_fd < 0)
+		return error_system(e, "%s/staging", store->path);
+	rc = kv_open(path, &kv, &store->kv, e);
+	if (rc == 0)
+		rc = content_store_open(store->kv, store->secret, cache / 4, &store->contents, e);
+	if (rc == 0)
+		rc = inode_cache_new(cache / 4, &store->inodes, e);
+	return rc;
+}
+
+/* The number that the last key of a family begins with; 0 when it is empty. */
+static int last_number(struct store *store, enum family family, uint64_t *ret, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(store->kv, NULL, family, view_of(NULL, 0), true);
+	struct view key;
+	int rc = kv_iter_next(it, &key, NULL, e);
+
+	*ret = 0;
+	if (rc <= 0)
+		return rc;
+	struct reader r = reader_of(key);
+	*ret = reader_u64(&r);
+	return r.failed ? error_set(e, -E_CORRUPT, "a key of the store is damaged") : 0;
+}
+
+static int load_counters(struct store *store, struct error *e)
+{
+	CLEANUP(buf_release) struct buf live = { 0 };
+	uint64_t now, past, docs;
+	int rc = last_number(store, FAMILY_INODE, &now, e);
+
+	if (rc == 0)
+		rc = last_number(store, FAMILY_PAST_INODE, &past, e);
+	if (rc == 0)
+		rc = last_number(store, FAMILY_DOCUMENT, &docs, e);
+	if (rc == 0)
+		rc = kv_get(store->kv, NULL, FAMILY_META, view_str("live"), &live, e);
+	if (rc < 0)
+		return rc;
+	store->next_inode = (now > past ? now : past) + 1;
+	store->next_document = docs + 1;
+	if (rc) {
+		struct reader r = reader_of(buf_view(&live));
+
+		store->live_files = reader_varint(&r);
+		store->live_bytes = reader_varint(&r);
+	}
+	return 0;
+}
+
+/* The head of the log: what the next change continues. */
+static int load_log(struct store *store, struct error *e)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct log_record record;
+	int rc = changelog_head(store, &store->head_change, &store->head_digest, e);
+
+	if (rc < 0 || !store->head_change)
+		return rc;
+	rc = changelog_get(store, store->head_change, &record, &memory, e);
+	if (rc < 0)
+		return rc;
+	store->last_time = record.time;
+	rc = changelog_get(store, 1, &record, &memory, e);
+	if (rc < 0)
+		return rc;
+	store->first_time = record.time;
+	uint64_t first = store->head_change > CHAIN_CHECKED_AT_OPEN ? store->head_change - CHAIN_CHECKED_AT_OPEN : 1;
+	return changelog_check(store, first, store->head_change, e);
+}
+
+int store_open(const char *path, const struct store_options *options, struct store **ret, struct error *e)
+{
+	static const struct store_options defaults = { 0 };
+	struct store *store = NULL;
+	int rc = sodium_ready(e);
+
+	if (rc == 0)
+		rc = store_new(path, &store, e);
+	if (rc == 0)
+		rc = read_format(store, e);
+	if (rc == 0)
+		rc = take_lock(store, e);
+	if (rc == 0)
+		rc = open_parts(store, options ? options : &defaults, false, e);
+	if (rc == 0)
+		rc = load_log(store, e);
+	if (rc == 0 && !store->head_change)
+		rc = error_set(e, -E_CORRUPT, "%s: the log is empty, so the store is damaged", store->path);
+	if (rc == 0)
+		rc = load_counters(store, e);
+	if (rc == 0 && !store->read_only)
+		rc = recovery_run(store, e);
+	if (rc < 0) {
+		store_free(store);
+		return rc;
+	}
+	*ret = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	store_free(store);
+}
+
+const char *store_recovery_report(const struct store *store)
+{
+	return store->report.len ? (const char *)store->report.data : "";
+}
+
+/* -------------------------------------------------------------------------------------------- init */
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_below(const char *path, const char *name)
+{
+	char full[4096];
+
+	if ((size_t)snprintf(full, sizeof(full), "%s/%s", path, name) < sizeof(full))
+		nftw(full, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* 0 when the directory is there and empty (made when absent: *ret_made). */
+static int empty_directory(const char *path, bool *ret_made, struct error *e)
+{
+	struct dirent *entry;
+	DIR *directory;
+	int rc = 0;
+
+	*ret_made = mkdir(path, 0700) == 0;
+	if (*ret_made)
+		return 0;
+	if (errno != EEXIST)
+		return error_system(e, "%s", path);
+	directory = opendir(path);
+	if (!directory)
+		return error_system(e, "%s", path);
+	while (rc == 0 && (entry = readdir(directory))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			rc = error_set(e, -E_STORE_EXISTS, "%s: is not empty; a store is made in a new or empty directory",
+				       path);
+	}
+	closedir(directory);
+	return rc;
+}
+
+/* Change 1: the root directory. */
+static int make_root(struct store *store, uint32_t mode, uint32_t uid, uint32_t gid, struct error *e)
+{
+	struct actor actor = { .uid = geteuid(), .gid = getegid(), .tgid = (uint32_t)getpid(),
+			       .name = view_str("daybook init"), .command = view_str("daybook") };
+	CLEANUP(change_abort) struct change c = { 0 };
+	struct inode_record *root;
+
+	store->next_inode = ROOT_INODE;
+	store->next_document = 1;
+	int rc = change_begin(store, &actor, OP_INIT, NULL, &c, e);
+	if (rc == 0)
+		rc = change_inode_new(&c, &root, e);
+	if (rc < 0)
+		return rc;
+	root->mode = S_IFDIR | (mode & 07777);
+	root->uid = uid;
+	root->gid = gid;
+	root->nlink = 2;
+	root->parent = ROOT_INODE;
+	root->atime = root->mtime = root->ctime = root->btime = c.time;
+	c.log.ino = root->ino;
+	rc = change_commit(&c, e);
+	return rc < 0 ? rc : kv_sync(store->kv, e);
+}
+
+static int init_in(struct store *store, uint32_t mode, uint32_t uid, uint32_t gid, struct error *e)
+{
+	struct store_options options = { 0 };
+	uint8_t id[16];
+	int rc = take_lock(store, e);
+
+	if (rc < 0)
+		return rc;
+	randombytes_buf(store->secret, sizeof(store->secret));
+	randombytes_buf(id, sizeof(id));
+	hex_encode(store->id, id, sizeof(id));
+	if (mkdirat(store->directory_fd, "staging", 0700) < 0)
+		return error_system(e, "%s/staging", store->path);
+	rc = open_parts(store, &options, true, e);
+	if (rc == 0)
+		rc = make_root(store, mode, uid, gid, e);
+	return rc < 0 ? rc : write_format(store, e);
+}
+
+int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid, struct error *e)
+{
+	struct store *store = NULL;
+	bool made = false;
+	int rc = sodium_ready(e);
+
+	if (rc == 0)
+		rc = empty_directory(path, &made, e);
+	if (rc < 0)
+		return rc;
+	rc = store_new(path, &store, e);
+	if (rc == 0)
+		rc = init_in(store, root_mode, uid, gid, e);
+	store_free(store);
+	if (rc < 0) {
+		static const char *const parts[] = { "db", "staging", "LOCK", "FORMAT.new", "FORMAT" };
+
+		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+			remove_below(path, parts[i]);
+		if (made)
+			rmdir(path);
+	}
+	return rc;
+}
+
+/* -------------------------------------------------------------------------------------------- parts */
+
+int store_sync(struct store *store, struct error *e)
+{
+	return kv_sync(store->kv, e);
+}
+
+int store_facts(struct store *store, struct store_facts *ret, struct error *e)
+{
+	uint64_t all = 0;
+
+	(void)e;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->id, store->id, sizeof(ret->id));
+	ret->path = store->path;
+	lock_take(&store->commit);
+	ret->changes = store->head_change;
+	ret->documents_next = store->next_document;
+	ret->inodes_next = store->next_inode;
+	ret->first_time = store->first_time;
+	ret->last_time = store->last_time;
+	ret->live_files = store->live_files;
+	ret->live_bytes = store->live_bytes;
+	lock_drop(&store->commit);
+	for (int family = 0; family < FAMILY_COUNT; family++)
+		all += kv_approximate_bytes(store->kv, family);
+	ret->content_bytes = kv_approximate_bytes(store->kv, FAMILY_CHUNK);
+	ret->index_bytes = all - ret->content_bytes;
+	return 0;
+}
+
+struct kv *store_kv(struct store *store)
+{
+	return store->kv;
+}
+
+struct content_store *store_contents(struct store *store)
+{
+	return store->contents;
+}
+
+int store_staging_fd(struct store *store)
+{
+	return store->staging_fd;
+}
+
+const char *store_path(const struct store *store)
+{
+	return store->path;
+}
+
+bool store_is_read_only(const struct store *store)
+{
+	return store->read_only;
+}
+
+uint64_t store_cookie(const struct store *store, struct view name)
+{
+	uint64_t seed, hash;
+
+	memcpy(&seed, store->secret, sizeof(seed));
+	hash = XXH3_64bits_withSeed(name.data, name.len, seed) >> 2;
+	return hash < 3 ? hash + 3 : hash;
+}
