@@ -1,12 +1,16 @@
 /* content.h - immutable contents: what the bytes of a version are, kept as chunks.
  *
  * A *chunk* is a run of bytes between two content-defined cut points (chunker.h), compressed, stored once under
- * a growing chunk id and found again by its name, XXH3-128 keyed with the store's secret; a hit counts only after
- * the bytes were compared.  A *segment* is up to 64 MiB of a content: the list of its chunks and the BLAKE2b-256
- * of its bytes.  A *content* is a list of segments and a digest: of one segment, the segment's (so that
- * `b2sum -l 256` checks it); of several, BLAKE2b-256 over the concatenation of (u64 big-endian length, digest)
- * of each.  Contents and segments are never changed and shared by all versions that have those bytes.
- * Content id 0 is the empty content.  Holes are kept as holes.
+ * a growing chunk id and found again by its name (chunk.h).  A *segment* is up to 64 MiB of a content: the list of
+ * its chunks and the BLAKE2b-256 of its bytes.  A *content* is a list of segments and a digest.  Contents and
+ * segments are never changed and shared by all versions that have those bytes.  Content id 0 is the empty content.
+ *
+ * SEGMENTS.  A content of up to CONTENT_SEGMENT_MAX bytes is one segment, and its digest the segment's, so that
+ * `b2sum -l 256` checks it.  A larger one is cut at the multiples of CONTENT_SEGMENT_MAX, so that an edit in place
+ * leaves the other segments as they are; its digest is the BLAKE2b-256 over (u64 big-endian length, digest) of each.
+ *
+ * HOLES are kept as holes: chunk id 0.  In a content of several segments a longest run of such as are nothing but
+ * hole is one segment with id 0 and a digest of all zero bits, however long it is: a sparse file costs nothing.
  *
  * What is to become a content is described by a *work*: extents that cover [0, size) without gap or overlap. */
 #ifndef DAYBOOK_CONTENT_H
@@ -40,7 +44,8 @@ struct work {
 struct content_ref {
 	uint64_t id, size;
 	struct digest digest;
-	uint64_t new_bytes; /* content_put: bytes that were not in the store before, uncompressed */
+	uint64_t data_bytes; /* that are not in holes (for st_blocks) */
+	uint64_t new_bytes;  /* content_put: bytes that were not in the store before, uncompressed; else 0 */
 };
 
 struct content_store;
@@ -51,10 +56,11 @@ int content_store_open(struct kv *kv, const uint8_t secret[32], size_t cache_byt
 		       struct error *e);
 void content_store_close(struct content_store *cs); /* accepts NULL */
 
-/* Makes the bytes that work describes a content.  New chunks go into batch, which the caller writes together with
- * whatever refers to the content; when it passes 1 MiB it is written early and cleared (chunks nobody refers to
- * are garbage, never damage).  Unchanged ranges of the contents that work refers to are shared, not read, where
- * chunks and segments line up.  The same bytes as an existing content (BY_DIGEST) give its id.
+/* Makes the bytes that work describes a content.  New chunks go into batch, which holds nothing else and which the
+ * caller writes together with whatever refers to the content; when it passes 1 MiB it is written early and cleared
+ * (chunks nobody refers to are garbage, never damage).  Ranges of the contents that work refers to are shared: a
+ * whole content and whole segments without being read, else chunk by chunk without being compared.  The same bytes
+ * as an existing content (BY_DIGEST) give its id.
  * Extents that are read (staged or content) give -E_CORRUPT or -errno when they cannot be. */
 int content_put(struct content_store *cs, const struct work *work, struct kv_batch *batch, struct content_ref *ret,
 		struct error *e);
@@ -62,7 +68,7 @@ int content_put(struct content_store *cs, const struct work *work, struct kv_bat
 /* Like pread: reads up to n bytes at offset into out; the count, short only at the end of the content. */
 int content_read(struct content_store *cs, uint64_t content, uint64_t offset, void *out, size_t n, struct error *e);
 
-/* The same for a work (unsaved bytes over a content). */
+/* The same for a work (unsaved bytes over contents). */
 int work_read(struct content_store *cs, const struct work *work, uint64_t offset, void *out, size_t n,
 	      struct error *e);
 
@@ -70,14 +76,14 @@ int work_read(struct content_store *cs, const struct work *work, uint64_t offset
 int work_seek(struct content_store *cs, const struct work *work, uint64_t offset, bool hole, uint64_t *ret_offset,
 	      struct error *e);
 
-/* Size and digest of a content. */
+/* Size, digest and data bytes of a content: one small record, cached. */
 int content_stat(struct content_store *cs, uint64_t content, struct content_ref *ret, struct error *e);
 
-/* Reads the whole content again and checks chunks against names, segments and the content against their digests:
- * 0, or -E_CORRUPT with a sentence that says which chunk or digest.  Reads past the cache. */
-int content_check(struct content_store *cs, uint64_t content, struct error *e);
-
-/* Bytes of the content that are data, not holes (for st_blocks), about. */
+/* The last of these alone. */
 int content_data_bytes(struct content_store *cs, uint64_t content, uint64_t *ret, struct error *e);
+
+/* Reads all chunks again, past the cache, and checks segments and content against their digests: 0, or -E_CORRUPT
+ * with a sentence that says which chunk, segment or digest. */
+int content_check(struct content_store *cs, uint64_t content, struct error *e);
 
 #endif

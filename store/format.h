@@ -99,8 +99,9 @@ enum family {
 	F(u, ino) F(u, content) F(u, size) F(h, digest) F(u, prev) F(u, from) F(u, from_version) F(u, base) \
 	F(u, mode) F(u, owner_uid) F(u, owner_gid) F(s, acl) F(t, mtime) F(u, flags) F(u, parent) F(s, name)
 
-/* A content: its size, digest, and segments as (varint id, varint bytes) pairs; see content.h. */
-#define CONTENT_FIELDS(F) F(u, size) F(h, digest) F(s, segments)
+/* A content: its size, digest, and segments as (varint id, varint bytes) pairs, id 0 a hole; see content.h.
+ * data: how many of its bytes are not in holes. */
+#define CONTENT_FIELDS(F) F(u, size) F(h, digest) F(s, segments) F(u, data)
 
 /* Up to 64 MiB of a content: digest of its bytes and its chunks as (varint id, varint bytes) pairs; chunk id 0
  * is a hole. */
@@ -220,6 +221,6 @@ uint64_t log_operation_number(const char *word);
 bool xattr_find(struct view list, struct view name, struct view *ret_value);
 bool xattr_next(struct view *rest, struct view *ret_name, struct view *ret_value);
 void xattr_set(struct buf *out, struct view list, struct view name, struct view value);
-#define XATTR_LIST_MAX (60 * 1024)
+#define XATTRS_BYTES_MAX (60 * 1024) /* of one inode's list */
 
 #endif

@@ -1,0 +1,413 @@
+/* chunk.c - see chunk.h. */
+#include "chunk.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#define XXH_NO_STREAM
+#include <xxhash.h>
+#include <zstd.h>
+
+#define COMPRESSION_LEVEL 1
+#define PENDING_SLOTS_MIN 256
+
+static atomic_bool all_names_equal;
+
+void chunk_names_collide(bool collide)
+{
+	atomic_store(&all_names_equal, collide);
+}
+
+/* ---- all chunks ---- */
+
+/* XXH3 wants 136 or more bytes of secret: keyed BLAKE2b of 0, 1, 2 under the store's. */
+static void stretch_secret(uint8_t out[CHUNK_SECRET_LEN], const uint8_t secret[32])
+{
+	for (uint8_t i = 0; i < CHUNK_SECRET_LEN / 64; i++)
+		crypto_generichash(out + 64 * i, 64, &i, 1, secret, 32);
+}
+
+static int last_id(struct kv *kv, uint64_t *ret, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(kv, NULL, FAMILY_CHUNK, view_of(NULL, 0), true);
+	struct view key;
+	int r = kv_iter_next(it, &key, NULL, e);
+
+	if (r < 0)
+		return r;
+	*ret = 0;
+	if (r == 0)
+		return 0;
+	struct reader in = reader_of(key);
+	*ret = reader_u64(&in);
+	return reader_done(&in) ? 0 : error_set(e, -E_CORRUPT, "a chunk's key is damaged");
+}
+
+int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_t cache_bytes, struct error *e)
+{
+	uint64_t last;
+	int r = last_id(kv, &last, e);
+
+	if (r < 0)
+		return r;
+	*c = (struct chunks){ .kv = kv };
+	atomic_store(&c->next_id, last + 1);
+	stretch_secret(c->secret, secret);
+	r = lru_init(&c->cache, cache_bytes);
+	return r < 0 ? error_set(e, r, "out of memory") : 0;
+}
+
+void chunks_close(struct chunks *c)
+{
+	lru_release(&c->cache);
+}
+
+void chunk_name(const struct chunks *c, struct view bytes, uint8_t name[CHUNK_NAME_LEN])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical,
+				 XXH3_128bits_withSecret(bytes.data, bytes.len, c->secret, CHUNK_SECRET_LEN));
+	if (atomic_load_explicit(&all_names_equal, memory_order_relaxed))
+		memset(&canonical, 0, sizeof(canonical));
+	memcpy(name, canonical.digest, CHUNK_NAME_LEN);
+}
+
+/* ---- loading ---- */
+
+struct id_key {
+	uint8_t bytes[8];
+};
+
+static struct id_key id_key_of(uint64_t id)
+{
+	struct id_key key;
+
+	for (size_t i = 0; i < 8; i++)
+		key.bytes[i] = (uint8_t)(id >> (56 - 8 * i));
+	return key;
+}
+
+static struct chunk *chunk_alloc(uint64_t id, size_t len)
+{
+	struct chunk *chunk = malloc(sizeof(*chunk) + len);
+
+	if (!chunk)
+		return NULL;
+	chunk->entry = (struct lru_entry){ .key = id, .bytes = sizeof(*chunk) + len, .users = 1 };
+	chunk->len = len;
+	return chunk;
+}
+
+static size_t decoded_len(uint8_t codec, struct view body)
+{
+	unsigned long long n;
+
+	if (codec == CHUNK_RAW)
+		return body.len;
+	n = ZSTD_getFrameContentSize(body.data, body.len);
+	return n > CHUNK_LEN_MAX ? 0 : (size_t)n;
+}
+
+/* A chunk's value: codec u8, bytes. */
+static int chunk_decode(uint64_t id, struct view value, struct chunk **ret, struct error *e)
+{
+	struct reader in = reader_of(value);
+	uint8_t codec = reader_u8(&in);
+	struct view body = reader_bytes(&in, reader_left(&in));
+
+	if (!in.failed && codec > CHUNK_ZSTD)
+		return error_set(e, -E_FORMAT_NEWER, "chunk %llu was written by a newer Daybook: upgrade this one",
+				 (unsigned long long)id);
+	size_t len = in.failed ? 0 : decoded_len(codec, body);
+	if (len == 0 || len > CHUNK_LEN_MAX)
+		return error_set(e, -E_CORRUPT, "chunk %llu is damaged", (unsigned long long)id);
+	struct chunk *chunk = chunk_alloc(id, len);
+	if (!chunk)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	if (codec == CHUNK_RAW)
+		memcpy(chunk->data, body.data, len);
+	else if (ZSTD_decompress(chunk->data, len, body.data, body.len) != len) {
+		free(chunk);
+		return error_set(e, -E_CORRUPT, "chunk %llu is damaged: it does not decompress",
+				 (unsigned long long)id);
+	}
+	*ret = chunk;
+	return 0;
+}
+
+static int missing(uint64_t id, struct error *e)
+{
+	return error_set(e, -E_CORRUPT, "chunk %llu is missing", (unsigned long long)id);
+}
+
+int chunk_load_fresh(struct chunks *c, uint64_t id, struct chunk **ret, struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	struct id_key key = id_key_of(id);
+	int r = kv_get(c->kv, NULL, FAMILY_CHUNK, view_of(&key, 8), &value, e);
+
+	if (r < 0)
+		return r;
+	return r == 0 ? missing(id, e) : chunk_decode(id, buf_view(&value), ret, e);
+}
+
+/* Loads those of ids whose place in ret is still NULL. */
+static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret, struct error *e)
+{
+	struct id_key keys[CHUNK_MANY_MAX];
+	struct view views[CHUNK_MANY_MAX] = { 0 };
+	struct buf values[CHUNK_MANY_MAX] = { 0 };
+	bool found[CHUNK_MANY_MAX];
+	size_t where[CHUNK_MANY_MAX], count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (ret[i])
+			continue;
+		keys[count] = id_key_of(ids[i]);
+		views[count] = view_of(&keys[count], 8);
+		where[count++] = i;
+	}
+	int r = kv_get_many(c->kv, NULL, FAMILY_CHUNK, count, views, values, found, e);
+	for (size_t i = 0; i < count; i++) {
+		struct chunk **chunk = &ret[where[i]];
+
+		if (r == 0)
+			r = found[i] ? chunk_decode(ids[where[i]], buf_view(&values[i]), chunk, e) :
+				       missing(ids[where[i]], e);
+		if (*chunk)
+			lru_add(&c->cache, &(*chunk)->entry);
+		buf_release(&values[i]);
+	}
+	return r;
+}
+
+int chunk_load_many(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret, struct error *e)
+{
+	size_t absent = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		ret[i] = lru_find(&c->cache, ids[i]);
+		absent += ret[i] == NULL;
+	}
+	if (absent)
+		r = load_uncached(c, n, ids, ret, e);
+	for (size_t i = 0; r < 0 && i < n; i++) {
+		chunk_drop(c, ret[i]);
+		ret[i] = NULL;
+	}
+	return r;
+}
+
+void chunk_drop(struct chunks *c, struct chunk *chunk)
+{
+	if (chunk)
+		lru_drop(&c->cache, &chunk->entry);
+}
+
+/* ---- storing ---- */
+
+struct chunk_pending {
+	uint8_t name[CHUNK_NAME_LEN];
+	uint64_t id; /* 0: free slot */
+};
+
+void chunk_writer_init(struct chunk_writer *w, struct chunks *c, struct kv_batch *batch)
+{
+	*w = (struct chunk_writer){ .chunks = c, .batch = batch };
+}
+
+void chunk_writer_release(struct chunk_writer *w)
+{
+	ZSTD_freeCCtx(w->compressor);
+	buf_release(&w->compressed);
+	free(w->pending);
+	*w = (struct chunk_writer){ 0 };
+}
+
+/* The slot that holds name, or the free one where it would go; NULL while there is no table. */
+static struct chunk_pending *pending_slot(const struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN])
+{
+	uint64_t hash;
+
+	if (!w->pending_slots)
+		return NULL;
+	memcpy(&hash, name, sizeof(hash));
+	for (size_t i = hash & (w->pending_slots - 1);; i = (i + 1) & (w->pending_slots - 1)) {
+		struct chunk_pending *slot = &w->pending[i];
+
+		if (slot->id == 0 || memcmp(slot->name, name, CHUNK_NAME_LEN) == 0)
+			return slot;
+	}
+}
+
+static int pending_widen(struct chunk_writer *w, struct error *e)
+{
+	struct chunk_writer wide = { .pending_slots = w->pending_slots ? 2 * w->pending_slots : PENDING_SLOTS_MIN };
+
+	wide.pending = calloc(wide.pending_slots, sizeof(*wide.pending));
+	if (!wide.pending)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < w->pending_slots; i++) {
+		if (w->pending[i].id)
+			*pending_slot(&wide, w->pending[i].name) = w->pending[i];
+	}
+	free(w->pending);
+	w->pending = wide.pending;
+	w->pending_slots = wide.pending_slots;
+	return 0;
+}
+
+static int pending_add(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t id, struct error *e)
+{
+	struct chunk_pending *slot;
+
+	if (2 * w->pending_count >= w->pending_slots) {
+		int r = pending_widen(w, e);
+
+		if (r < 0)
+			return r;
+	}
+	slot = pending_slot(w, name);
+	w->pending_count += slot->id == 0;
+	memcpy(slot->name, name, CHUNK_NAME_LEN);
+	slot->id = id;
+	return 0;
+}
+
+/* 1 and *ret_id when the database knows the name; 0 when not. */
+static int look_up(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	int r = kv_get(c->kv, NULL, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value, e);
+
+	if (r <= 0)
+		return r;
+	struct reader in = reader_of(buf_view(&value));
+	*ret_id = reader_varint(&in);
+	return reader_done(&in) && *ret_id ? 1 : 0; /* a damaged name costs a second copy, no more */
+}
+
+int chunk_is_known(struct chunks *c, struct view bytes, struct error *e)
+{
+	uint8_t name[CHUNK_NAME_LEN];
+	uint64_t id;
+
+	chunk_name(c, bytes, name);
+	return look_up(c, name, &id, e);
+}
+
+/* The same in the batch and the database. */
+static int find_name(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e)
+{
+	const struct chunk_pending *slot = pending_slot(w, name);
+
+	if (!slot || !slot->id)
+		return look_up(w->chunks, name, ret_id, e);
+	*ret_id = slot->id;
+	return 1;
+}
+
+/* 1: chunk id holds those very bytes.  One that is gone or damaged holds them not, and is stored anew. */
+static int holds(struct chunks *c, uint64_t id, struct view bytes, struct error *e)
+{
+	struct chunk *chunk = NULL;
+	int r = chunk_load_many(c, 1, &id, &chunk, e);
+
+	if (r == -E_CORRUPT)
+		return 0;
+	if (r < 0)
+		return r;
+	bool equal = view_equal(view_of(chunk->data, chunk->len), bytes);
+	chunk_drop(c, chunk);
+	return equal;
+}
+
+/* The value of a chunk, in w->compressed: as it is where compression gains less than a sixteenth. */
+static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
+{
+	size_t bound = ZSTD_compressBound(bytes.len), n = SIZE_MAX;
+
+	if (!w->compressor)
+		w->compressor = ZSTD_createCCtx();
+	buf_clear(&w->compressed);
+	buf_u8(&w->compressed, CHUNK_ZSTD);
+	void *to = buf_grow(&w->compressed, bound);
+	if (!w->compressor || !to)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	n = ZSTD_compressCCtx(w->compressor, to, bound, bytes.data, bytes.len, COMPRESSION_LEVEL);
+	if (!ZSTD_isError(n) && n < bytes.len - bytes.len / 16) {
+		w->compressed.len = 1 + n;
+		return 0;
+	}
+	buf_clear(&w->compressed);
+	buf_u8(&w->compressed, CHUNK_RAW);
+	buf_append(&w->compressed, bytes.data, bytes.len);
+	return buf_check(&w->compressed, e);
+}
+
+/* So that the next of its kind in this batch can be compared with it, and the first reader has it at once. */
+static void remember(struct chunks *c, uint64_t id, struct view bytes)
+{
+	struct chunk *chunk = chunk_alloc(id, bytes.len);
+
+	if (!chunk)
+		return;
+	memcpy(chunk->data, bytes.data, bytes.len);
+	lru_add(&c->cache, &chunk->entry);
+	chunk_drop(c, chunk);
+}
+
+static int store_new(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], struct view bytes,
+		     uint64_t *ret_id, struct error *e)
+{
+	uint64_t id = atomic_fetch_add(&w->chunks->next_id, 1);
+	CLEANUP(buf_release) struct buf value = { 0 };
+	struct id_key key = id_key_of(id);
+	int r = encode(w, bytes, e);
+
+	if (r < 0)
+		return r;
+	r = pending_add(w, name, id, e);
+	if (r < 0)
+		return r;
+	buf_varint(&value, id);
+	kv_batch_put(w->batch, FAMILY_CHUNK, view_of(&key, 8), buf_view(&w->compressed));
+	kv_batch_put(w->batch, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), buf_view(&value));
+	remember(w->chunks, id, bytes);
+	w->new_bytes += bytes.len;
+	*ret_id = id;
+	return 0;
+}
+
+int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t *ret_id, struct error *e)
+{
+	uint8_t name[CHUNK_NAME_LEN];
+	uint64_t id;
+
+	chunk_name(w->chunks, bytes, name);
+	int known = find_name(w, name, &id, e);
+	if (known < 0)
+		return known;
+	int equal = known ? holds(w->chunks, id, bytes, e) : 0;
+	if (equal < 0)
+		return equal;
+	if (equal) {
+		*ret_id = id;
+		return 0;
+	}
+	return store_new(w, name, bytes, ret_id, e);
+}
+
+int chunk_writer_flush(struct chunk_writer *w, struct error *e)
+{
+	int r = kv_write(w->chunks->kv, w->batch, e);
+
+	if (r < 0)
+		return r;
+	kv_batch_clear(w->batch);
+	if (w->pending)
+		memset(w->pending, 0, w->pending_slots * sizeof(*w->pending));
+	w->pending_count = 0;
+	return 0;
+}
