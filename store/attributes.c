@@ -114,7 +114,7 @@ static int check_xattr(struct view name, struct view value, struct error *e)
 		return error_set(e, -ERANGE, "an attribute's name has 1 to %d bytes", NAME_LEN_MAX);
 	if (name.len >= strlen(FACT_PREFIX) && memcmp(name.data, FACT_PREFIX, strlen(FACT_PREFIX)) == 0)
 		return error_set(e, -E_NOT_PERMITTED, "the attributes user.daybook.* are read-only");
-	if (value.len > XATTR_LIST_MAX)
+	if (value.len > XATTRS_BYTES_MAX)
 		return error_set(e, -E_XATTR_SPACE, "");
 	if ((view_equal(name, view_str(ACL_ACCESS_NAME)) || view_equal(name, view_str(ACL_DEFAULT_NAME))) &&
 	    value.len && !acl_is_valid(value))
@@ -136,7 +136,7 @@ static int edit_xattr(struct change *c, struct inode_record *inode, struct view 
 	int rc = buf_check(memory, e);
 	if (rc < 0)
 		return rc;
-	if (memory->len > XATTR_LIST_MAX)
+	if (memory->len > XATTRS_BYTES_MAX)
 		return error_set(e, -E_XATTR_SPACE, "");
 	inode->xattrs = buf_view(memory);
 	inode->ctime = c->time;
