@@ -26,6 +26,10 @@ bool access_inode(const struct credentials *who, const struct inode_record *inod
  * gone is judged by its last record and the ancestors that are left. */
 int access_directory(struct store *store, const struct credentials *who, uint64_t ino, struct error *e);
 
+/* May who list directory ino now: read permission on it, and search permission on it and all its ancestors?
+ * 1 yes, 0 no.  What names in records are shown by. */
+int access_place(struct store *store, const struct credentials *who, uint64_t ino, struct error *e);
+
 /* May who read version number of doc (P4)?  1 yes, 0 no. */
 int access_version(struct store *store, const struct credentials *who, uint64_t doc, uint64_t number,
 		   const struct version_record *version, struct error *e);

@@ -14,7 +14,8 @@ int timeline_instant(struct store *store, int64_t time_ns, uint64_t *ret_change,
 /* The time of a change (its log record's). */
 int timeline_time(struct store *store, uint64_t change, int64_t *ret_ns, struct error *e);
 
-/* The tree as of instant `at`: like namespace_lookup, inode_get (by decoding into *memory) and namespace_readdir. */
+/* The tree as of instant `at`: like namespace_lookup, inode_get (by decoding into *memory) and namespace_readdir.
+ * timeline_inode: of an inode that is gone, the last record; at = UINT64_MAX is now.  -E_STALE: it did not exist. */
 int timeline_lookup(struct store *store, uint64_t at, uint64_t parent, struct view name, struct dirent_record *ret,
 		    struct error *e);
 int timeline_inode(struct store *store, uint64_t at, uint64_t ino, struct inode_record *ret, struct buf *memory,
@@ -26,10 +27,18 @@ int timeline_readdir(struct store *store, uint64_t at, uint64_t parent, uint64_t
  * then hourly, daily, weekly.  One per second at most.  Fills times[] (ns, whole seconds) newest first: the count. */
 int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t max, struct error *e);
 
-/* Every interval of every name that ever lived in directory parent, or of one name (name.data not NULL), the live
- * one included, newest first within a name, names in cookie order. */
-int timeline_names(struct store *store, uint64_t parent, struct view name, dirent_visitor each, void *arg,
+/* Every interval of a name that lives or lived in directory parent, the live one first, then newest first. */
+int timeline_name(struct store *store, uint64_t parent, struct view name, dirent_visitor each, void *arg,
+		  struct error *e);
+
+/* The same for every name that ever lived in parent, in cookie order, beginning after cookie (0: from the start).
+ * An interval's `until` is 0 while it lives. */
+int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each, void *arg,
 		   struct error *e);
+
+/* The name in parent, live or past, that has this cookie (store_cookie()): -E_NO_ENTRY. */
+int timeline_cookie_name(struct store *store, uint64_t parent, uint64_t cookie, struct buf *ret_name,
+			 struct error *e);
 
 /* The versions that the *name* shows (DESIGN.md 3, files/): of the document living there, of its predecessors (L4),
  * and of documents that lived there and moved on (up to when they moved), newest first by change.
