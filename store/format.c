@@ -116,6 +116,39 @@ uint64_t log_operation_number(const char *word)
 	return 0;
 }
 
+static void put_number(uint8_t *out, uint64_t v, size_t width)
+{
+	for (size_t i = 0; i < width; i++)
+		out[i] = (uint8_t)(v >> (8 * (width - 1 - i)));
+}
+
+void staging_head_encode(uint8_t out[STAGING_HEAD_LEN], const struct staging_head *head)
+{
+	put_number(out, STAGING_MAGIC, 4);
+	put_number(out + 4, (uint64_t)head->type << 24 | (uint64_t)head->flags << 16, 4);
+	put_number(out + 8, head->offset, 8);
+	put_number(out + 16, head->length, 8);
+	put_number(out + 24, head->content, 8);
+	put_number(out + 32, head->from, 8);
+	put_number(out + 40, head->checksum, 8);
+}
+
+bool staging_head_decode(struct staging_head *head, const uint8_t in[STAGING_HEAD_LEN])
+{
+	struct reader r = reader_of(view_of(in, STAGING_HEAD_LEN));
+	uint32_t magic = reader_u32(&r);
+
+	head->type = reader_u8(&r);
+	head->flags = reader_u8(&r);
+	reader_bytes(&r, 2);
+	head->offset = reader_u64(&r);
+	head->length = reader_u64(&r);
+	head->content = reader_u64(&r);
+	head->from = reader_u64(&r);
+	head->checksum = reader_u64(&r);
+	return magic == STAGING_MAGIC && reader_done(&r) && head->type >= STAGING_BEGIN && head->type <= STAGING_SHARE;
+}
+
 bool xattr_next(struct view *rest, struct view *ret_name, struct view *ret_value)
 {
 	struct reader r = reader_of(*rest);

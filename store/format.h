@@ -121,11 +121,16 @@ enum family {
 /* doc: the document; base: what the author had read; head: what stood there; number: what was saved over it. */
 #define CONFLICT_FIELDS(F) F(u, doc) F(u, base) F(u, head) F(u, number) F(u, ino) F(u, parent) F(s, name)
 
+/* Who writes, on what: see struct staging_origin.  In a staging journal's first entry, not in the database. */
+#define ORIGIN_FIELDS(F) \
+	F(u, ino) F(u, content) F(u, size) F(u, uid) F(u, gid) F(u, tgid) F(s, author) F(s, command) F(s, client) \
+	F(u, base) F(t, mtime)
+
 /* X(record, table, "shown as") */
 #define RECORDS(X) \
 	X(dirent, DIRENT_FIELDS) X(inode, INODE_FIELDS) X(document, DOCUMENT_FIELDS) X(version, VERSION_FIELDS) \
 	X(content, CONTENT_FIELDS) X(segment, SEGMENT_FIELDS) X(log, LOG_FIELDS) X(tag, TAG_FIELDS) \
-	X(conflict, CONFLICT_FIELDS)
+	X(conflict, CONFLICT_FIELDS) X(origin, ORIGIN_FIELDS)
 
 #define FIELD_TYPE_u uint64_t
 #define FIELD_TYPE_t int64_t
@@ -213,6 +218,38 @@ enum log_operation {
 const char *log_operation_name(uint64_t op);
 /* The number for a word, 0 when unknown. */
 uint64_t log_operation_number(const char *word);
+
+/* STAGING JOURNALS (staging/INODE, the inode number in hexadecimal) are entries one after the other, each a head of
+ * STAGING_HEAD_LEN bytes, all integers big-endian, and as many bytes of data as its type says:
+ *   magic u32, type u8, flags u8, 0 u16, offset u64, length u64, content u64, from u64, checksum u64
+ *   BEGIN  data: an origin record, `length` bytes.  content: the journal's salt.  from: when the journal started over
+ *          in place, the size that the file had then.  What was written before it is done with.
+ *   WRITE  data: the `length` bytes written at `offset`.
+ *   SIZE   the file's size became `offset`.
+ *   ZERO   `length` bytes at `offset` became a hole; flag STAGING_KEEP_SIZE: without growing the file.
+ *   SHARE  `length` bytes at `offset` became those at `from` of content `content`.
+ * checksum: XXH3-64 of the head before it, seeded with XXH3-64 of the data, xor the entry's own position in the file,
+ * xor the salt (not for BEGIN), so that an entry of an earlier use of the file is not taken for one of this. */
+#define STAGING_HEAD_LEN 48
+#define STAGING_MAGIC 0x44624a31 /* "DbJ1" */
+#define STAGING_KEEP_SIZE 1
+
+enum staging_entry_type {
+	STAGING_BEGIN = 1,
+	STAGING_WRITE = 2,
+	STAGING_SIZE = 3,
+	STAGING_ZERO = 4,
+	STAGING_SHARE = 5,
+};
+
+struct staging_head {
+	uint8_t type, flags;
+	uint64_t offset, length, content, from, checksum;
+};
+
+void staging_head_encode(uint8_t out[STAGING_HEAD_LEN], const struct staging_head *head);
+/* False when it is none; tells nothing of the checksum. */
+bool staging_head_decode(struct staging_head *head, const uint8_t in[STAGING_HEAD_LEN]);
 
 /* Extended attributes are one list of (string name, string value) in ascending byte order of name.
  * xattr_find: true and *ret_value (borrowing) when present.  xattr_next walks: start with a zeroed *rest = list;

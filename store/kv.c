@@ -5,6 +5,7 @@
 #include "kv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct kv {
 	rocksdb_writeoptions_t *write;
 	rocksdb_cache_t *cache;
 	char *path;
+	int directory; /* to ask for free space */
 	bool read_only;
 	struct coalesce sync;
 	struct space space;
@@ -175,6 +177,8 @@ static void kv_free(struct kv *kv)
 	rocksdb_readoptions_destroy(kv->read);
 	rocksdb_writeoptions_destroy(kv->write);
 	coalesce_release(&kv->sync);
+	if (kv->directory >= 0)
+		close(kv->directory);
 	free(kv->path);
 	free(kv);
 }
@@ -187,6 +191,7 @@ static struct kv *kv_alloc(const char *path, const struct kv_options *options, c
 	if (!kv)
 		return NULL;
 	coalesce_init(&kv->sync);
+	kv->directory = -1;
 	kv->read_only = options->read_only;
 	kv->path = strdup(path);
 	kv->cache = rocksdb_cache_create_lru(bytes / 2);
@@ -243,6 +248,12 @@ int kv_open(const char *path, const struct kv_options *options, struct kv **ret_
 		kv->db = open_database(kv, options->create, &message);
 	if (message) {
 		r = kv_error(kv, message, e);
+		kv_free(kv);
+		return r;
+	}
+	kv->directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (kv->directory < 0) {
+		r = error_system(e, "%s", path);
 		kv_free(kv);
 		return r;
 	}
@@ -640,7 +651,7 @@ static int check_space(struct kv *kv, const struct kv_batch *batch, struct error
 
 	if (space_stale(&kv->space, bytes))
 		atomic_store(&kv->space.owed, memtable_bytes(kv));
-	return space_check(&kv->space, kv->path, bytes, batch->bulk ? 2 : 1, e);
+	return space_check(&kv->space, kv->directory, bytes, batch->bulk ? 2 : 1, e);
 }
 
 /* ---- writing ---- */

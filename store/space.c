@@ -22,12 +22,12 @@ bool space_stale(const struct space *s, uint64_t bytes)
 	       now_ms() - atomic_load(&s->asked_ms) >= 100;
 }
 
-static int ask(struct space *s, const char *path, struct error *e)
+static int ask(struct space *s, int fd, struct error *e)
 {
 	struct statvfs fs;
 
-	if (statvfs(path, &fs) != 0)
-		return error_system(e, "%s", path);
+	if (fstatvfs(fd, &fs) != 0)
+		return error_system(e, "the disk that holds the store");
 	uint64_t eighth = (uint64_t)fs.f_blocks * fs.f_frsize / 8;
 	atomic_store(&s->free, (uint64_t)fs.f_bavail * fs.f_frsize);
 	atomic_store(&s->reserve, eighth < SPACE_RESERVE ? eighth : SPACE_RESERVE);
@@ -36,10 +36,10 @@ static int ask(struct space *s, const char *path, struct error *e)
 	return 0;
 }
 
-int space_check(struct space *s, const char *path, uint64_t bytes, unsigned times, struct error *e)
+int space_check(struct space *s, int fd, uint64_t bytes, unsigned times, struct error *e)
 {
 	if (space_stale(s, bytes)) {
-		int r = ask(s, path, e);
+		int r = ask(s, fd, e);
 
 		if (r < 0)
 			return r;

@@ -6,6 +6,7 @@
 #define DAYBOOK_SPACE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -20,9 +21,9 @@ struct space {
 	atomic_uint_least64_t owed;              /* the owner's: bytes still to be written for what was granted */
 };
 
-/* 0 when bytes more fit on the filesystem of path while times reserves and what is owed stay free; else
+/* 0 when bytes more fit on the filesystem that fd is on while times reserves and what is owed stay free; else
  * -E_NO_SPACE.  The filesystem is asked at most every 100 ms or MiB while there is plenty, always when not. */
-int space_check(struct space *s, const char *path, uint64_t bytes, unsigned times, struct error *e);
+int space_check(struct space *s, int fd, uint64_t bytes, unsigned times, struct error *e);
 
 /* True when the next space_check() with bytes will ask: time to bring `owed` up to date. */
 bool space_stale(const struct space *s, uint64_t bytes);

@@ -28,7 +28,8 @@ int staging_begin(int directory_fd, const struct staging_origin *origin, struct 
 
 /* Each changes the file as the system call of that name does, and returns only when the journal has it.
  * staging_write: extends the size when it ends past it.  staging_zero: the range becomes a hole (keep_size: never
- * extends).  staging_share: the range takes bytes of an existing content.  -E_NO_SPACE: nothing changed. */
+ * extends).  staging_share: the range takes bytes of an existing content.  -E_NO_SPACE: nothing changed; writes are
+ * refused while there is still room to save what is staged.  -E_TOO_BIG: past CONTENT_SIZE_MAX. */
 int staging_write(struct staging *s, uint64_t offset, const void *data, size_t n, struct error *e);
 int staging_truncate(struct staging *s, uint64_t size, struct error *e);
 int staging_zero(struct staging *s, uint64_t offset, uint64_t n, bool keep_size, struct error *e);
@@ -38,9 +39,12 @@ int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t conte
 struct work staging_work(const struct staging *s);
 uint64_t staging_size(const struct staging *s);
 uint64_t staging_staged_bytes(const struct staging *s); /* bytes in the journal, garbage included */
+size_t staging_extent_count(const struct staging *s);   /* 40 bytes of memory each: save early past STAGING_EXTENTS_FEW */
+#define STAGING_EXTENTS_FEW 16384
 
-/* After a save: the journal starts over on the content that was saved.  The old entries are gone only when the new
- * first entry stands (a crash in between recovers the same bytes again, found unchanged). */
+/* After a save: the journal starts over on the content that was saved.  Appends one entry; a journal that has grown
+ * past a megabyte is overwritten from its start and cut.  A crash in between recovers the same bytes again, found
+ * unchanged; a failure leaves the staging as it was. */
 int staging_rebase(struct staging *s, const struct staging_origin *origin, struct error *e);
 
 /* Ends the staging: the journal file is removed.  Accepts NULL. */
@@ -49,7 +53,8 @@ void staging_end(struct staging *s);
 void staging_abandon(struct staging *s);
 
 /* Reads one leftover journal: *ret_origin and *ret_strings (which its views borrow from) and a staging that holds
- * what was written up to the last whole entry; *ret_torn tells that bytes after it were dropped.
+ * what was written up to the last whole entry; *ret_torn tells that bytes after it were dropped.  A journal that had
+ * not come to its first entry is an empty file's.
  * -E_CORRUPT: the first entry is unreadable; the file was renamed to lost-NAME and the sentence says so. */
 int staging_recover(int directory_fd, const char *name, struct staging **ret, struct staging_origin *ret_origin,
 		    struct buf *ret_strings, bool *ret_torn, struct error *e);

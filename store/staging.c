@@ -1,0 +1,539 @@
+/* staging.c - see staging.h; the entries of a journal are in format.h. */
+#include "staging.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "extents.h"
+#include "space.h"
+
+#define JOURNAL_LONG ((uint64_t)1 << 20) /* past this, a save starts the journal over in place */
+#define WAL_BYTES ((uint64_t)64 << 20)   /* saved bytes stand twice on the disk, in the database's log, up to this */
+
+struct staging {
+	int directory_fd, fd;
+	char name[20];
+	uint64_t end;     /* of the journal's last whole entry */
+	uint64_t salt;
+	struct extents extents;
+	struct space space;
+};
+
+/* ---- test hook ---- */
+
+static atomic_uint fail_countdown;
+static atomic_int fail_code;
+static atomic_size_t fail_part;
+
+void staging_fail_nth(unsigned n, int code, size_t part)
+{
+	atomic_store(&fail_code, code);
+	atomic_store(&fail_part, part);
+	atomic_store(&fail_countdown, n);
+}
+
+/* pwritev(2), but for the failure that a test asked for. */
+static ssize_t write_vector(int fd, const struct iovec *v, int n, off_t at)
+{
+	unsigned left = atomic_load(&fail_countdown);
+
+	while (left && !atomic_compare_exchange_weak(&fail_countdown, &left, left - 1))
+		;
+	if (left != 1)
+		return pwritev(fd, v, n, at);
+	for (size_t done = 0, i = 0; i < (size_t)n && done < atomic_load(&fail_part); done += v[i++].iov_len) {
+		size_t part = atomic_load(&fail_part) - done;
+
+		if (pwrite(fd, v[i].iov_base, part < v[i].iov_len ? part : v[i].iov_len, at + (off_t)done) < 0)
+			break;
+	}
+	errno = atomic_load(&fail_code);
+	return -1;
+}
+
+/* ---- the journal ---- */
+
+static uint64_t head_checksum(const struct staging *s, const uint8_t encoded[STAGING_HEAD_LEN], uint8_t type,
+			      struct view data, uint64_t position)
+{
+	uint64_t seed = XXH3_64bits(data.data, data.len) ^ position ^ (type == STAGING_BEGIN ? 0 : s->salt);
+
+	return XXH3_64bits_withSeed(encoded, STAGING_HEAD_LEN - 8, seed);
+}
+
+static int write_whole(int fd, const struct iovec v[2], uint64_t at, struct error *e)
+{
+	struct iovec left[2] = { v[0], v[1] };
+	size_t todo = v[0].iov_len + v[1].iov_len;
+
+	while (todo > 0) {
+		ssize_t n = write_vector(fd, left, 2, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return error_system(e, "keeping unsaved bytes");
+		todo -= (size_t)n;
+		at += (uint64_t)n;
+		for (size_t i = 0; i < 2; i++) {
+			size_t part = (size_t)n < left[i].iov_len ? (size_t)n : left[i].iov_len;
+
+			left[i] = (struct iovec){ (uint8_t *)left[i].iov_base + part, left[i].iov_len - part };
+			n -= (ssize_t)part;
+		}
+	}
+	return 0;
+}
+
+/* Writes one entry at position; what a failure left there is cut off, or overwritten by the next. */
+static int write_entry(struct staging *s, struct staging_head *head, struct view data, uint64_t position,
+		       struct error *e)
+{
+	uint8_t encoded[STAGING_HEAD_LEN];
+
+	head->checksum = 0;
+	staging_head_encode(encoded, head);
+	head->checksum = head_checksum(s, encoded, head->type, data, position);
+	staging_head_encode(encoded, head);
+	struct iovec v[2] = { { encoded, sizeof(encoded) }, { (void *)data.data, data.len } };
+	return write_whole(s->fd, v, position, e);
+}
+
+static int append_entry(struct staging *s, struct staging_head *head, struct view data, struct error *e)
+{
+	int r = write_entry(s, head, data, s->end, e);
+
+	if (r == 0)
+		s->end += STAGING_HEAD_LEN + data.len;
+	else if (ftruncate(s->fd, (off_t)s->end) < 0)
+		return r; /* recovery drops what is not a whole entry */
+	return r;
+}
+
+static uint64_t new_salt(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int encode_origin(struct buf *out, const struct staging_origin *origin, struct error *e)
+{
+	struct origin_record record = {
+		.ino = origin->ino, .content = origin->content, .size = origin->size, .uid = origin->uid,
+		.gid = origin->gid, .tgid = origin->tgid, .author = origin->author, .command = origin->command,
+		.client = origin->client, .base = origin->base, .mtime = origin->mtime,
+	};
+
+	origin_encode(out, &record);
+	return buf_check(out, e);
+}
+
+/* Writes a first entry at position, behind which the journal then goes on.  stale: how long the file is when what is
+ * behind position is of an earlier use. */
+static int write_begin(struct staging *s, const struct staging_origin *origin, uint64_t position, uint64_t stale,
+		       struct error *e)
+{
+	CLEANUP(buf_release) struct buf data = { 0 };
+	int r = encode_origin(&data, origin, e);
+	struct staging_head head = { .type = STAGING_BEGIN, .length = data.len, .content = new_salt(), .from = stale };
+
+	if (r == 0)
+		r = write_entry(s, &head, buf_view(&data), position, e);
+	if (r < 0)
+		return r;
+	s->salt = head.content;
+	s->end = position + STAGING_HEAD_LEN + data.len;
+	return 0;
+}
+
+/* ---- beginning and ending ---- */
+
+static struct staging *staging_alloc(int directory_fd, const char *name)
+{
+	struct staging *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->directory_fd = directory_fd;
+	s->fd = -1;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	return s;
+}
+
+static int start_extents(struct staging *s, const struct staging_origin *origin, struct error *e)
+{
+	struct extents fresh = { 0 };
+	int r = extents_reserve(&fresh, e);
+
+	if (r < 0)
+		return r;
+	if (origin->size)
+		extents_set(&fresh, (struct extent){ .len = origin->size, .content = origin->content,
+						     .kind = origin->content ? EXTENT_CONTENT : EXTENT_ZERO });
+	extents_release(&s->extents);
+	s->extents = fresh;
+	return 0;
+}
+
+int staging_begin(int directory_fd, const struct staging_origin *origin, struct staging **ret, struct error *e)
+{
+	char name[20];
+
+	snprintf(name, sizeof(name), "%llx", (unsigned long long)origin->ino);
+	struct staging *s = staging_alloc(directory_fd, name);
+	if (!s)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	int r = start_extents(s, origin, e);
+	if (r == 0) {
+		s->fd = openat(directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		r = s->fd < 0 ? error_system(e, "staging/%s", name) : write_begin(s, origin, 0, 0, e);
+	}
+	if (r == 0) {
+		*ret = s;
+		return 0;
+	}
+	if (s->fd >= 0)
+		unlinkat(directory_fd, name, 0);
+	staging_abandon(s);
+	return r;
+}
+
+int staging_rebase(struct staging *s, const struct staging_origin *origin, struct error *e)
+{
+	struct staging fresh = { 0 };
+	int r = start_extents(&fresh, origin, e);
+
+	if (r < 0)
+		return r;
+	r = s->end > JOURNAL_LONG ? -E_NO_SPACE : write_begin(s, origin, s->end, 0, e);
+	if (r == -E_NO_SPACE) {
+		r = write_begin(s, origin, 0, s->end, e);
+		if (r == 0 && ftruncate(s->fd, (off_t)s->end) < 0)
+			r = 0; /* the salt tells what is left there from what is written now */
+	}
+	if (r < 0) {
+		extents_release(&fresh.extents);
+		return r;
+	}
+	extents_release(&s->extents);
+	s->extents = fresh.extents;
+	return 0;
+}
+
+void staging_end(struct staging *s)
+{
+	if (s)
+		unlinkat(s->directory_fd, s->name, 0);
+	staging_abandon(s);
+}
+
+void staging_abandon(struct staging *s)
+{
+	if (!s)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	extents_release(&s->extents);
+	free(s);
+}
+
+/* ---- changing ---- */
+
+/* Makes what head says true in memory; data_at is where its data stands in the journal.  Cannot fail after
+ * extents_reserve(). */
+static void apply(struct staging *s, const struct staging_head *head, uint64_t data_at)
+{
+	struct extent x = { .at = head->offset, .len = head->length };
+
+	switch (head->type) {
+	case STAGING_WRITE:
+		x.kind = EXTENT_STAGED;
+		x.from = data_at;
+		break;
+	case STAGING_SHARE:
+		x.kind = EXTENT_CONTENT;
+		x.content = head->content;
+		x.from = head->from;
+		break;
+	case STAGING_ZERO:
+		if (head->flags & STAGING_KEEP_SIZE) {
+			x.at = x.at < s->extents.size ? x.at : s->extents.size;
+			x.len = x.len < s->extents.size - x.at ? x.len : s->extents.size - x.at;
+		}
+		break;
+	default:
+		extents_truncate(&s->extents, head->offset);
+		return;
+	}
+	extents_set(&s->extents, x);
+}
+
+/* What is staged has yet to be saved to the same disk: without room for that, no more is taken. */
+static int check_space(struct staging *s, uint64_t n, struct error *e)
+{
+	atomic_store(&s->space.owed, s->end + (s->end < WAL_BYTES ? s->end : WAL_BYTES));
+	return space_check(&s->space, s->fd, n + STAGING_HEAD_LEN, 3, e);
+}
+
+static bool is_range_bad(const struct staging_head *head)
+{
+	uint64_t max = CONTENT_SIZE_MAX;
+
+	return head->offset > max || head->length > max - head->offset ||
+	       (head->type == STAGING_SHARE && (head->from > max || head->length > max - head->from));
+}
+
+static int change(struct staging *s, struct staging_head *head, struct view data, struct error *e)
+{
+	if (is_range_bad(head))
+		return error_set(e, -E_TOO_BIG, "past the largest file size");
+	int r = extents_reserve(&s->extents, e);
+	if (r == 0 && data.len)
+		r = check_space(s, data.len, e);
+	if (r == 0)
+		r = append_entry(s, head, data, e);
+	if (r == 0)
+		apply(s, head, s->end - data.len);
+	return r;
+}
+
+int staging_write(struct staging *s, uint64_t offset, const void *data, size_t n, struct error *e)
+{
+	struct staging_head head = { .type = STAGING_WRITE, .offset = offset, .length = n };
+
+	return n ? change(s, &head, view_of(data, n), e) : 0;
+}
+
+int staging_truncate(struct staging *s, uint64_t size, struct error *e)
+{
+	struct staging_head head = { .type = STAGING_SIZE, .offset = size };
+
+	return size == s->extents.size ? 0 : change(s, &head, view_of(NULL, 0), e);
+}
+
+int staging_zero(struct staging *s, uint64_t offset, uint64_t n, bool keep_size, struct error *e)
+{
+	struct staging_head head = { .type = STAGING_ZERO, .flags = keep_size ? STAGING_KEEP_SIZE : 0,
+				     .offset = offset, .length = n };
+
+	return n ? change(s, &head, view_of(NULL, 0), e) : 0;
+}
+
+int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t content, uint64_t from, struct error *e)
+{
+	struct staging_head head = { .type = STAGING_SHARE, .offset = offset, .length = n, .content = content,
+				     .from = from };
+
+	return n ? change(s, &head, view_of(NULL, 0), e) : 0;
+}
+
+/* ---- looking ---- */
+
+struct work staging_work(const struct staging *s)
+{
+	return (struct work){ s->extents.at, s->extents.count, s->extents.size, s->fd };
+}
+
+uint64_t staging_size(const struct staging *s)
+{
+	return s->extents.size;
+}
+
+uint64_t staging_staged_bytes(const struct staging *s)
+{
+	return s->end;
+}
+
+size_t staging_extent_count(const struct staging *s)
+{
+	return s->extents.count;
+}
+
+/* ---- recovery ---- */
+
+/* A journal while it is read. */
+struct replay {
+	struct staging *s;
+	uint64_t file_size, stale; /* stale: what the last BEGIN said */
+	struct buf data;
+	struct buf origin;         /* data of the last BEGIN */
+};
+
+static int read_whole(int fd, void *out, size_t n, uint64_t at, struct error *e)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = pread(fd, (uint8_t *)out + done, n - done, (off_t)(at + done));
+
+		if (got < 0 && errno != EINTR)
+			return error_system(e, "reading unsaved bytes");
+		if (got == 0)
+			return error_set(e, -E_CORRUPT, "a file of unsaved bytes became shorter");
+		done += got > 0 ? (size_t)got : 0;
+	}
+	return 0;
+}
+
+static uint64_t data_len(const struct staging_head *head)
+{
+	return head->type == STAGING_BEGIN || head->type == STAGING_WRITE ? head->length : 0;
+}
+
+/* Reads the entry at the journal's end; 1: whole, its data in replay->data.  0: no whole entry is there. */
+static int read_entry(struct replay *replay, struct staging_head *head, struct error *e)
+{
+	struct staging *s = replay->s;
+	uint8_t encoded[STAGING_HEAD_LEN];
+	uint64_t left = replay->file_size - s->end;
+
+	if (left < STAGING_HEAD_LEN)
+		return 0;
+	int r = read_whole(s->fd, encoded, sizeof(encoded), s->end, e);
+	if (r < 0)
+		return r;
+	if (!staging_head_decode(head, encoded) || data_len(head) > left - STAGING_HEAD_LEN || is_range_bad(head))
+		return 0;
+	buf_clear(&replay->data);
+	void *data = buf_grow(&replay->data, (size_t)data_len(head));
+	r = buf_check(&replay->data, e);
+	if (r == 0)
+		r = read_whole(s->fd, data, (size_t)data_len(head), s->end + STAGING_HEAD_LEN, e);
+	if (r < 0)
+		return r;
+	return head_checksum(s, encoded, head->type, buf_view(&replay->data), s->end) == head->checksum;
+}
+
+static int decode_origin(struct staging_origin *origin, struct view data, struct error *e)
+{
+	struct origin_record record;
+	int r = origin_decode(&record, data, e);
+
+	if (r < 0)
+		return r;
+	*origin = (struct staging_origin){
+		.ino = record.ino, .content = record.content, .size = record.size, .uid = record.uid,
+		.gid = record.gid, .tgid = record.tgid, .author = record.author, .command = record.command,
+		.client = record.client, .base = record.base, .mtime = record.mtime,
+	};
+	return 0;
+}
+
+static int replay_begin(struct replay *replay, const struct staging_head *head, struct error *e)
+{
+	struct staging_origin origin;
+	int r = decode_origin(&origin, buf_view(&replay->data), e);
+
+	if (r < 0)
+		return r;
+	if (origin.size > CONTENT_SIZE_MAX)
+		return error_set(e, -E_CORRUPT, "the size is none");
+	r = start_extents(replay->s, &origin, e);
+	if (r < 0)
+		return r;
+	replay->s->salt = head->content;
+	replay->stale = head->from;
+	buf_clear(&replay->origin);
+	buf_append(&replay->origin, replay->data.data, replay->data.len);
+	return buf_check(&replay->origin, e);
+}
+
+/* Replays the next entry: 1; 0: there is no more. */
+static int replay_entry(struct replay *replay, struct error *e)
+{
+	struct staging *s = replay->s;
+	struct staging_head head;
+	int r = read_entry(replay, &head, e);
+
+	if (r <= 0)
+		return r;
+	if (head.type == STAGING_BEGIN)
+		r = replay_begin(replay, &head, e);
+	else if (replay->origin.len == 0)
+		return 0;
+	else
+		r = extents_reserve(&s->extents, e);
+	if (r < 0)
+		return r;
+	if (head.type != STAGING_BEGIN)
+		apply(s, &head, s->end + STAGING_HEAD_LEN);
+	s->end += STAGING_HEAD_LEN + data_len(&head);
+	replay->stale = head.type == STAGING_BEGIN ? replay->stale : 0;
+	return 1;
+}
+
+/* The file is too short for a first entry: the daemon died before staging_begin() had returned. */
+static bool never_begun(const struct replay *replay)
+{
+	uint8_t encoded[STAGING_HEAD_LEN];
+	struct staging_head head;
+
+	if (replay->file_size < STAGING_HEAD_LEN)
+		return true;
+	return read_whole(replay->s->fd, encoded, sizeof(encoded), 0, NULL) == 0 &&
+	       staging_head_decode(&head, encoded) && head.type == STAGING_BEGIN &&
+	       head.length > replay->file_size - STAGING_HEAD_LEN;
+}
+
+static int set_aside(struct staging *s, struct error *e)
+{
+	char lost[32];
+
+	snprintf(lost, sizeof(lost), "lost-%s", s->name);
+	if (renameat(s->directory_fd, s->name, s->directory_fd, lost) < 0)
+		return error_system(e, "staging/%s", s->name);
+	return error_set(e, -E_CORRUPT, "staging/%s, unsaved bytes of inode %s (hexadecimal), is damaged at its start: "
+			 "it is kept as staging/%s", s->name, s->name, lost);
+}
+
+static int replay_all(struct replay *replay, struct staging_origin *ret_origin, bool *ret_torn, struct error *e)
+{
+	struct staging *s = replay->s;
+	struct stat st;
+	int r;
+
+	if (fstat(s->fd, &st) < 0)
+		return error_system(e, "staging/%s", s->name);
+	replay->file_size = (uint64_t)st.st_size;
+	while ((r = replay_entry(replay, e)) > 0)
+		;
+	if (r < 0 && (r != -E_CORRUPT || replay->origin.len))
+		return r;
+	*ret_torn = s->end < replay->file_size && replay->stale != replay->file_size;
+	if (replay->origin.len)
+		return decode_origin(ret_origin, buf_view(&replay->origin), e);
+	if (r < 0 || !never_begun(replay))
+		return set_aside(s, e);
+	*ret_origin = (struct staging_origin){ .ino = strtoull(s->name, NULL, 16) };
+	*ret_torn = false;
+	return 0;
+}
+
+int staging_recover(int directory_fd, const char *name, struct staging **ret, struct staging_origin *ret_origin,
+		    struct buf *ret_strings, bool *ret_torn, struct error *e)
+{
+	struct replay replay = { .s = staging_alloc(directory_fd, name) };
+
+	if (!replay.s)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	replay.s->fd = openat(directory_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int r = replay.s->fd < 0 ? error_system(e, "staging/%s", name) :
+				   replay_all(&replay, ret_origin, ret_torn, e);
+	buf_release(&replay.data);
+	if (r < 0) {
+		buf_release(&replay.origin);
+		staging_abandon(replay.s);
+		return r;
+	}
+	buf_release(ret_strings);
+	*ret_strings = buf_take(&replay.origin);
+	*ret = replay.s;
+	return 0;
+}
