@@ -122,8 +122,8 @@ static int64_t seconds_of(const struct civil *c)
 	       c->second;
 }
 
-/* The nanoseconds before the next second, from an optional fraction: ".5" names a tenth, its end is ".599...". */
-static bool scan_fraction(struct scan *s, int64_t *ret_last)
+/* The nanoseconds of the second that an optional fraction names: ".5" is a tenth, its end is ".599...". */
+static bool scan_fraction(struct scan *s, int64_t *ret_first, int64_t *ret_last)
 {
 	int64_t unit = NS_PER_SECOND, begin = 0;
 
@@ -137,17 +137,18 @@ static bool scan_fraction(struct scan *s, int64_t *ret_last)
 		unit /= 10;
 		begin += unit * (*s->at - '0');
 	}
+	*ret_first = begin;
 	*ret_last = begin + (unit > 0 ? unit - 1 : 0);
 	return true;
 }
 
 /* "YYYY[-MM[-DD[_HH[.MM[.SS[.fraction]]]]]][Z]": how far it goes says how long the period is. */
-static bool parse_calendar(struct view text, int64_t *ret_last_ns)
+static bool parse_calendar(struct view text, int64_t *ret_first_ns, int64_t *ret_last_ns)
 {
 	struct scan s = { text.data, (const char *)text.data + text.len };
 	struct civil c = { .month = 1, .day = 1 };
 	unsigned year;
-	int64_t length = 0, last = NS_PER_SECOND - 1;
+	int64_t length = 0, first = 0, last = NS_PER_SECOND - 1;
 
 	if (!scan_number(&s, 4, YEAR_MIN, YEAR_MAX, &year))
 		return false;
@@ -171,12 +172,13 @@ static bool parse_calendar(struct view text, int64_t *ret_last_ns)
 		return false;
 	} else if (!scan_any(&s, ".:")) {
 		length = 60;
-	} else if (!scan_number(&s, 2, 0, 59, &c.second) || !scan_fraction(&s, &last)) {
+	} else if (!scan_number(&s, 2, 0, 59, &c.second) || !scan_fraction(&s, &first, &last)) {
 		return false;
 	} else {
 		length = 1;
 	}
 	scan_any(&s, "Zz");
+	*ret_first_ns = seconds_of(&c) * NS_PER_SECOND + first;
 	*ret_last_ns = (seconds_of(&c) + length - 1) * NS_PER_SECOND + last;
 	return s.at == s.end;
 }
@@ -231,17 +233,30 @@ static bool parse_relative(struct view text, int64_t now_ns, int64_t *ret_last_n
 	return true;
 }
 
+int clock_parse_period(struct view text, int64_t now_ns, int64_t *ret_first_ns, int64_t *ret_last_ns,
+		       struct error *e)
+{
+	int64_t day = SECONDS_PER_DAY * NS_PER_SECOND, today = floor_div(now_ns, day) * day;
+
+	if (view_equal(text, view_str("now"))) {
+		*ret_first_ns = *ret_last_ns = now_ns;
+	} else if (view_equal(text, view_str("today"))) {
+		*ret_first_ns = today;
+		*ret_last_ns = today + day - 1;
+	} else if (view_equal(text, view_str("yesterday"))) {
+		*ret_first_ns = today - day;
+		*ret_last_ns = today - 1;
+	} else if (parse_relative(text, now_ns, ret_last_ns)) {
+		*ret_first_ns = *ret_last_ns - NS_PER_SECOND + 1;
+	} else if (!parse_calendar(text, ret_first_ns, ret_last_ns)) {
+		return bad_time(text, e);
+	}
+	return 0;
+}
+
 int clock_parse(struct view text, int64_t now_ns, int64_t *ret_last_ns, struct error *e)
 {
-	int64_t today = floor_div(now_ns, SECONDS_PER_DAY * NS_PER_SECOND);
+	int64_t first;
 
-	if (view_equal(text, view_str("now")))
-		*ret_last_ns = now_ns;
-	else if (view_equal(text, view_str("today")))
-		*ret_last_ns = (today + 1) * SECONDS_PER_DAY * NS_PER_SECOND - 1;
-	else if (view_equal(text, view_str("yesterday")))
-		*ret_last_ns = today * SECONDS_PER_DAY * NS_PER_SECOND - 1;
-	else if (!parse_calendar(text, ret_last_ns) && !parse_relative(text, now_ns, ret_last_ns))
-		return bad_time(text, e);
-	return 0;
+	return clock_parse_period(text, now_ns, &first, ret_last_ns, e);
 }

@@ -22,4 +22,8 @@ void clock_iso(char out[31], int64_t ns);
  * 0, or -E_BAD_TIME with a sentence that shows the forms. */
 int clock_parse(struct view text, int64_t now_ns, int64_t *ret_last_ns, struct error *e);
 
+/* The same, giving the first nanosecond of the period too: where "since 2026-03" begins. */
+int clock_parse_period(struct view text, int64_t now_ns, int64_t *ret_first_ns, int64_t *ret_last_ns,
+		       struct error *e);
+
 #endif

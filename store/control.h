@@ -1,5 +1,5 @@
 /* control.h - what the tools can ask: one table of commands, run by the daemon for its clients and by the tool
- * itself on a store that no daemon serves.  Both ends of the wire are described here too.
+ * itself on a store that no daemon serves.  How it travels in between is wire.h.
  *
  * A *request* is a command's name and a list of named string arguments.  An *answer* is a stream of rows; each row
  * is a list of (name, kind, value) cells in the stable order that daybook(1) documents.  Identity comes from the
@@ -8,31 +8,31 @@
 #define DAYBOOK_CONTROL_H
 
 #include "access.h"
+#include "cell.h"
 
-#define CONTROL_PROTOCOL 1
-#define CONTROL_MESSAGE_MAX (1u << 20)
-
-enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_TIME, CELL_FLAG };
-struct cell {
-	const char *name; /* column: static */
-	enum cell_kind kind;
-	struct view text;
-	int64_t number;   /* CELL_NUMBER, CELL_TIME (ns), CELL_FLAG (0, 1) */
-};
+#define REQUEST_WORD_MAX 32
+#define REQUEST_ARGUMENTS_MAX 16
 
 struct request {
-	char command[32];
-	size_t count;     /* <= 16 */
+	char command[REQUEST_WORD_MAX];
+	size_t count; /* <= REQUEST_ARGUMENTS_MAX */
 	struct {
-		char name[32];
-		struct view value;
-	} arguments[16];
+		char name[REQUEST_WORD_MAX];
+		struct view value; /* borrowed */
+	} arguments[REQUEST_ARGUMENTS_MAX];
 };
 
-/* The receiver of an answer: row() returns false when nobody listens any more. */
+/* Adds an argument; name is shorter than REQUEST_WORD_MAX and there is room (both asserted: it is our own). */
+void request_add(struct request *request, const char *name, struct view value);
+/* The argument of that name; value.data is NULL when there is none. */
+struct view request_get(const struct request *request, const char *name);
+
+/* The receiver of an answer.  Both return false when nobody listens any more: the command then stops.  progress()
+ * (may be NULL) comes now and then; total 0 = not known. */
+#define ROW_CELLS_MAX 32
 struct answer {
 	bool (*row)(void *arg, const struct cell *cells, size_t count);
-	void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
+	bool (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
 };
 
@@ -48,16 +48,21 @@ struct control_context {
 	void *arg;
 };
 
-/* Runs one request; rows go to answer.  Commands: log, history, restore, verify, status, tags, conflicts. */
+/* The commands, and what they take.  Paths are relative to the share's root; users are names or numbers; times are
+ * what clock_parse() reads; a flag is "1".  X(command, "arguments", what it answers) */
+#define CONTROL_COMMANDS(X) \
+	X(log,       "path by since until limit reverse", "changes: the columns of logtext.h") \
+	X(history,   "path all",                          "versions of what stands at path, newest first") \
+	X(restore,   "path version document at to",       "puts a version back; one row: what was made") \
+	X(verify,    "quick",                             "a row per damage, then one with the counts") \
+	X(status,    "",                                  "one row about the store") \
+	X(tags,      "path",                              "tags of the directory at path and below") \
+	X(conflicts, "path",                              "saves over what their author had not read")
+
+/* Runs one request; rows go to answer.  Rights are those of context->who; verify is for uid 0 and the user that this
+ * process runs as.  -E_USAGE: an unknown command or argument, or one missing; -E_FAILED_VERIFY: verify's rows say
+ * what; -ECANCELED: the receiver had enough. */
 int control_run(const struct control_context *context, const struct request *request, const struct answer *answer,
 		struct error *e);
-
-/* The wire: each message is u32 length (of what follows, <= CONTROL_MESSAGE_MAX), u8 type, payload. */
-enum message_type { MESSAGE_REQUEST = 1, MESSAGE_ROW = 2, MESSAGE_PROGRESS = 3, MESSAGE_END = 4, MESSAGE_ERROR = 5 };
-void request_encode(struct buf *out, const struct request *request);
-int request_decode(struct request *r, struct view payload, struct error *e);
-void row_encode(struct buf *out, const struct cell *cells, size_t count);
-/* Decodes into cells[max]; names and texts borrow from payload and *names. The count, or a code. */
-int row_decode(struct cell *cells, size_t max, struct view payload, struct buf *names, struct error *e);
 
 #endif

@@ -12,10 +12,10 @@ struct verify_report {
 /* Checks tables' checksums, the log's chain, every dirent's inode and every inode's dirents and link count, every
  * document and version, every content against its digest and every chunk against its name, and all indexes.  On one
  * snapshot: runs beside writers.  finding() gets one sentence for each damage; progress() (may be NULL) is called
- * now and then with done and total units.  0 when clean, -E_FAILED_VERIFY otherwise, other codes when it could not
- * go on. */
-typedef void (*verify_finding)(void *arg, const char *sentence);
-typedef void (*verify_progress)(void *arg, uint64_t done, uint64_t total);
+ * now and then with done and total units; either returns false to stop.  0 when clean, -E_FAILED_VERIFY otherwise,
+ * -ECANCELED when stopped, other codes when it could not go on. */
+typedef bool (*verify_finding)(void *arg, const char *sentence);
+typedef bool (*verify_progress)(void *arg, uint64_t done, uint64_t total);
 int verify_store(struct store *store, bool read_contents, verify_finding finding, verify_progress progress, void *arg,
 		 struct verify_report *ret, struct error *e);
 

@@ -88,6 +88,30 @@ START_TEST(words_and_distances_are_read)
 }
 END_TEST
 
+START_TEST(a_period_has_a_beginning_too)
+{
+	static const struct {
+		const char *text, *begin;
+	} cases[] = {
+		{ "2026", "2026-01-01_00.00.00Z" },          { "2024-02", "2024-02-01_00.00.00Z" },
+		{ "2026-03-03_14", "2026-03-03_14.00.00Z" }, { "2026-03-03_14.15.20", "2026-03-03_14.15.20Z" },
+		{ "today", "2026-03-03_00.00.00Z" },         { "yesterday", "2026-03-02_00.00.00Z" },
+		{ "-1d", "2026-03-02_14.15.20Z" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t first, last;
+		char name[CLOCK_NAME_LEN + 1];
+
+		ck_assert_int_eq(clock_parse_period(view_str(cases[i].text), NOW, &first, &last, NULL), 0);
+		clock_name(name, first);
+		ck_assert_str_eq(name, cases[i].begin);
+		ck_assert_int_eq(first % NS_PER_SECOND, 0);
+		ck_assert_int_eq(last, parsed(cases[i].text));
+	}
+}
+END_TEST
+
 START_TEST(what_is_no_time_is_refused)
 {
 	static const char *bad[] = {
@@ -118,6 +142,7 @@ int main(void)
 	tcase_add_test(tests, a_prefix_names_the_end_of_its_period);
 	tcase_add_test(tests, iso_forms_and_fractions_are_read);
 	tcase_add_test(tests, words_and_distances_are_read);
+	tcase_add_test(tests, a_period_has_a_beginning_too);
 	tcase_add_test(tests, what_is_no_time_is_refused);
 
 	SRunner *runner = srunner_create(suite);
