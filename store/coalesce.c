@@ -1,16 +1,16 @@
 /* coalesce.c - see coalesce.h. */
 #include "coalesce.h"
 
-void coalesce_init(struct coalesce *c)
+void coalesce_init(struct coalesce *c, enum lock_rank rank)
 {
 	*c = (struct coalesce){ 0 };
-	pthread_mutex_init(&c->lock, NULL);
+	lock_init(&c->lock, rank);
 	pthread_cond_init(&c->done, NULL);
 }
 
 void coalesce_release(struct coalesce *c)
 {
-	pthread_mutex_destroy(&c->lock);
+	lock_destroy(&c->lock);
 	pthread_cond_destroy(&c->done);
 }
 
@@ -20,9 +20,9 @@ static void lead(struct coalesce *c, int (*run)(void *arg, struct error *e), voi
 	uint64_t mine = ++c->started;
 	struct error error = { 0 };
 
-	pthread_mutex_unlock(&c->lock);
+	lock_drop(&c->lock);
 	int r = run(arg, &error);
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	c->finished = mine;
 	if (r < 0) {
 		c->failed = mine;
@@ -35,17 +35,17 @@ int coalesce_run(struct coalesce *c, int (*run)(void *arg, struct error *e), voi
 {
 	int r = 0;
 
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	/* One that runs already may have begun too early for us; the next to start has not. */
 	uint64_t ticket = c->started + 1;
 	while (c->finished < ticket) {
 		if (c->started == c->finished)
 			lead(c, run, arg);
 		else
-			pthread_cond_wait(&c->done, &c->lock);
+			lock_wait(&c->lock, &c->done);
 	}
 	if (c->failed >= ticket)
 		r = error_set(e, c->error.code, "%s", c->error.text);
-	pthread_mutex_unlock(&c->lock);
+	lock_drop(&c->lock);
 	return r;
 }

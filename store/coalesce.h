@@ -5,20 +5,20 @@
 #ifndef DAYBOOK_COALESCE_H
 #define DAYBOOK_COALESCE_H
 
-#include <pthread.h>
 #include <stdint.h>
 
 #include "error.h"
+#include "lock.h"
 
 struct coalesce {
-	pthread_mutex_t lock;
+	struct lock lock;
 	pthread_cond_t done;
 	uint64_t started, finished; /* numbers of the last run begun and ended */
 	uint64_t failed;            /* number of the last one that failed, 0 = none */
 	struct error error;         /* of that one */
 };
 
-void coalesce_init(struct coalesce *c);
+void coalesce_init(struct coalesce *c, enum lock_rank rank);
 void coalesce_release(struct coalesce *c);
 
 /* Returns the outcome of a run that began after this call: this thread's or another's.  When a later run ended

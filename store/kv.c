@@ -9,15 +9,20 @@
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "coalesce.h"
+#include "kv_batch.h"
 #include "kv_words.h"
 #include "space.h"
 
 #define MIB ((size_t)1 << 20)
 #define COLUMNS 2
 #define KEY_SMALL 320
+#define STALL_MS_MAX 7000
+#define OPEN_BYTES_MIN (2 * MIB)
 
 static const char *const column_names[COLUMNS] = { "default", "chunk" };
 
@@ -39,19 +44,12 @@ struct kv {
 	bool read_only;
 	struct coalesce sync;
 	struct space space;
+	atomic_uint_least64_t stalled_ms; /* when a write first failed for want of space, 0: writes go well */
 };
 
 struct kv_snapshot {
 	const rocksdb_snapshot_t *at;
 	rocksdb_readoptions_t *read;
-};
-
-/* Operations in the order given, each: u8 family, u8 is_put, string key, string value.  RocksDB's own batch wants
- * the handle of an open database at every put. */
-struct kv_batch {
-	struct buf operations;
-	size_t count;
-	bool bulk; /* holds content */
 };
 
 struct kv_iter {
@@ -129,7 +127,8 @@ static void set_database_options(rocksdb_options_t *options, size_t memtable_byt
 	rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
 	rocksdb_options_set_wal_recovery_mode(options, rocksdb_point_in_time_recovery);
 	rocksdb_options_set_stats_dump_period_sec(options, 0);
-	rocksdb_options_set_info_log_level(options, 2); /* warnings */
+	/* Fatal only: on a full disk Debian's RocksDB aborts at the second line it cannot write to its LOG. */
+	rocksdb_options_set_info_log_level(options, 4);
 	rocksdb_options_set_max_log_file_size(options, MIB);
 	rocksdb_options_set_keep_log_file_num(options, 3);
 }
@@ -183,22 +182,19 @@ static void kv_free(struct kv *kv)
 	free(kv);
 }
 
-static struct kv *kv_alloc(const char *path, const struct kv_options *options, char **message)
+static struct kv *kv_alloc(const char *path, const struct kv_options *options)
 {
-	size_t bytes = options->cache_bytes ? options->cache_bytes : 128 * MIB;
 	struct kv *kv = calloc(1, sizeof(*kv));
 
 	if (!kv)
 		return NULL;
-	coalesce_init(&kv->sync);
+	coalesce_init(&kv->sync, LOCK_KV_SYNC);
 	kv->directory = -1;
 	kv->read_only = options->read_only;
 	kv->path = strdup(path);
-	kv->cache = rocksdb_cache_create_lru(bytes / 2);
+	kv->cache = rocksdb_cache_create_lru(options->cache_bytes / 2);
 	kv->read = rocksdb_readoptions_create();
 	kv->write = rocksdb_writeoptions_create();
-	for (size_t i = 0; i < COLUMNS && !*message; i++)
-		kv->options[i] = column_options(kv, i, bytes - bytes / 2, message);
 	if (kv->path)
 		return kv;
 	kv_free(kv);
@@ -234,31 +230,50 @@ static rocksdb_t *open_database(struct kv *kv, bool create, char **message)
 					    message);
 }
 
-int kv_open(const char *path, const struct kv_options *options, struct kv **ret_kv, struct error *e)
+/* RocksDB writes several files when it opens, and aborts when it cannot write the second line of its LOG. */
+static int check_room(struct kv *kv, struct error *e)
+{
+	if (kv->read_only || space_free_at_all(kv->directory) >= OPEN_BYTES_MIN)
+		return 0;
+	return error_set(e, -E_NO_SPACE, "the disk that holds %s is full: free %zu MiB to open the store, or open it "
+			 "for reading only", kv->path, OPEN_BYTES_MIN / MIB);
+}
+
+static int open_kv(struct kv *kv, const struct kv_options *options, struct error *e)
 {
 	char *message = NULL;
+	int r;
+
+	if (options->create && !options->read_only && mkdir(kv->path, 0700) < 0 && errno != EEXIST)
+		return error_system(e, "%s", kv->path);
+	kv->directory = open(kv->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (kv->directory < 0)
+		return error_system(e, "%s", kv->path);
+	r = check_room(kv, e);
+	for (size_t i = 0; i < COLUMNS && r == 0 && !message; i++)
+		kv->options[i] = column_options(kv, i, options->cache_bytes / 2, &message);
+	if (r == 0 && !message)
+		kv->db = open_database(kv, options->create, &message);
+	return message ? kv_error(kv, message, e) : r;
+}
+
+int kv_open(const char *path, const struct kv_options *options, struct kv **ret_kv, struct error *e)
+{
+	struct kv_options with = *options;
 	int r = check_presence(path, options->create && !options->read_only, e);
 
 	if (r < 0)
 		return r;
-	struct kv *kv = kv_alloc(path, options, &message);
+	with.cache_bytes = options->cache_bytes ? options->cache_bytes : 128 * MIB;
+	struct kv *kv = kv_alloc(path, &with);
 	if (!kv)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	if (!message)
-		kv->db = open_database(kv, options->create, &message);
-	if (message) {
-		r = kv_error(kv, message, e);
+	r = open_kv(kv, &with, e);
+	if (r < 0)
 		kv_free(kv);
-		return r;
-	}
-	kv->directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (kv->directory < 0) {
-		r = error_system(e, "%s", path);
-		kv_free(kv);
-		return r;
-	}
-	*ret_kv = kv;
-	return 0;
+	else
+		*ret_kv = kv;
+	return r;
 }
 
 void kv_close(struct kv *kv)
@@ -551,85 +566,6 @@ void kv_iter_close(struct kv_iter *it)
 	free(it);
 }
 
-/* ---- batches ---- */
-
-struct kv_batch *kv_batch_new(void)
-{
-	struct kv_batch *batch = calloc(1, sizeof(*batch));
-
-	if (!batch)
-		abort();
-	return batch;
-}
-
-void kv_batch_free(struct kv_batch *batch)
-{
-	if (!batch)
-		return;
-	buf_release(&batch->operations);
-	free(batch);
-}
-
-void kv_batch_clear(struct kv_batch *batch)
-{
-	buf_clear(&batch->operations);
-	batch->count = 0;
-	batch->bulk = false;
-}
-
-static void batch_add(struct kv_batch *batch, enum family family, bool put, struct view key, struct view value)
-{
-	buf_u8(&batch->operations, (uint8_t)family);
-	buf_u8(&batch->operations, put);
-	buf_string(&batch->operations, key);
-	buf_string(&batch->operations, value);
-	batch->count++;
-	batch->bulk |= family == FAMILY_CHUNK;
-}
-
-void kv_batch_put(struct kv_batch *batch, enum family family, struct view key, struct view value)
-{
-	batch_add(batch, family, true, key, value);
-}
-
-void kv_batch_delete(struct kv_batch *batch, enum family family, struct view key)
-{
-	batch_add(batch, family, false, key, view_of(NULL, 0));
-}
-
-size_t kv_batch_bytes(const struct kv_batch *batch)
-{
-	return batch->operations.len;
-}
-
-size_t kv_batch_count(const struct kv_batch *batch)
-{
-	return batch->count;
-}
-
-static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct kv_batch *batch)
-{
-	rocksdb_writebatch_t *writes = rocksdb_writebatch_create();
-	struct reader r = reader_of(buf_view(&batch->operations));
-
-	while (reader_left(&r) > 0) {
-		enum family family = (enum family)reader_u8(&r);
-		bool put = reader_u8(&r);
-		struct view key = reader_string(&r), value = reader_string(&r);
-		rocksdb_column_family_handle_t *column = kv->columns[column_of(family)];
-		const char letter = family_letters[family];
-		const char *keys[2] = { &letter, key.data };
-		size_t key_lens[2] = { 1, key.len }, value_lens[1] = { value.len };
-		const char *values[1] = { value.data };
-
-		if (put)
-			rocksdb_writebatch_putv_cf(writes, column, 2, keys, key_lens, 1, values, value_lens);
-		else
-			rocksdb_writebatch_deletev_cf(writes, column, 2, keys, key_lens);
-	}
-	return writes;
-}
-
 /* ---- room on the disk ---- */
 
 static uint64_t memtable_bytes(struct kv *kv)
@@ -665,30 +601,98 @@ static int check_writable(const struct kv *kv, const char *what, struct error *e
 	return kv->read_only ? error_set(e, -EROFS, "the store is open for reading only") : 0;
 }
 
-int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
+static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct kv_batch *batch)
+{
+	rocksdb_writebatch_t *writes = rocksdb_writebatch_create();
+	struct reader rest = reader_of(buf_view(&batch->operations));
+	struct kv_operation op;
+
+	while (kv_operation_next(&rest, &op)) {
+		rocksdb_column_family_handle_t *column = kv->columns[column_of(op.family)];
+		const char letter = family_letters[op.family];
+		const char *key[2] = { &letter, op.key.data }, *value[1] = { op.value.data };
+		size_t key_len[2] = { 1, op.key.len }, value_len[1] = { op.value.len };
+
+		if (op.put)
+			rocksdb_writebatch_putv_cf(writes, column, 2, key, key_len, 1, value, value_len);
+		else
+			rocksdb_writebatch_deletev_cf(writes, column, 2, key, key_len);
+	}
+	return writes;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
+}
+
+static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error *e)
 {
 	char *message = NULL;
+	uint64_t fine = 0;
+
+	rocksdb_write(kv->db, kv->write, writes, &message);
+	if (!message) {
+		atomic_store(&kv->stalled_ms, 0);
+		return 0;
+	}
+	atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms());
+	return kv_error(kv, message, e);
+}
+
+/* Once it met a full disk, RocksDB refuses all writes until it finds, looking every 5 s, that there is room again, and
+ * has written its memtables out.  When we see room before it does, we wait for it, but not for ever. */
+static bool may_recover_soon(const struct kv *kv)
+{
+	struct timespec pause = { .tv_nsec = 50000000 };
+
+	if (now_ms() - atomic_load(&kv->stalled_ms) > STALL_MS_MAX)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
+{
 	int r = check_writable(kv, "write", e);
 
 	if (r < 0 || batch->count == 0)
 		return r;
 	r = buf_check(&batch->operations, e);
-	if (r < 0)
-		return r;
-	r = check_space(kv, batch, e);
+	if (r == 0)
+		r = check_space(kv, batch, e);
 	if (r < 0)
 		return r;
 	rocksdb_writebatch_t *writes = batch_for_rocksdb(kv, batch);
-	rocksdb_write(kv->db, kv->write, writes, &message);
+	do {
+		r = write_once(kv, writes, e);
+	} while (r == -E_NO_SPACE && check_space(kv, batch, e) == 0 && may_recover_soon(kv));
 	rocksdb_writebatch_destroy(writes);
-	return message ? kv_error(kv, message, e) : 0;
+	return r;
+}
+
+/* After a write to its log failed, RocksDB 7.8 asserts that nobody syncs that log: so an empty batch goes first. */
+static int check_recovered(struct kv *kv, struct error *e)
+{
+	if (atomic_load(&kv->stalled_ms) == 0)
+		return 0;
+	rocksdb_writebatch_t *nothing = rocksdb_writebatch_create();
+	int r = write_once(kv, nothing, e);
+	rocksdb_writebatch_destroy(nothing);
+	return r;
 }
 
 static int sync_now(void *arg, struct error *e)
 {
 	struct kv *kv = arg;
 	char *message = NULL;
+	int r = check_recovered(kv, e);
 
+	if (r < 0)
+		return r;
 	rocksdb_flush_wal(kv->db, 1, &message);
 	return message ? kv_error(kv, message, e) : 0;
 }

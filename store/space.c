@@ -22,6 +22,13 @@ bool space_stale(const struct space *s, uint64_t bytes)
 	       now_ms() - atomic_load(&s->asked_ms) >= 100;
 }
 
+uint64_t space_free_at_all(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 ? (uint64_t)fs.f_bfree * fs.f_frsize : UINT64_MAX;
+}
+
 static int ask(struct space *s, int fd, struct error *e)
 {
 	struct statvfs fs;

@@ -25,6 +25,10 @@ struct space {
  * -E_NO_SPACE.  The filesystem is asked at most every 100 ms or MiB while there is plenty, always when not. */
 int space_check(struct space *s, int fd, uint64_t bytes, unsigned times, struct error *e);
 
+/* Bytes that are free on the filesystem that fd is on, those only root may take included; UINT64_MAX when it does
+ * not say. */
+uint64_t space_free_at_all(int fd);
+
 /* True when the next space_check() with bytes will ask: time to bring `owed` up to date. */
 bool space_stale(const struct space *s, uint64_t bytes);
 

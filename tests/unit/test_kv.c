@@ -1,15 +1,37 @@
 /* The key-value face: what is written is read, in order, atomically, and survives. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "noise.h"
 #include "scratch.h"
 #include "store/kv.h"
+
+/* How often statvfs will lie about the disk, as when another program fills it in between. */
+static int lies_left;
+
+int fstatvfs(int fd, struct statvfs *s)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) != 0)
+		return -1;
+	*s = (struct statvfs){ .f_frsize = (unsigned long)fs.f_bsize, .f_blocks = fs.f_blocks, .f_bfree = fs.f_bfree,
+			       .f_bavail = fs.f_bavail };
+	if (lies_left > 0 && lies_left--)
+		s->f_bavail = s->f_bfree = s->f_blocks = 1ul << 40;
+	return 0;
+}
 
 static struct kv *open_in(const char *directory)
 {
@@ -358,6 +380,128 @@ START_TEST(what_was_written_survives_a_killed_writer)
 }
 END_TEST
 
+/* Puts a small filesystem over directory, seen by this process alone, or skips the test where that cannot be. */
+static bool small_disk(const char *directory)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("small", directory, "tmpfs", 0, "size=96m") == 0;
+}
+
+static void fill_disk(const char *directory)
+{
+	static const char block[4096] = { 1 };
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/filler", directory);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	ck_assert_int_eq(errno, ENOSPC);
+	close(fd);
+}
+
+static void unfill_disk(const char *directory)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/filler", directory);
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+/* Writes a small record and 50 KB of content under number i. */
+static int put_number(struct kv *kv, unsigned i)
+{
+	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	uint8_t *bytes = noise_new(50000, i);
+
+	kv_batch_put(b, FAMILY_CHUNK, view_of(&i, sizeof(i)), view_of(bytes, 50000));
+	kv_batch_put(b, FAMILY_META, view_of(&i, sizeof(i)), view_of(bytes, 10));
+	free(bytes);
+	return kv_write(kv, b, NULL);
+}
+
+static void assert_numbers(struct kv *kv, unsigned n)
+{
+	CLEANUP(buf_release) struct buf got = { 0 };
+
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *bytes = noise_new(50000, i);
+
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_CHUNK, view_of(&i, sizeof(i)), &got, NULL), 1);
+		ck_assert(view_equal(buf_view(&got), view_of(bytes, 50000)));
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), 1);
+		free(bytes);
+	}
+}
+
+START_TEST(a_full_disk_refuses_writes_keeps_what_is_there_and_takes_writes_again)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv_options options = { .create = true };
+	struct kv *kv, *other;
+	struct error e = { 0 };
+	char path[256];
+	unsigned n = 0;
+
+	if (!small_disk(directory))
+		return;
+	kv = open_in(directory);
+	for (; n < 50; n++)
+		ck_assert_int_eq(put_number(kv, n), 0);
+	fill_disk(directory);
+	usleep(120000); /* what is known of the disk is older than that */
+	ck_assert_int_eq(put_number(kv, n), -E_NO_SPACE);
+	ck_assert_int_eq(kv_sync(kv, NULL), 0);
+	assert_numbers(kv, n);
+	snprintf(path, sizeof(path), "%s/other", directory);
+	ck_assert_int_eq(kv_open(path, &options, &other, &e), -E_NO_SPACE);
+	unfill_disk(directory);
+	ck_assert_int_eq(put_number(kv, n++), 0);
+	kv_close(kv);
+	kv = open_in(directory);
+	assert_numbers(kv, n);
+	kv_close(kv);
+	umount2(directory, MNT_DETACH);
+}
+END_TEST
+
+START_TEST(a_disk_that_filled_unnoticed_is_met_without_loss_and_recovered_from)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	struct kv *kv;
+	unsigned n = 0;
+	int r = 0;
+
+	if (!small_disk(directory))
+		return;
+	kv = open_in(directory);
+	for (; n < 50; n++)
+		ck_assert_int_eq(put_number(kv, n), 0);
+	fill_disk(directory);
+	do {
+		lies_left = 1;
+		r = put_number(kv, n);
+	} while (r == 0 && ++n < 1000);
+	ck_assert_int_eq(r, -E_NO_SPACE);
+	ck_assert_int_eq(kv_sync(kv, NULL), -E_NO_SPACE);
+	ck_assert_int_eq(kv_flush(kv, NULL), -E_NO_SPACE);
+	assert_numbers(kv, n);
+	unfill_disk(directory);
+	for (int tries = 0; tries < 100 && (r = put_number(kv, n)) == -E_NO_SPACE; tries++)
+		usleep(100000);
+	ck_assert_int_eq(r, 0);
+	n++;
+	ck_assert_int_eq(kv_sync(kv, NULL), 0);
+	assert_numbers(kv, n);
+	kv_close(kv);
+	kv = open_in(directory);
+	assert_numbers(kv, n);
+	kv_close(kv);
+	umount2(directory, MNT_DETACH);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("kv");
@@ -380,6 +524,8 @@ int main(void)
 	tcase_add_test(tc, an_injected_failure_strikes_the_nth_call_and_harms_nothing);
 	tcase_add_test(tc, threads_may_sync_at_once);
 	tcase_add_test(tc, what_was_written_survives_a_killed_writer);
+	tcase_add_test(tc, a_full_disk_refuses_writes_keeps_what_is_there_and_takes_writes_again);
+	tcase_add_test(tc, a_disk_that_filled_unnoticed_is_met_without_loss_and_recovered_from);
 
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
