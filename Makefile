@@ -42,9 +42,11 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# One program per unit test; a test may use objects of fs/ that need no libfuse by naming them in FS_FOR_<test>.
+# One program per unit test; one that uses objects of fs/, which must need no libfuse, names them here.
+$(BUILD)/tests/unit/test_history: $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/history*.c))
+
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libstore.a
-	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(STORE_LIBS)
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(STORE_LIBS)
 
 # Small programs that play system calls for the end-to-end tests; they know nothing of Daybook.
 $(BUILD)/tests/e2e/%: tests/e2e/%.c

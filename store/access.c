@@ -146,8 +146,8 @@ int access_past_inode(struct store *store, const struct credentials *who, const 
 	return may_see(who, &now);
 }
 
-/* The inode whose rights are the document's: the one that holds it, or that held its last version. */
-static int document_inode(struct store *store, uint64_t doc, uint64_t fallback, uint64_t *ret, struct error *e)
+/* The inode whose rights are the document's: the one that holds it, or that held its last version; 0: none. */
+static int document_inode(struct store *store, uint64_t doc, uint64_t *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, version_memory = { 0 };
 	struct document_record document;
@@ -157,10 +157,7 @@ static int document_inode(struct store *store, uint64_t doc, uint64_t fallback, 
 	if (rc < 0)
 		return rc;
 	*ret = document.ino;
-	if (*ret)
-		return 0;
-	*ret = fallback;
-	if (!document.head)
+	if (*ret || !document.head)
 		return 0;
 	rc = version_get(store, doc, document.head, &head, &version_memory, e);
 	if (rc == 0)
@@ -168,26 +165,32 @@ static int document_inode(struct store *store, uint64_t doc, uint64_t fallback, 
 	return rc;
 }
 
-int access_version(struct store *store, const struct credentials *who, uint64_t doc, uint64_t number,
-		   const struct version_record *version, struct error *e)
+int access_document(struct store *store, const struct credentials *who, uint64_t doc, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record now;
-	uint64_t ino;
+	uint64_t ino = 0;
 	int rc;
 
-	(void)number;
 	if (who->uid == 0)
 		return 1;
-	if (!access_granted(who, (uint32_t)version->mode, (uint32_t)version->owner_uid, (uint32_t)version->owner_gid,
-			    version->acl, ACCESS_READ))
-		return 0;
-	rc = document_inode(store, doc, version->ino, &ino, e);
-	if (rc == 0)
-		rc = newest_inode(store, ino, &now, &memory, e);
+	rc = document_inode(store, doc, &ino, e);
+	if (rc < 0 || !ino)
+		return rc;
+	rc = newest_inode(store, ino, &now, &memory, e);
 	if (rc <= 0)
 		return rc;
 	return access_inode(who, &now, ACCESS_READ) ? access_directory(store, who, now.parent, e) : 0;
+}
+
+int access_version(struct store *store, const struct credentials *who, uint64_t doc, uint64_t number,
+		   const struct version_record *version, struct error *e)
+{
+	(void)number;
+	if (!access_granted(who, (uint32_t)version->mode, (uint32_t)version->owner_uid, (uint32_t)version->owner_gid,
+			    version->acl, ACCESS_READ))
+		return 0;
+	return access_document(store, who, doc, e);
 }
 
 /* Names in records are those of then, in directories of then: each is shown to those who may list it now. */

@@ -30,7 +30,10 @@ int access_directory(struct store *store, const struct credentials *who, uint64_
  * 1 yes, 0 no.  What names in records are shown by. */
 int access_place(struct store *store, const struct credentials *who, uint64_t ino, struct error *e);
 
-/* May who read version number of doc (P4)?  1 yes, 0 no. */
+/* May who read the document now: the file that holds it, or held it last, and search the way to it?  1 yes, 0 no. */
+int access_document(struct store *store, const struct credentials *who, uint64_t doc, struct error *e);
+
+/* May who read version number of doc (P4): the document now, and with the rights of then?  1 yes, 0 no. */
 int access_version(struct store *store, const struct credentials *who, uint64_t doc, uint64_t number,
 		   const struct version_record *version, struct error *e);
 

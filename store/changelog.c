@@ -115,6 +115,58 @@ int changelog_each(struct store *store, const struct log_query *query, log_visit
 	return rc < 0 ? rc : 0;
 }
 
+/* The first user numbered `from` or more: 1 and *ret, or 0. */
+static int next_user(struct store *store, uint32_t from, uint32_t *ret, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it =
+		kv_iter_open(store->kv, NULL, FAMILY_BY_USER, view_of(NULL, 0), false);
+	struct key start = key_by_user(from, 0);
+	struct view key;
+
+	kv_iter_seek(it, key_view(&start));
+	int rc = kv_iter_next(it, &key, NULL, e);
+	if (rc <= 0)
+		return rc;
+	struct reader r = reader_of(key);
+	*ret = reader_u32(&r);
+	return r.failed ? error_set(e, -E_CORRUPT, "an index key of the log is damaged") : 1;
+}
+
+struct newest_of_user {
+	user_visitor each;
+	void *arg;
+	uint32_t uid;
+	bool go_on;
+};
+
+static bool give_newest(void *arg, const struct log_record *record)
+{
+	struct newest_of_user *n = arg;
+
+	n->go_on = n->each(n->arg, n->uid, record);
+	return false;
+}
+
+int changelog_users(struct store *store, user_visitor each, void *arg, struct error *e)
+{
+	struct newest_of_user n = { each, arg, 0, true };
+	uint64_t from = 0;
+	int rc = 1;
+
+	while (rc > 0 && n.go_on && from <= UINT32_MAX) {
+		rc = next_user(store, (uint32_t)from, &n.uid, e);
+		if (rc <= 0)
+			break;
+		struct log_query query = { .by_uid = true, .uid = n.uid, .limit = 1 };
+		rc = changelog_each(store, &query, give_newest, &n, e);
+		if (rc < 0)
+			return rc;
+		rc = 1;
+		from = (uint64_t)n.uid + 1;
+	}
+	return rc < 0 ? rc : 0;
+}
+
 static void record_digest(struct view encoded, struct digest *ret)
 {
 	crypto_generichash(ret->bytes, DIGEST_LEN, encoded.data, encoded.len, NULL, 0);

@@ -22,6 +22,10 @@ int changelog_each(struct store *store, const struct log_query *query, log_visit
 int changelog_get(struct store *store, uint64_t change, struct log_record *ret, struct buf *memory,
 		  struct error *e); /* -E_TIME_RANGE when there is none */
 
+/* Calls each() for every user who ever changed something, in order of uid, with the newest change; false stops. */
+typedef bool (*user_visitor)(void *arg, uint32_t uid, const struct log_record *newest);
+int changelog_users(struct store *store, user_visitor each, void *arg, struct error *e);
+
 /* The newest change number (0: none), and the digest of its record: what an auditor writes down. */
 int changelog_head(struct store *store, uint64_t *ret_change, struct digest *ret_digest, struct error *e);
 

@@ -17,12 +17,6 @@ void chunk_names_collide(bool collide)
 	atomic_store(&all_names_equal, collide);
 }
 
-struct chunk_tools {
-	ZSTD_CCtx *compressor;
-	ZSTD_DCtx *decompressor;
-	struct chunk_tools *next;
-};
-
 /* ---- all chunks ---- */
 
 /* XXH3 wants 136 or more bytes of secret: keyed BLAKE2b of 0, 1, 2 under the store's. */
@@ -56,7 +50,6 @@ int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_
 	if (r < 0)
 		return r;
 	*c = (struct chunks){ .kv = kv };
-	lock_init(&c->lock, LOCK_CONTENT);
 	atomic_store(&c->next_id, last + 1);
 	stretch_secret(c->secret, secret);
 	r = lru_init(&c->cache, cache_bytes);
@@ -65,46 +58,7 @@ int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_
 
 void chunks_close(struct chunks *c)
 {
-	while (c->idle) {
-		struct chunk_tools *tools = c->idle;
-
-		c->idle = tools->next;
-		ZSTD_freeCCtx(tools->compressor);
-		ZSTD_freeDCtx(tools->decompressor);
-		free(tools);
-	}
 	lru_release(&c->cache);
-}
-
-static struct chunk_tools *tools_take(struct chunks *c)
-{
-	lock_take(&c->lock);
-	struct chunk_tools *tools = c->idle;
-	if (tools)
-		c->idle = tools->next;
-	lock_drop(&c->lock);
-	if (tools)
-		return tools;
-	tools = calloc(1, sizeof(*tools));
-	if (!tools)
-		return NULL;
-	tools->compressor = ZSTD_createCCtx();
-	tools->decompressor = ZSTD_createDCtx();
-	if (tools->compressor && tools->decompressor)
-		return tools;
-	ZSTD_freeCCtx(tools->compressor);
-	ZSTD_freeDCtx(tools->decompressor);
-	free(tools);
-	return NULL;
-}
-
-/* There are as many as there were users at once: few. */
-static void tools_give(struct chunks *c, struct chunk_tools *tools)
-{
-	lock_take(&c->lock);
-	tools->next = c->idle;
-	c->idle = tools;
-	lock_drop(&c->lock);
 }
 
 void chunk_name(const struct chunks *c, struct view bytes, uint8_t name[CHUNK_NAME_LEN])
@@ -154,20 +108,8 @@ static size_t decoded_len(uint8_t codec, struct view body)
 	return n > CHUNK_LEN_MAX ? 0 : (size_t)n;
 }
 
-static bool decompress(struct chunks *c, struct chunk *chunk, struct view body)
-{
-	struct chunk_tools *tools = tools_take(c);
-	size_t n;
-
-	if (!tools)
-		return false;
-	n = ZSTD_decompressDCtx(tools->decompressor, chunk->data, chunk->len, body.data, body.len);
-	tools_give(c, tools);
-	return n == chunk->len;
-}
-
 /* A chunk's value: codec u8, bytes. */
-static int chunk_decode(struct chunks *c, uint64_t id, struct view value, struct chunk **ret, struct error *e)
+static int chunk_decode(uint64_t id, struct view value, struct chunk **ret, struct error *e)
 {
 	struct reader in = reader_of(value);
 	uint8_t codec = reader_u8(&in);
@@ -184,7 +126,7 @@ static int chunk_decode(struct chunks *c, uint64_t id, struct view value, struct
 		return error_set(e, -E_NO_MEMORY, "out of memory");
 	if (codec == CHUNK_RAW)
 		memcpy(chunk->data, body.data, len);
-	else if (!decompress(c, chunk, body)) {
+	else if (ZSTD_decompress(chunk->data, len, body.data, body.len) != len) {
 		free(chunk);
 		return error_set(e, -E_CORRUPT, "chunk %llu is damaged: it does not decompress",
 				 (unsigned long long)id);
@@ -206,7 +148,7 @@ int chunk_load_fresh(struct chunks *c, uint64_t id, struct chunk **ret, struct e
 
 	if (r < 0)
 		return r;
-	return r == 0 ? missing(id, e) : chunk_decode(c, id, buf_view(&value), ret, e);
+	return r == 0 ? missing(id, e) : chunk_decode(id, buf_view(&value), ret, e);
 }
 
 /* Loads those of ids whose place in ret is still NULL. */
@@ -230,7 +172,7 @@ static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct
 		struct chunk **chunk = &ret[where[i]];
 
 		if (r == 0)
-			r = found[i] ? chunk_decode(c, ids[where[i]], buf_view(&values[i]), chunk, e) :
+			r = found[i] ? chunk_decode(ids[where[i]], buf_view(&values[i]), chunk, e) :
 				       missing(ids[where[i]], e);
 		if (*chunk)
 			lru_add(&c->cache, &(*chunk)->entry);
@@ -277,8 +219,7 @@ void chunk_writer_init(struct chunk_writer *w, struct chunks *c, struct kv_batch
 
 void chunk_writer_release(struct chunk_writer *w)
 {
-	if (w->tools)
-		tools_give(w->chunks, w->tools);
+	ZSTD_freeCCtx(w->compressor);
 	buf_release(&w->compressed);
 	free(w->pending);
 	*w = (struct chunk_writer){ 0 };
@@ -387,14 +328,14 @@ static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
 {
 	size_t bound = ZSTD_compressBound(bytes.len), n = SIZE_MAX;
 
-	if (!w->tools)
-		w->tools = tools_take(w->chunks);
+	if (!w->compressor)
+		w->compressor = ZSTD_createCCtx();
 	buf_clear(&w->compressed);
 	buf_u8(&w->compressed, CHUNK_ZSTD);
 	void *to = buf_grow(&w->compressed, bound);
-	if (!w->tools || !to)
+	if (!w->compressor || !to)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	n = ZSTD_compressCCtx(w->tools->compressor, to, bound, bytes.data, bytes.len, COMPRESSION_LEVEL);
+	n = ZSTD_compressCCtx(w->compressor, to, bound, bytes.data, bytes.len, COMPRESSION_LEVEL);
 	if (!ZSTD_isError(n) && n < bytes.len - bytes.len / 16) {
 		w->compressed.len = 1 + n;
 		return 0;

@@ -35,8 +35,6 @@ struct chunks {
 	uint8_t secret[CHUNK_SECRET_LEN];
 	atomic_uint_least64_t next_id;
 	struct lru cache;
-	struct lock lock;         /* guards idle */
-	struct chunk_tools *idle; /* compressors that nobody uses just now: a new one costs more than a chunk */
 };
 
 int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_t cache_bytes, struct error *e);
@@ -60,7 +58,7 @@ int chunk_is_known(struct chunks *c, struct view bytes, struct error *e);
 struct chunk_writer {
 	struct chunks *chunks;
 	struct kv_batch *batch;
-	struct chunk_tools *tools; /* taken from the idle ones */
+	void *compressor;
 	struct buf compressed;
 	struct chunk_pending *pending; /* hash table, open addressing */
 	size_t pending_count, pending_slots;

@@ -82,6 +82,26 @@ static int under_next(struct under_walk *w, struct error *e)
 	return 1;
 }
 
+static struct kv_iter *under_open(struct store *store, uint64_t dir)
+{
+	struct key prefix = key_number(dir);
+
+	return kv_iter_open(store_kv(store), NULL, FAMILY_UNDER, key_view(&prefix), true);
+}
+
+int timeline_newest(struct store *store, uint64_t dir, uint64_t *ret_change, int64_t *ret_time, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it = under_open(store, dir);
+	struct under_walk w = { .store = store, .dir = dir, .it = it };
+	int rc = under_next(&w, e);
+
+	if (rc < 0)
+		return rc;
+	*ret_change = w.change;
+	*ret_time = w.time;
+	return 0;
+}
+
 /* Moves to the newest change at or before time_ns. */
 static int under_seek(struct under_walk *w, int64_t time_ns, struct error *e)
 {
@@ -135,9 +155,7 @@ static int list_periods(struct under_walk *w, int64_t seconds, int64_t *times, s
 /* The newest 512 when that is all there is; else the newest half, then one an hour, one a day, one a week. */
 int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t max, struct error *e)
 {
-	struct key prefix = key_number(dir);
-	CLEANUP(kv_iter_release) struct kv_iter *it =
-		kv_iter_open(store_kv(store), NULL, FAMILY_UNDER, key_view(&prefix), true);
+	CLEANUP(kv_iter_release) struct kv_iter *it = under_open(store, dir);
 	struct under_walk w = { .store = store, .dir = dir, .it = it };
 	static const int64_t periods[] = { 3600, 86400, 7 * 86400 };
 	size_t shares[] = { max * 3 / 16, max * 3 / 16, max - max / 2 - 2 * (max * 3 / 16) };
@@ -641,4 +659,30 @@ int timeline_name_versions(struct store *store, uint64_t parent, struct view nam
 			break;
 	}
 	return 0;
+}
+
+int timeline_conflicts(struct store *store, uint64_t dir, conflict_visitor each, void *arg, struct error *e)
+{
+	struct key prefix = key_number(dir);
+	CLEANUP(kv_iter_release) struct kv_iter *it =
+		kv_iter_open(store_kv(store), NULL, FAMILY_CONFLICT, key_view(&prefix), true);
+	struct view key, value;
+	int rc;
+
+	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
+		struct reader r = reader_of(key);
+		struct conflict_record conflict;
+
+		reader_u64(&r);
+		uint64_t change = reader_u64(&r);
+		if (!reader_done(&r))
+			return error_set(e, -E_CORRUPT, "a conflict of directory %llu is damaged",
+					 (unsigned long long)dir);
+		rc = conflict_decode(&conflict, value, e);
+		if (rc < 0)
+			return rc;
+		if (!each(arg, change, &conflict))
+			return 0;
+	}
+	return rc;
 }

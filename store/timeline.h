@@ -14,6 +14,9 @@ int timeline_instant(struct store *store, int64_t time_ns, uint64_t *ret_change,
 /* The time of a change (its log record's). */
 int timeline_time(struct store *store, uint64_t change, int64_t *ret_ns, struct error *e);
 
+/* The newest change in or below directory dir, and its time: both 0 when there is none. */
+int timeline_newest(struct store *store, uint64_t dir, uint64_t *ret_change, int64_t *ret_time, struct error *e);
+
 /* The tree as of instant `at`: like namespace_lookup, inode_get (by decoding into *memory) and namespace_readdir.
  * timeline_inode: of an inode that is gone, the last record; at = UINT64_MAX is now.  -E_STALE: it did not exist. */
 int timeline_lookup(struct store *store, uint64_t at, uint64_t parent, struct view name, struct dirent_record *ret,
@@ -50,5 +53,9 @@ struct name_version {
 typedef bool (*name_version_visitor)(void *arg, const struct name_version *v);
 int timeline_name_versions(struct store *store, uint64_t parent, struct view name, bool scratch,
 			   name_version_visitor each, void *arg, struct error *e);
+
+/* Calls each() for the conflicts in and below directory dir, newest first; false stops. */
+typedef bool (*conflict_visitor)(void *arg, uint64_t change, const struct conflict_record *conflict);
+int timeline_conflicts(struct store *store, uint64_t dir, conflict_visitor each, void *arg, struct error *e);
 
 #endif
