@@ -64,7 +64,7 @@ int store_staging_fd(struct store *store);
 const char *store_path(const struct store *store);
 bool store_is_read_only(const struct store *store);
 
-/* The directory cookie of a name: 62 bits keyed with the store's secret, > 2, stable for the store's life. */
+/* The directory cookie of a name: 62 bits keyed with the store's secret, > 3, stable for the store's life. */
 uint64_t store_cookie(const struct store *store, struct view name);
 
 #endif

@@ -1,0 +1,117 @@
+/* config.c - see config.h. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* mount(8) hands these on although they are its own affair, or are always so here. */
+static const char *const ignored[] = { "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group",
+	"nofail", "_netdev", "dev", "nodev", "suid", "nosuid", "exec", "atime", "noatime", "relatime", "norelatime",
+	"diratime", "nodiratime", "async", "allow_other", "default_permissions", "nonempty" };
+
+static bool is_ignored(const char *option)
+{
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
+		if (strcmp(option, ignored[i]) == 0)
+			return true;
+	}
+	return strncmp(option, "x-", 2) == 0 || strncmp(option, "comment=", 8) == 0 ||
+	       strncmp(option, "fsname=", 7) == 0 || strncmp(option, "subtype=", 8) == 0;
+}
+
+static int parse_size(const char *text, size_t *ret, struct error *e)
+{
+	static const char suffixes[] = "kmg";
+	char *end;
+	unsigned long long n = strtoull(text, &end, 10);
+	const char *suffix = *end ? strchr(suffixes, *end | 0x20) : NULL;
+
+	if (suffix)
+		n <<= 10 * (suffix - suffixes + 1);
+	if (end == text || *text == '-' || (*end && (!suffix || end[1])) || n < 16ull << 20 || n > 1ull << 40)
+		return error_set(e, -E_USAGE, "-o cache=%s: a size from 16m to 1024g is wanted, like 512m", text);
+	*ret = (size_t)n;
+	return 0;
+}
+
+static int set_string(char **to, const char *value, struct error *e)
+{
+	free(*to);
+	*to = strdup(value);
+	return *to ? 0 : error_set(e, -E_NO_MEMORY, "out of memory");
+}
+
+static int parse_option(struct config *c, const char *option, struct error *e)
+{
+	if (strcmp(option, "ro") == 0)
+		c->read_only = true;
+	else if (strcmp(option, "rw") == 0)
+		c->read_only = false;
+	else if (strcmp(option, "show_history") == 0)
+		c->show_history = true;
+	else if (strcmp(option, "debug") == 0)
+		c->debug = true;
+	else if (strncmp(option, "cache=", 6) == 0)
+		return parse_size(option + 6, &c->cache_bytes, e);
+	else if (strncmp(option, "socket=", 7) == 0)
+		return set_string(&c->socket, option + 7, e);
+	else if (*option && !is_ignored(option))
+		return error_set(e, -E_USAGE, "-o %s: there is no such option; `daybookd --help` lists them", option);
+	return 0;
+}
+
+static int parse_options(struct config *c, const char *list, struct error *e)
+{
+	char *copy = strdup(list), *at = copy, *option;
+	int rc = copy ? 0 : error_set(e, -E_NO_MEMORY, "out of memory");
+
+	while (rc == 0 && (option = strsep(&at, ",")))
+		rc = parse_option(c, option, e);
+	free(copy);
+	return rc;
+}
+
+static int parse_positional(struct config *c, const char *arg, struct error *e)
+{
+	if (!c->store)
+		return set_string(&c->store, arg, e);
+	if (!c->mountpoint)
+		return set_string(&c->mountpoint, arg, e);
+	return error_set(e, -E_USAGE, "%s: one store and one mountpoint are wanted", arg);
+}
+
+int config_parse(int argc, char **argv, struct config *ret, struct error *e)
+{
+	int rc = 0;
+
+	*ret = (struct config){ 0 };
+	for (int i = 1; rc == 0 && i < argc; i++) {
+		const char *arg = argv[i];
+
+		if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0)
+			ret->help = true;
+		else if (strcmp(arg, "-V") == 0 || strcmp(arg, "--version") == 0)
+			ret->version = true;
+		else if (strcmp(arg, "-f") == 0)
+			ret->foreground = true;
+		else if (strcmp(arg, "-o") == 0 && i + 1 < argc)
+			rc = parse_options(ret, argv[++i], e);
+		else if (strncmp(arg, "-o", 2) == 0 && arg[2])
+			rc = parse_options(ret, arg + 2, e);
+		else if (arg[0] == '-' && arg[1])
+			rc = error_set(e, -E_USAGE, "%s: there is no such option; `daybookd --help` lists them", arg);
+		else
+			rc = parse_positional(ret, arg, e);
+	}
+	if (rc == 0 && !ret->help && !ret->version && !ret->mountpoint)
+		rc = error_set(e, -E_USAGE, "usage: daybookd STORE MOUNTPOINT [-o options] [-f]");
+	return rc;
+}
+
+void config_release(struct config *config)
+{
+	free(config->store);
+	free(config->mountpoint);
+	free(config->socket);
+	*config = (struct config){ 0 };
+}

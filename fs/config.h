@@ -1,0 +1,30 @@
+/* config.h - what daybookd is told on its command line: daybookd STORE MOUNTPOINT [-o options] [-f]. */
+#ifndef DAYBOOK_FS_CONFIG_H
+#define DAYBOOK_FS_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "store/error.h"
+
+/* X(option, "=VALUE" or "", what it does) - daybookd's own options after -o, for the parser, --help and daybookd(8). */
+#define MOUNT_OPTIONS(X) \
+	X("ro", "", "nothing can be changed through the mount") \
+	X("rw", "", "the opposite, the default") \
+	X("show_history", "", "directory listings show .history") \
+	X("cache", "=SIZE", "memory for all caches, with a suffix k, m or g; default 256m") \
+	X("socket", "=PATH", "where the tools find the daemon") \
+	X("debug", "", "say more in the log")
+
+struct config {
+	char *store, *mountpoint, *socket; /* socket: NULL = the default */
+	bool foreground, read_only, show_history, debug, help, version;
+	size_t cache_bytes; /* 0 = default */
+};
+
+/* Reads the arguments; -E_USAGE with a sentence.  Options of mount(8) that are not for file systems (noauto, nofail,
+ * user, _netdev, x-*, defaults and the like) are accepted and mean nothing here. */
+int config_parse(int argc, char **argv, struct config *ret, struct error *e);
+void config_release(struct config *config);
+
+#endif

@@ -1,0 +1,553 @@
+/* file.c - see file.h. */
+#include "file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "log.h"
+#include "store/clock.h"
+
+#define BUCKETS 4096
+#define STAGED_MAX (64ull << 20) /* then a save in between bounds journal and memory */
+
+struct orphan {
+	struct orphan *next;
+	uint64_t ino;
+};
+
+struct files {
+	struct store *store;
+	struct bases *bases;
+	struct lock lock; /* FS_TABLE */
+	struct file *buckets[BUCKETS];
+	struct orphan *orphans[BUCKETS];
+};
+
+static size_t bucket_of(uint64_t ino)
+{
+	return (ino * 0x9e3779b97f4a7c15ull) >> 52;
+}
+
+int files_new(struct store *store, struct bases *bases, struct files **ret, struct error *e)
+{
+	struct files *files = calloc(1, sizeof(*files));
+
+	if (!files)
+		return error_set(e, -E_NO_MEMORY, "out of memory for the table of files");
+	files->store = store;
+	files->bases = bases;
+	lock_init(&files->lock, LOCK_FS_TABLE);
+	*ret = files;
+	return 0;
+}
+
+/* ------------------------------------------------------------------------------------------- the table */
+
+static struct file *find(struct files *files, uint64_t ino)
+{
+	struct file *file = files->buckets[bucket_of(ino)];
+
+	while (file && file->ino != ino)
+		file = file->next;
+	return file;
+}
+
+struct file *file_peek(struct files *files, uint64_t ino)
+{
+	lock_take(&files->lock);
+	struct file *file = find(files, ino);
+	if (file)
+		file->refs++;
+	lock_drop(&files->lock);
+	return file;
+}
+
+int file_get(struct files *files, uint64_t ino, struct file **ret, struct error *e)
+{
+	struct file *fresh = NULL;
+
+	*ret = file_peek(files, ino);
+	if (*ret)
+		return 0;
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return error_set(e, -E_NO_MEMORY, "out of memory for an open file");
+	fresh->ino = ino;
+	lock_init(&fresh->lock, LOCK_FS_INODE);
+	lock_take(&files->lock);
+	struct file *file = find(files, ino);
+	if (!file) {
+		file = fresh;
+		fresh = NULL;
+		file->next = files->buckets[bucket_of(ino)];
+		files->buckets[bucket_of(ino)] = file;
+	}
+	file->refs++;
+	lock_drop(&files->lock);
+	if (fresh)
+		lock_destroy(&fresh->lock);
+	free(fresh);
+	*ret = file;
+	return 0;
+}
+
+/* Unsaved bytes (a save that failed) keep the file in the table: the next flush, open or stop tries again. */
+void file_put(struct files *files, struct file *file)
+{
+	struct file **at;
+
+	if (!file)
+		return;
+	lock_take(&files->lock);
+	bool last = --file->refs == 0 && !file->staging;
+	if (last) {
+		for (at = &files->buckets[bucket_of(file->ino)]; *at != file; at = &(*at)->next)
+			;
+		*at = file->next;
+	}
+	lock_drop(&files->lock);
+	if (last) {
+		lock_destroy(&file->lock);
+		free(file);
+	}
+}
+
+/* ------------------------------------------------------------------------------------------- saving */
+
+static bool is_incomplete(const struct file *file, uint64_t size_before, bool killed)
+{
+	return killed || (file->truncated && !file->written && size_before > 0 && staging_size(file->staging) == 0);
+}
+
+static struct staging_origin origin_of(const struct file *file, const struct identity *who, uint64_t content,
+				       uint64_t size)
+{
+	return (struct staging_origin){ .ino = file->ino, .content = content, .size = size, .uid = who->uid,
+		.gid = who->gid, .tgid = who->tgid, .author = view_str(who->name),
+		.command = view_str(who->command), .client = view_str(who->client), .base = file->base,
+		.mtime = clock_now() };
+}
+
+/* After a save: the journal ends, or starts over when the handle is going to write on (fsync). */
+static void journal_saved(struct file *file, const struct saved *saved, bool go_on)
+{
+	struct staging_origin origin = origin_of(file, &file->writer, saved->content, saved->size);
+
+	if (go_on && staging_rebase(file->staging, &origin, NULL) == 0)
+		return;
+	staging_end(file->staging);
+	file->staging = NULL;
+}
+
+static int save(struct files *files, struct file *file, bool killed, bool go_on, struct error *e)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	struct saved saved;
+
+	if (!file->dirty)
+		return 0;
+	int rc = inode_get(files->store, file->ino, &inode, e);
+	if (rc < 0)
+		return rc;
+	struct work work = staging_work(file->staging);
+	struct actor actor = identity_actor(&file->writer);
+	struct save what = { .work = &work, .base = file->base, .mtime = file->mtime,
+		.fold = file->fold_handle && file->fold_handle == file->writer_handle,
+		.incomplete = is_incomplete(file, inode->r.size, killed), .kill_privileges = file->kill_privileges,
+		.from_doc = file->from_doc, .from_version = file->from_version };
+	rc = version_save(files->store, &actor, file->ino, &what, &saved, e);
+	if (rc < 0)
+		return rc;
+	file->dirty = file->kill_privileges = false;
+	file->truncated = file->truncated && !file->written;
+	file->fold_handle = saved.unchanged && !what.fold ? 0 : file->writer_handle;
+	bases_set(files->bases, &file->writer, saved.doc, saved.number);
+	journal_saved(file, &saved, go_on);
+	return 0;
+}
+
+int file_settle(struct files *files, struct file *file, struct error *e)
+{
+	lock_take(&file->lock);
+	int rc = save(files, file, false, file->opens > 0, e);
+	lock_drop(&file->lock);
+	return rc;
+}
+
+int files_settle(struct files *files, uint64_t ino, struct error *e)
+{
+	struct file *file = file_peek(files, ino);
+	int rc = file ? file_settle(files, file, e) : 0;
+
+	file_put(files, file);
+	return rc;
+}
+
+int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e)
+{
+	int rc = 0;
+
+	lock_take(&file->lock);
+	if (file->dirty && file->writer_handle == handle->id)
+		rc = save(files, file, killed, false, e);
+	lock_drop(&file->lock);
+	return rc;
+}
+
+/* ------------------------------------------------------------------------------- orphans, open and close */
+
+static bool is_orphan(struct files *files, uint64_t ino, bool take)
+{
+	struct orphan **at, *found;
+
+	lock_take(&files->lock);
+	for (at = &files->orphans[bucket_of(ino)]; *at && (*at)->ino != ino; at = &(*at)->next)
+		;
+	found = *at;
+	if (found && take)
+		*at = found->next;
+	lock_drop(&files->lock);
+	if (take)
+		free(found);
+	return found != NULL;
+}
+
+void files_orphaned(struct files *files, uint64_t ino)
+{
+	struct orphan *orphan = malloc(sizeof(*orphan));
+
+	if (!orphan)
+		return; /* then the next start drops it */
+	orphan->ino = ino;
+	lock_take(&files->lock);
+	orphan->next = files->orphans[bucket_of(ino)];
+	files->orphans[bucket_of(ino)] = orphan;
+	lock_drop(&files->lock);
+}
+
+void files_adopted(struct files *files, uint64_t ino)
+{
+	is_orphan(files, ino, true);
+}
+
+void files_forget(struct files *files, uint64_t ino)
+{
+	struct error e = { 0 };
+
+	if (!is_orphan(files, ino, false))
+		return;
+	struct file *file = file_peek(files, ino);
+	if (file) { /* still open: the last close comes back here */
+		file_put(files, file);
+		return;
+	}
+	is_orphan(files, ino, true);
+	if (namespace_drop_orphan(files->store, ino, &e) < 0)
+		log_line(LOG_WARNING, "inode %llu without a name could not be dropped: %s", (unsigned long long)ino, e.text);
+}
+
+void file_open(struct files *files, struct file *file)
+{
+	(void)files;
+	lock_take(&file->lock);
+	file->opens++;
+	lock_drop(&file->lock);
+}
+
+int file_close(struct files *files, struct file *file, const struct handle *handle, struct error *e)
+{
+	int rc = 0;
+
+	lock_take(&file->lock);
+	file->opens--;
+	if (file->dirty && (file->writer_handle == handle->id || file->opens == 0))
+		rc = save(files, file, false, false, e);
+	if (file->fold_handle == handle->id)
+		file->fold_handle = 0;
+	if (file->opens == 0 && file->staging && !file->dirty) {
+		staging_end(file->staging);
+		file->staging = NULL;
+	}
+	lock_drop(&file->lock);
+	return rc;
+}
+
+/* -------------------------------------------------------------------------------------------- writing */
+
+static int check_regular(const struct inode *inode, struct error *e)
+{
+	return S_ISREG(inode->r.mode) ? 0 : error_set(e, -E_INVALID, "not a regular file");
+}
+
+static int begin_staging(struct files *files, struct file *file, const struct inode *inode,
+			 const struct identity *who, struct error *e)
+{
+	struct staging_origin origin;
+
+	file->base = bases_get(files->bases, who, inode->r.doc);
+	origin = origin_of(file, who, inode->r.content, inode->r.size);
+	return staging_begin(store_staging_fd(files->store), &origin, &file->staging, e);
+}
+
+/* Makes the file ready for a change by who: what another wrote is saved first, a journal is there. */
+static int begin_change(struct files *files, struct file *file, const struct handle *handle,
+			const struct identity *who, struct error *e)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	uint64_t id = handle ? handle->id : 0;
+	int rc = inode_get(files->store, file->ino, &inode, e);
+
+	if (rc == 0)
+		rc = check_regular(inode, e);
+	if (rc == 0 && file->dirty &&
+	    (file->writer.uid != who->uid || file->writer.tgid != who->tgid || (file->writer_handle && !id)))
+		rc = save(files, file, false, false, e);
+	if (rc < 0)
+		return rc;
+	if (file->staging && !file->dirty && file->writer_handle != id) { /* rebased for another */
+		staging_end(file->staging);
+		file->staging = NULL;
+	}
+	if (!file->staging) {
+		inode_put(inode);
+		inode = NULL;
+		rc = inode_get(files->store, file->ino, &inode, e);
+		rc = rc < 0 ? rc : begin_staging(files, file, inode, who, e);
+		if (rc < 0)
+			return rc;
+	}
+	if (!file->dirty) {
+		file->truncated = file->written = false;
+		file->from_doc = file->from_version = 0;
+	}
+	return 0;
+}
+
+/* The change was made: the bytes are who's now. */
+static void changed(struct file *file, const struct handle *handle, const struct identity *who)
+{
+	if (file->fold_handle && file->fold_handle != (handle ? handle->id : 0))
+		file->fold_handle = 0;
+	file->dirty = true;
+	file->writer = *who;
+	file->writer_handle = handle ? handle->id : 0;
+	file->mtime = clock_now();
+	file->kill_privileges |= who->uid != 0;
+}
+
+/* What must happen before the change is answered: saves by path are whole, and journals stay bounded. */
+static int finish_change(struct files *files, struct file *file, const struct handle *handle, struct error *e)
+{
+	if (!handle)
+		return save(files, file, false, file->opens > 0, e);
+	if (staging_staged_bytes(file->staging) >= STAGED_MAX || staging_extent_count(file->staging) >= STAGING_EXTENTS_FEW)
+		return save(files, file, false, true, e);
+	return 0;
+}
+
+/* An unchanged journal is not left behind by a change that failed. */
+static void end_unused(struct file *file)
+{
+	if (file->dirty || !file->staging || file->opens)
+		return;
+	staging_end(file->staging);
+	file->staging = NULL;
+}
+
+int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, const void *data,
+	       size_t n, struct error *e)
+{
+	lock_take(&file->lock);
+	int rc = begin_change(files, file, handle, &handle->who, e);
+	if (rc == 0)
+		rc = staging_write(file->staging, offset, data, n, e);
+	if (rc == 0) {
+		file->written = true;
+		file->from_doc = 0;
+		changed(file, handle, &handle->who);
+		rc = finish_change(files, file, handle, e);
+	} else {
+		end_unused(file);
+	}
+	lock_drop(&file->lock);
+	return rc;
+}
+
+int file_truncate(struct files *files, struct file *file, const struct handle *handle, const struct identity *who,
+		  uint64_t size, struct error *e)
+{
+	lock_take(&file->lock);
+	int rc = begin_change(files, file, handle, who, e);
+	if (rc == 0)
+		rc = staging_truncate(file->staging, size, e);
+	if (rc == 0) {
+		file->truncated |= size == 0;
+		file->from_doc = 0;
+		changed(file, handle, who);
+		rc = finish_change(files, file, handle, e);
+	} else {
+		end_unused(file);
+	}
+	lock_drop(&file->lock);
+	return rc;
+}
+
+int file_zero(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
+	      bool keep_size, struct error *e)
+{
+	lock_take(&file->lock);
+	int rc = begin_change(files, file, handle, &handle->who, e);
+	if (rc == 0)
+		rc = staging_zero(file->staging, offset, n, keep_size, e);
+	if (rc == 0) {
+		file->written = true;
+		file->from_doc = 0;
+		changed(file, handle, &handle->who);
+		rc = finish_change(files, file, handle, e);
+	} else {
+		end_unused(file);
+	}
+	lock_drop(&file->lock);
+	return rc;
+}
+
+int file_share(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
+	       const struct share *share, struct error *e)
+{
+	lock_take(&file->lock);
+	int rc = begin_change(files, file, handle, &handle->who, e);
+	if (rc == 0)
+		rc = staging_share(file->staging, offset, n, share->content, share->from, e);
+	if (rc == 0) {
+		bool whole = offset == 0 && share->from == 0 && n == share->size &&
+			     staging_size(file->staging) == share->size;
+
+		file->written = true;
+		file->from_doc = whole ? share->from_doc : 0;
+		file->from_version = whole ? share->from_version : 0;
+		changed(file, handle, &handle->who);
+		rc = finish_change(files, file, handle, e);
+	} else {
+		end_unused(file);
+	}
+	lock_drop(&file->lock);
+	return rc;
+}
+
+/* -------------------------------------------------------------------------------------------- reading */
+
+/* The file as a work, unsaved or saved; *extent is its memory when it is saved. */
+static int work_of(struct files *files, const struct file *file, struct extent *extent, struct work *ret,
+		   struct error *e)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	int rc;
+
+	if (file->staging) {
+		*ret = staging_work(file->staging);
+		return 0;
+	}
+	rc = inode_get(files->store, file->ino, &inode, e);
+	if (rc < 0)
+		return rc;
+	*extent = (struct extent){ 0, inode->r.size, inode->r.content ? EXTENT_CONTENT : EXTENT_ZERO,
+				   inode->r.content, 0 };
+	*ret = (struct work){ extent, inode->r.size ? 1 : 0, inode->r.size, -1 };
+	return 0;
+}
+
+int file_read(struct files *files, struct file *file, uint64_t offset, void *out, size_t n, struct error *e)
+{
+	struct content_store *contents = store_contents(files->store);
+	struct extent extent;
+	struct work work;
+
+	lock_take(&file->lock);
+	int rc = work_of(files, file, &extent, &work, e);
+	if (rc < 0 || file->staging) {
+		rc = rc < 0 ? rc : work_read(contents, &work, offset, out, n, e);
+		lock_drop(&file->lock);
+		return rc;
+	}
+	lock_drop(&file->lock);
+	return work_read(contents, &work, offset, out, n, e);
+}
+
+int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole, uint64_t *ret, struct error *e)
+{
+	struct extent extent;
+	struct work work;
+
+	lock_take(&file->lock);
+	int rc = work_of(files, file, &extent, &work, e);
+	if (rc == 0)
+		rc = work_seek(store_contents(files->store), &work, offset, hole, ret, e);
+	lock_drop(&file->lock);
+	return rc;
+}
+
+void files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes)
+{
+	struct file *file = file_peek(files, ino);
+
+	if (!file)
+		return;
+	lock_take(&file->lock);
+	if (file->dirty) {
+		attributes->size = staging_size(file->staging);
+		attributes->mtime = attributes->ctime = file->mtime;
+		if (file->kill_privileges) {
+			attributes->mode &= ~(uint64_t)S_ISUID;
+			if (attributes->mode & S_IXGRP)
+				attributes->mode &= ~(uint64_t)S_ISGID;
+		}
+	}
+	lock_drop(&file->lock);
+	file_put(files, file);
+}
+
+static void free_file(struct files *files, struct file *file)
+{
+	struct error e = { 0 };
+
+	if (save(files, file, false, false, &e) < 0) {
+		log_line(LOG_ERR, "inode %llu: unsaved bytes stay in the journal for the next start: %s",
+			 (unsigned long long)file->ino, e.text);
+		staging_abandon(file->staging);
+	} else {
+		staging_end(file->staging);
+	}
+	lock_destroy(&file->lock);
+	free(file);
+}
+
+void files_free(struct files *files)
+{
+	if (!files)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		while (files->buckets[i]) {
+			struct file *file = files->buckets[i];
+
+			files->buckets[i] = file->next;
+			free_file(files, file);
+		}
+	}
+	for (size_t i = 0; i < BUCKETS; i++) {
+		while (files->orphans[i]) {
+			struct orphan *orphan = files->orphans[i];
+
+			files->orphans[i] = orphan->next;
+			namespace_drop_orphan(files->store, orphan->ino, NULL);
+			free(orphan);
+		}
+	}
+	lock_destroy(&files->lock);
+	free(files);
+}
+
+struct bases *files_bases(struct files *files)
+{
+	return files->bases;
+}

@@ -1,0 +1,91 @@
+/* file.h - a live file that is open or has unsaved bytes, and the rules of when its bytes become a save (L1, L8).
+ *
+ * A *file* exists while handles, unsaved bytes or an unlinked name need it.  Its unsaved bytes stand in a staging
+ * journal (store/staging.h) and have one *writer*, the handle that wrote them; before somebody else's write they
+ * are saved, so that each version has one author.
+ *
+ * A save by the same handle as the one before, with no other writer in between, folds into the same version; FLUSH
+ * saves provisionally, RELEASE finally. */
+#ifndef DAYBOOK_FS_FILE_H
+#define DAYBOOK_FS_FILE_H
+
+#include "bases.h"
+#include "handle.h"
+#include "store/lock.h"
+#include "store/staging.h"
+#include "store/version.h"
+
+struct files;
+
+struct file {
+	uint64_t ino;
+	struct lock lock;         /* FS_INODE: guards all below but refs */
+	unsigned refs, opens;     /* the table's; of handles */
+	struct file *next;        /* in its bucket */
+	struct staging *staging;  /* NULL: clean */
+	bool dirty, truncated, written, kill_privileges;
+	struct identity writer;   /* of the unsaved bytes */
+	uint64_t writer_handle;   /* 0: by path */
+	uint64_t fold_handle;     /* its save is the head of this inode's document; 0: nobody's */
+	uint64_t base;
+	int64_t mtime;
+	uint64_t from_doc, from_version; /* the unsaved bytes are a whole copy of this version */
+};
+
+int files_new(struct store *store, struct bases *bases, struct files **ret, struct error *e);
+/* Saves what is unsaved; what cannot be saved stays in its journal for the next start. */
+void files_free(struct files *files);
+struct bases *files_bases(struct files *files);
+
+/* The file of an inode, made when there is none; held until file_put(). */
+int file_get(struct files *files, uint64_t ino, struct file **ret, struct error *e);
+void file_put(struct files *files, struct file *file);
+/* The file if it exists, held; else NULL. */
+struct file *file_peek(struct files *files, uint64_t ino);
+
+/* A handle opens or closes it.  file_close saves what the handle left unsaved; killed: see file_flush. */
+void file_open(struct files *files, struct file *file);
+int file_close(struct files *files, struct file *file, const struct handle *handle, struct error *e);
+
+/* close(2) was called on the handle (not yet the last one, perhaps): saves what it wrote.  killed: its process is
+ * dying or its connection was lost, so the save is incomplete. */
+int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e);
+
+/* Saves whatever is unsaved, whoever wrote it (fsync, rename, link, chmod, a reader of the history). */
+int file_settle(struct files *files, struct file *file, struct error *e);
+/* The same by inode number; nothing to do when it is not open. */
+int files_settle(struct files *files, uint64_t ino, struct error *e);
+
+/* Writing.  handle NULL: by path, as who, saved at once. */
+int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, const void *data,
+	       size_t n, struct error *e);
+int file_truncate(struct files *files, struct file *file, const struct handle *handle, const struct identity *who,
+		  uint64_t size, struct error *e);
+int file_zero(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
+	      bool keep_size, struct error *e);
+/* Takes n bytes of a content; whole: they are all of version from_version of from_doc. */
+struct share {
+	uint64_t content, from, size; /* offset in it, its size */
+	uint64_t from_doc, from_version;
+};
+int file_share(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
+	       const struct share *share, struct error *e);
+
+/* Reading: what is there now, unsaved bytes included. */
+int file_read(struct files *files, struct file *file, uint64_t offset, void *out, size_t n, struct error *e);
+int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole, uint64_t *ret, struct error *e);
+
+/* What unsaved bytes change of the inode's attributes; call with the stored ones filled in. */
+struct file_attributes {
+	uint64_t size, mode;
+	int64_t mtime, ctime;
+};
+void files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes);
+
+/* An inode lost its last name, or got one again: it is forgotten when nobody needs it any more. */
+void files_orphaned(struct files *files, uint64_t ino);
+void files_adopted(struct files *files, uint64_t ino);
+/* The kernel forgot the inode: drops it when it is an orphan that is not open. */
+void files_forget(struct files *files, uint64_t ino);
+
+#endif

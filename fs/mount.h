@@ -1,0 +1,31 @@
+/* mount.h - one mounted share: what the operations, the socket and the threads of the daemon share. */
+#ifndef DAYBOOK_FS_MOUNT_H
+#define DAYBOOK_FS_MOUNT_H
+
+#include "file.h"
+#include "fuse.h"
+#include "handle.h"
+#include "history.h"
+#include "identity.h"
+#include "notify.h"
+#include "sync.h"
+
+/* For the live tree the kernel may answer by itself: the daemon is the only writer, and tells of what it changes. */
+#define MOUNT_TIMEOUT_S 86400.0
+
+struct mount {
+	struct store *store;
+	struct history *history;
+	struct fuse_session *session;
+	struct files *files;
+	struct handles *handles;
+	struct notifier *notifier;
+	struct syncer *syncer;
+	const char *mountpoint;
+	bool read_only, show_history;
+	bool mounted;            /* session.c's */
+	int fd;                  /* of the kernel's device */
+	pthread_t signal_thread;
+};
+
+#endif
