@@ -44,7 +44,7 @@ static uint64_t blocks_of(struct mount *m, const struct inode *inode, uint64_t s
 
 	if (S_ISREG(inode->r.mode) && size == inode->r.size && size >= 1 << 20)
 		content_data_bytes(store_contents(m->store), inode->r.content, &data, NULL);
-	return (data + 511) / 512;
+	return (data + 4095) / 4096 * 8;
 }
 
 void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
