@@ -1,9 +1,10 @@
 /* socket.h - the daemon's Unix sockets, on which `daybook` asks.
  *
  * Each client connection has a thread of its own, at most SOCKET_CONNECTIONS_MAX at a time and
- * SOCKET_PER_USER_MAX of one user (uid 0 may use all): whoever comes on top is told to try again.  A client that
- * neither sends nor reads for SOCKET_TIMEOUT_MS is dropped.  Who asks is what the kernel says (SO_PEERCRED,
- * SO_PEERGROUPS), never what the client says.  Nothing here holds a lock while it waits for a client. */
+ * SOCKET_PER_USER_MAX of one user; SOCKET_FOR_ROOT of them are for uid 0 alone, which may use all.  Whoever comes
+ * on top is told to try again.  A client that neither sends nor reads for SOCKET_TIMEOUT_MS is dropped.  Who asks is
+ * what the kernel says (SO_PEERCRED, SO_PEERGROUPS), never what the client says.  Nothing here holds a lock while
+ * it waits for a client. */
 #ifndef DAYBOOK_SOCKET_H
 #define DAYBOOK_SOCKET_H
 
@@ -11,6 +12,7 @@
 
 #define SOCKET_CONNECTIONS_MAX 16
 #define SOCKET_PER_USER_MAX 6
+#define SOCKET_FOR_ROOT 2
 #define SOCKET_TIMEOUT_MS 10000
 
 struct socket_server;
