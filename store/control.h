@@ -41,6 +41,7 @@ struct control_context {
 	const struct credentials *who;
 	struct actor actor;       /* signs what the command changes */
 	const char *mountpoint;   /* NULL without a daemon */
+	bool read_only;           /* the mount is: nothing may be changed */
 	/* Called after a command changed live files, so that the mount can tell the kernel; may be NULL. */
 	void (*changed)(void *arg, uint64_t ino, uint64_t parent, struct view name);
 	/* Saves what is unsaved of the file before it is looked at or replaced; may be NULL. */
@@ -53,7 +54,7 @@ struct control_context {
 #define CONTROL_COMMANDS(X) \
 	X(log,       "path by since until limit reverse", "changes: the columns of logtext.h") \
 	X(history,   "path all",                          "versions of what stands at path, newest first") \
-	X(restore,   "path version document at to",       "puts a version back; one row: what was made") \
+	X(restore,   "path version at to",                "puts a version back (\"12\", \"DOCUMENT@12\"); one row") \
 	X(verify,    "quick",                             "a row per damage, then one with the counts") \
 	X(status,    "",                                  "one row about the store") \
 	X(tags,      "path",                              "tags of the directory at path and below") \

@@ -1,0 +1,154 @@
+/* control_store.c - the store as a whole: status, tags, verification. */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "changelog.h"
+#include "control_parts.h"
+#include "timeline.h"
+#include "verify.h"
+
+int control_status(const struct command *c, struct error *e)
+{
+	struct store_facts facts;
+	struct digest chain;
+	uint64_t head;
+	char digest[DIGEST_TEXT];
+	const char *recovered = store_recovery_report(c->store), *mountpoint = c->context->mountpoint;
+	int r = store_facts(c->store, &facts, e);
+
+	if (r == 0)
+		r = changelog_head(c->store, &head, &chain, e);
+	if (r < 0)
+		return r;
+	/* What recovery did names files: not for everybody. */
+	if (c->who->uid != 0)
+		recovered = "";
+	struct cell cells[] = { cell_text("store", view_str(facts.path)),
+				cell_text("share", view_str(facts.id)),
+				cell_text_some("mountpoint", view_str(mountpoint ? mountpoint : "")),
+				cell_number("changes", head),
+				control_digest("chain", &chain, digest),
+				cell_time("first_time", facts.first_time),
+				cell_time("last_time", facts.last_time),
+				cell_number("live_files", facts.live_files),
+				cell_number("live_bytes", facts.live_bytes),
+				cell_number("content_bytes", facts.content_bytes),
+				cell_number("index_bytes", facts.index_bytes),
+				cell_text_some("recovery", view_str(recovered)) };
+	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
+}
+
+/* --- tags ------------------------------------------------------------------------------------------------------- */
+
+#define DEPTH_MAX 4096
+
+/* Is directory ino the one at top, or below it?  1, 0 or a code. */
+static int is_below(struct store *store, uint64_t ino, uint64_t top, struct error *e)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct inode_record inode;
+
+	for (int depth = 0; depth < DEPTH_MAX && ino != top; depth++) {
+		int r = timeline_inode(store, UINT64_MAX, ino, &inode, &memory, e);
+
+		if (r < 0 || ino == ROOT_INODE || inode.parent == 0)
+			return r == -E_STALE ? 0 : r;
+		ino = inode.parent;
+	}
+	return ino == top;
+}
+
+static int list_tag(const struct command *c, uint64_t directory, struct view name, const struct tag_record *tag,
+		    struct error *e)
+{
+	CLEANUP(buf_release) struct buf path = { 0 };
+	int r = access_place(c->store, c->who, directory, e);
+
+	if (r <= 0)
+		return r;
+	r = namespace_path(c->store, directory, &path, e);
+	if (r < 0 && r != -E_STALE && r != -E_NO_ENTRY)
+		return r;
+	struct cell cells[] = { cell_text("tag", name),
+				cell_text("path", buf_view(&path)),
+				cell_number("change", tag->change),
+				cell_time("time", tag->time),
+				cell_text("author", tag->author),
+				cell_number("uid", tag->uid) };
+	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
+}
+
+int control_tags(const struct command *c, struct error *e)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
+	struct view key, value;
+	struct spot spot;
+	int r = control_find(c, request_get(c->request, "path"), &spot, &memory, e);
+
+	if (r < 0)
+		return r;
+	if (!spot.known || spot.type != S_IFDIR)
+		return error_set(e, -E_NOT_DIR, "tags are listed for a directory and what is below it");
+	it = kv_iter_open(store_kv(c->store), NULL, FAMILY_TAG, view_of("", 0), false);
+	while (r >= 0 && (r = kv_iter_next(it, &key, &value, e)) > 0) {
+		struct reader in = reader_of(key);
+		uint64_t directory = reader_u64(&in);
+		struct tag_record tag;
+
+		r = tag_decode(&tag, value, e);
+		if (r == 0)
+			r = is_below(c->store, directory, spot.ino, e);
+		if (r > 0)
+			r = list_tag(c, directory, view_of(in.at, reader_left(&in)), &tag, e);
+	}
+	return r;
+}
+
+/* --- verification ----------------------------------------------------------------------------------------------- */
+
+static int tell_verified(const struct command *c, const char *damage, const struct verify_report *report,
+			 struct error *e)
+{
+#define COUNT(what) (report ? cell_number(#what, report->what) : cell_number_some(#what, 0))
+	struct cell cells[] = { cell_text_some("damage", view_str(damage)),
+				COUNT(changes),
+				COUNT(inodes),
+				COUNT(dirents),
+				COUNT(documents),
+				COUNT(versions),
+				COUNT(contents),
+				COUNT(chunks),
+				COUNT(bytes),
+				COUNT(damaged) };
+#undef COUNT
+	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
+}
+
+static bool tell_damage(void *arg, const char *sentence)
+{
+	return tell_verified(arg, sentence, NULL, NULL) == 0;
+}
+
+static bool tell_progress(void *arg, uint64_t done, uint64_t total)
+{
+	const struct answer *answer = ((const struct command *)arg)->answer;
+
+	return !answer->progress || answer->progress(answer->arg, done, total);
+}
+
+int control_verify(const struct command *c, struct error *e)
+{
+	struct verify_report report = { 0 };
+	bool quick = control_flag(c, "quick");
+	int r, told;
+
+	if (c->who->uid != 0 && c->who->uid != geteuid())
+		return error_set(e, -E_DENIED, "permission denied: only root and the user that the store belongs to may "
+				 "verify it");
+	r = verify_store(c->store, !quick, tell_damage, tell_progress, (void *)c, &report, e);
+	if (r < 0 && r != -E_FAILED_VERIFY)
+		return r;
+	told = tell_verified(c, "", &report, e);
+	return told < 0 ? told : r;
+}
