@@ -1,4 +1,5 @@
 /* control_version.c - versions of a file: listing them and putting one back. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 

@@ -1,0 +1,204 @@
+/* client.c - see client.h. */
+#include "client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "mounts.h"
+#include "store/store.h"
+#include "store/wire.h"
+
+#define ANSWER_TIMEOUT_MS 120000
+
+/* --- asking the daemon ------------------------------------------------------------------------------------------- */
+
+/* A connection to the socket at path: the descriptor, or -errno. */
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int code = -errno;
+
+		close(fd);
+		return code;
+	}
+	return fd >= 0 ? fd : -errno;
+}
+
+/* A connection to the store's daemon: the descriptor, or -errno when none of its sockets answers. */
+static int connect_daemon(const char *store)
+{
+	char path[WIRE_PATH_MAX];
+	int directory = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+
+	if (directory >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/" WIRE_STORE_SOCKET, directory);
+		fd = connect_to(path);
+		close(directory);
+		if (fd >= 0)
+			return fd;
+	}
+	wire_path(path, store);
+	return connect_to(path);
+}
+
+static int pass_row(const struct answer *answer, struct view payload, struct error *e)
+{
+	CLEANUP(buf_release) struct buf names = { 0 };
+	struct cell cells[ROW_CELLS_MAX];
+	int count = row_decode(cells, ROW_CELLS_MAX, payload, &names, e);
+
+	if (count < 0)
+		return count;
+	return answer->row(answer->arg, cells, (size_t)count) ? 0 : error_set(e, -ECANCELED, "stopped");
+}
+
+static int pass_progress(const struct answer *answer, struct view payload, struct error *e)
+{
+	uint64_t done, total;
+	int r = progress_decode(&done, &total, payload, e);
+
+	if (r == 0 && answer->progress)
+		answer->progress(answer->arg, done, total);
+	return r;
+}
+
+static int pass_failure(struct view payload, struct error *e)
+{
+	struct error failure;
+	int r = failure_decode(&failure, payload, e);
+
+	return r < 0 ? r : error_set(e, failure.code, "%s", failure.text);
+}
+
+/* One message of the answer: 1 when there are more. */
+static int pass_message(const struct answer *answer, enum message_type type, struct view payload, struct error *e)
+{
+	int r;
+
+	switch (type) {
+	case MESSAGE_ROW:
+		r = pass_row(answer, payload, e);
+		return r < 0 ? r : 1;
+	case MESSAGE_PROGRESS:
+		r = pass_progress(answer, payload, e);
+		return r < 0 ? r : 1;
+	case MESSAGE_END:
+		return 0;
+	case MESSAGE_ERROR:
+		return pass_failure(payload, e);
+	case MESSAGE_REQUEST:
+		break;
+	}
+	return error_set(e, -E_PROTOCOL, "daybookd sent a message that this daybook does not know: upgrade it");
+}
+
+static int ask_daemon(int fd, const struct request *request, const struct answer *answer, struct error *e)
+{
+	CLEANUP(buf_release) struct buf payload = { 0 };
+	enum message_type type;
+	/* Verifying reads everything; between two messages may lie a long while. */
+	int timeout = strcmp(request->command, "verify") == 0 ? -1 : ANSWER_TIMEOUT_MS;
+	int r;
+
+	request_encode(&payload, request);
+	r = buf_check(&payload, e);
+	if (r == 0)
+		r = message_send(fd, MESSAGE_REQUEST, buf_view(&payload), ANSWER_TIMEOUT_MS, e);
+	/* A daemon that refuses at once may close before it reads: what it said is still there to be read. */
+	if (r == -EPIPE || r == 0)
+		r = 1;
+	while (r > 0) {
+		r = message_receive(fd, &type, &payload, timeout, e);
+		if (r == 0)
+			return error_set(e, -E_NO_DAEMON, "daybookd ended before it had answered: see its log");
+		if (r > 0)
+			r = pass_message(answer, type, buf_view(&payload), e);
+	}
+	return r;
+}
+
+/* --- running it here --------------------------------------------------------------------------------------------- */
+
+/* This process's identity, as the kernel would check it. */
+static int own_credentials(struct credentials *ret, gid_t **ret_groups, struct error *e)
+{
+	int n = getgroups(0, NULL);
+
+	*ret = (struct credentials){ .uid = geteuid(), .gid = getegid() };
+	*ret_groups = n >= 0 ? malloc(((size_t)n + 1) * sizeof(gid_t)) : NULL;
+	if (!*ret_groups)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	n = getgroups(n, *ret_groups);
+	ret->group_count = n > 0 ? (size_t)n : 0;
+	ret->groups = *ret_groups;
+	return 0;
+}
+
+static int run_on(struct store *store, const struct request *request, const struct answer *answer, struct error *e)
+{
+	struct credentials who;
+	struct passwd *user = getpwuid(geteuid());
+	char number[16];
+	gid_t *groups;
+	int r = own_credentials(&who, &groups, e);
+
+	snprintf(number, sizeof(number), "%u", geteuid());
+	struct control_context context = { .store = store,
+					   .who = &who,
+					   .actor = { .uid = geteuid(),
+						      .gid = getegid(),
+						      .tgid = (uint32_t)getpid(),
+						      .name = view_str(user ? user->pw_name : number),
+						      .command = view_str("daybook") } };
+	if (r == 0)
+		r = control_run(&context, request, answer, e);
+	free(groups);
+	return r;
+}
+
+static int run_here(const struct whereabouts *place, const struct request *request, bool changing,
+		    const struct answer *answer, struct error *e)
+{
+	struct store_options options = { .read_only = !changing };
+	struct store *store = NULL;
+	int r = store_open(place->store, &options, &store, e);
+
+	if (r == 0 && store_recovery_report(store)[0])
+		fprintf(stderr, "%s", store_recovery_report(store));
+	if (r == 0)
+		r = run_on(store, request, answer, e);
+	store_close(store);
+	return r;
+}
+
+int client_ask(const struct whereabouts *place, const struct request *request, bool changing, const struct answer *answer,
+	       struct error *e)
+{
+	int fd = connect_daemon(place->store), r;
+
+	if (fd < 0 && !place->mountpoint) {
+		r = run_here(place, request, changing, answer, e);
+		/* A daemon may have opened it in between. */
+		if (r != -E_LOCKED || (fd = connect_daemon(place->store)) < 0)
+			return r;
+	}
+	if (fd < 0)
+		return error_set(e, -E_NO_DAEMON, "%s: its daybookd does not answer (%s); unmount it and ask the store "
+				 "itself with --store %s", place->mountpoint, strerror(-fd), place->store);
+	r = ask_daemon(fd, request, answer, e);
+	close(fd);
+	return r;
+}

@@ -1,0 +1,32 @@
+/* client.h - finds who can answer a request, the daemon or the store itself, and asks.
+ *
+ * *Whereabouts* are a store and a path in its share.  They are named either by a path on a mounted share (found in the mount
+ * table: a mount of type fuse.daybookd, whose source is the store's path) or by --store and a path from the share's
+ * root. */
+#ifndef DAYBOOK_CLIENT_H
+#define DAYBOOK_CLIENT_H
+
+#include "store/control.h"
+
+struct whereabouts {
+	char *store;      /* absolute */
+	char *path;       /* from the share's root, no leading slash; "" is the root */
+	char *mountpoint; /* NULL: named by --store */
+};
+
+void whereabouts_release(struct whereabouts *place);
+
+/* Finds the whereabouts of path (NULL: the working directory, or with store the share's root).
+ * -E_NO_DAEMON: path is not on a mounted share. */
+int whereabouts_find(const char *store, const char *path, struct whereabouts *ret, struct error *e);
+
+/* The same share, another path: how a second path of a command is read. */
+int whereabouts_second(const struct whereabouts *first, const char *path, char **ret, struct error *e);
+
+/* Sends the request to the daemon that serves the place; when none does and the place was named by --store, opens the
+ * store (looking only, unless it is for changing) and runs the request here.  Codes are the command's own, or
+ * -E_NO_DAEMON, -E_LOCKED, -E_TIMEOUT, -E_PROTOCOL. */
+int client_ask(const struct whereabouts *place, const struct request *request, bool changing, const struct answer *answer,
+	       struct error *e);
+
+#endif

@@ -1,0 +1,60 @@
+/* cmd_status.c - daybook status: a share at a glance. */
+#include "rows.h"
+
+static void print_line(struct buf *out, const struct cell *cells, size_t count, const char *label, const char *name)
+{
+	const struct cell *cell = cell_named(cells, count, name);
+
+	if (!cell || cell->kind == CELL_NONE)
+		return;
+	buf_printf(out, "%-12s ", label);
+	if (cell->kind == CELL_TIME)
+		print_time(out, cells, count, name);
+	else
+		print_text(out, cells, count, name, 0);
+	buf_u8(out, '\n');
+}
+
+static uint64_t number_of(const struct cell *cells, size_t count, const char *name)
+{
+	const struct cell *cell = cell_named(cells, count, name);
+
+	return cell ? (uint64_t)cell->number : 0;
+}
+
+static void print_status(struct buf *out, const struct cell *cells, size_t count)
+{
+	uint64_t live = number_of(cells, count, "live_bytes");
+	uint64_t held = number_of(cells, count, "content_bytes") + number_of(cells, count, "index_bytes");
+
+	print_line(out, cells, count, "store", "store");
+	print_line(out, cells, count, "share", "share");
+	print_line(out, cells, count, "mounted at", "mountpoint");
+	print_line(out, cells, count, "since", "first_time");
+	print_line(out, cells, count, "last change", "last_time");
+	print_line(out, cells, count, "changes", "changes");
+	print_line(out, cells, count, "chain", "chain");
+	buf_printf(out, "%-12s ", "live");
+	print_number(out, cells, count, "live_files", 0);
+	buf_printf(out, " files, ");
+	print_bytes(out, cells, count, "live_bytes", 0);
+	buf_printf(out, "\n%-12s ", "on disk");
+	print_bytes(out, cells, count, "content_bytes", 0);
+	buf_printf(out, " content, ");
+	print_bytes(out, cells, count, "index_bytes", 0);
+	buf_printf(out, " names and log");
+	if (live)
+		buf_printf(out, " (all history: %.2f times the live bytes)", (double)held / (double)live);
+	buf_u8(out, '\n');
+	print_line(out, cells, count, "recovery", "recovery");
+}
+
+int cmd_status(const struct invocation *in, struct error *e)
+{
+	CLEANUP(whereabouts_release) struct whereabouts place = { 0 };
+	struct printer printer = { .row = print_status };
+	struct request request = { .command = "status" };
+	int r = whereabouts_find(option(in, "store"), in->arguments[0], &place, e);
+
+	return r < 0 ? r : rows_at(in, &place, &request, &printer, false, false, e);
+}

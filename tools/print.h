@@ -1,0 +1,36 @@
+/* print.h - rows on standard output: JSON, CSV, or a table for people. */
+#ifndef DAYBOOK_PRINT_H
+#define DAYBOOK_PRINT_H
+
+#include "commands.h"
+#include "store/control.h"
+
+enum print_format { PRINT_TABLE, PRINT_JSON, PRINT_CSV };
+
+/* How a command's rows look to people: text of one row, with what is below; the heading comes before the first. */
+struct printer {
+	const char *heading;                                           /* NULL: none */
+	void (*row)(struct buf *out, const struct cell *cells, size_t count);
+	enum print_format format;
+	uint64_t rows;
+	bool progress; /* a bar is on the terminal */
+};
+
+/* The format that the options ask for: -E_USAGE when they ask for two. */
+int print_format(const struct invocation *in, enum print_format *ret, struct error *e);
+
+/* The answer that prints rows with the printer, which must outlive it; a progress bar goes to standard error when
+ * that is a terminal and with_progress. */
+struct answer print_answer(struct printer *printer, bool with_progress);
+/* Takes the bar away. */
+void print_end(struct printer *printer);
+
+/* Pieces of a table's row.  Text is made safe for terminals: control characters show as \ooo. */
+const struct cell *cell_named(const struct cell *cells, size_t count, const char *name); /* NULL: none */
+void print_text(struct buf *out, const struct cell *cells, size_t count, const char *name, int width);
+void print_number(struct buf *out, const struct cell *cells, size_t count, const char *name, int width);
+void print_time(struct buf *out, const struct cell *cells, size_t count, const char *name);  /* 20 wide, UTC */
+void print_bytes(struct buf *out, const struct cell *cells, size_t count, const char *name, int width);
+void print_safe(struct buf *out, struct view text);
+
+#endif
