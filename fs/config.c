@@ -53,8 +53,6 @@ static int parse_option(struct config *c, const char *option, struct error *e)
 		c->debug = true;
 	else if (strncmp(option, "cache=", 6) == 0)
 		return parse_size(option + 6, &c->cache_bytes, e);
-	else if (strncmp(option, "socket=", 7) == 0)
-		return set_string(&c->socket, option + 7, e);
 	else if (*option && !is_ignored(option))
 		return error_set(e, -E_USAGE, "-o %s: there is no such option; `daybookd --help` lists them", option);
 	return 0;
@@ -112,6 +110,5 @@ void config_release(struct config *config)
 {
 	free(config->store);
 	free(config->mountpoint);
-	free(config->socket);
 	*config = (struct config){ 0 };
 }

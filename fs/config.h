@@ -13,11 +13,10 @@
 	X("rw", "", "the opposite, the default") \
 	X("show_history", "", "directory listings show .history") \
 	X("cache", "=SIZE", "memory for all caches, with a suffix k, m or g; default 256m") \
-	X("socket", "=PATH", "where the tools find the daemon") \
 	X("debug", "", "say more in the log")
 
 struct config {
-	char *store, *mountpoint, *socket; /* socket: NULL = the default */
+	char *store, *mountpoint;
 	bool foreground, read_only, show_history, debug, help, version;
 	size_t cache_bytes; /* 0 = default */
 };

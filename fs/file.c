@@ -184,6 +184,18 @@ int files_settle(struct files *files, uint64_t ino, struct error *e)
 	return rc;
 }
 
+void files_restored(struct files *files, uint64_t ino)
+{
+	struct file *file = file_peek(files, ino);
+
+	if (file) {
+		lock_take(&file->lock);
+		file->fold_handle = 0;
+		lock_drop(&file->lock);
+	}
+	file_put(files, file);
+}
+
 int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e)
 {
 	int rc = 0;

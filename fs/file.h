@@ -55,6 +55,8 @@ int file_flush(struct files *files, struct file *file, const struct handle *hand
 int file_settle(struct files *files, struct file *file, struct error *e);
 /* The same by inode number; nothing to do when it is not open. */
 int files_settle(struct files *files, uint64_t ino, struct error *e);
+/* A version was put back in the inode: what an open handle saves next is a version of its own. */
+void files_restored(struct files *files, uint64_t ino);
 
 /* Writing.  handle NULL: by path, as who, saved at once. */
 int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, const void *data,

@@ -90,6 +90,41 @@ static void log_recovery(struct store *store)
 	}
 }
 
+/* The tools put a version back: the kernel and open handles are told.  (control.h: changed) */
+static void restored(void *arg, uint64_t ino, uint64_t parent, struct view name)
+{
+	struct mount *m = arg;
+
+	files_restored(m->files, ino);
+	notifier_inode(m->notifier, ino);
+	notifier_inode(m->notifier, parent);
+	notifier_entry(m->notifier, parent, name);
+}
+
+static int settle(void *arg, uint64_t ino, struct error *e)
+{
+	struct mount *m = arg;
+
+	return files_settle(m->files, ino, e);
+}
+
+/* Without a socket the tools cannot ask, but the share works: that is said, and no reason not to mount. */
+static void start_socket(struct mount *m)
+{
+	struct error warning = { 0 }, e = { 0 };
+
+	m->control = (struct control_context){ .store = m->store,
+					       .mountpoint = m->mountpoint,
+					       .read_only = m->read_only,
+					       .changed = restored,
+					       .settle = settle,
+					       .arg = m };
+	if (socket_start(&m->control, &m->socket, &warning, &e) < 0)
+		log_line(LOG_WARNING, "the tools cannot ask this daemon: %s", e.text);
+	else if (warning.text[0])
+		log_line(LOG_NOTICE, "the tools find this daemon at one place only: %s", warning.text);
+}
+
 static int start_parts(struct mount *m, struct bases **bases, struct error *e)
 {
 	int rc = bases_new(bases, e);
@@ -108,6 +143,7 @@ static int start_parts(struct mount *m, struct bases **bases, struct error *e)
 /* Lets go of everything in the reverse order; unsaved bytes are saved, the store is flushed. */
 static void stop_parts(struct mount *m, struct bases *bases)
 {
+	socket_stop(m->socket);
 	notifier_stop(m->notifier);
 	syncer_stop(m->syncer);
 	session_end(m);
@@ -138,6 +174,7 @@ static int run(const struct config *config, int pipe, struct error *e)
 	if (rc == 0)
 		rc = notifier_start(m.session, &m.notifier, e);
 	if (rc == 0) {
+		start_socket(&m);
 		if (!config->foreground)
 			detach_from_terminal();
 		tell_parent(pipe, "ready");

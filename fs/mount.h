@@ -8,6 +8,7 @@
 #include "history.h"
 #include "identity.h"
 #include "notify.h"
+#include "socket.h"
 #include "sync.h"
 
 /* For the live tree the kernel may answer by itself: the daemon is the only writer, and tells of what it changes. */
@@ -21,6 +22,8 @@ struct mount {
 	struct handles *handles;
 	struct notifier *notifier;
 	struct syncer *syncer;
+	struct control_context control; /* for the socket: what the tools' commands work on */
+	struct socket_server *socket;
 	const char *mountpoint;
 	bool read_only, show_history;
 	bool mounted;            /* session.c's */

@@ -325,8 +325,10 @@ static int restore_by_rename(struct mount *m, const struct caller *caller, uint6
 					&saved, e);
 	if (rc < 0)
 		return rc;
-	if (namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0)
+	if (namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0) {
+		files_restored(m->files, dirent.ino);
 		notifier_inode(m->notifier, dirent.ino);
+	}
 	notifier_entry(m->notifier, new_parent, view_str(new_name)); /* the kernel thinks that the old node is there */
 	return 0;
 }

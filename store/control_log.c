@@ -174,12 +174,12 @@ static int was_elsewhere(const struct listing *l, bool *ret, struct error *e)
 	CLEANUP(buf_release) struct buf prefix = { 0 };
 	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
 	struct inode_record inode;
-	struct view value;
+	struct view key, value;
 	int r = l->spot.doc ? version_each(l->command->store, l->spot.doc, 0, is_elsewhere, &at, e) : 0;
 
 	buf_u64(&prefix, l->spot.ino);
 	it = kv_iter_open(store_kv(l->command->store), NULL, FAMILY_PAST_INODE, buf_view(&prefix), false);
-	while (r >= 0 && !at.found && (r = kv_iter_next(it, NULL, &value, e)) > 0) {
+	while (r >= 0 && !at.found && (r = kv_iter_next(it, &key, &value, e)) > 0) {
 		r = inode_decode(&inode, value, e);
 		at.found = r == 0 && inode.parent != at.parent;
 	}

@@ -43,7 +43,7 @@ static void print_status(struct buf *out, const struct cell *cells, size_t count
 	buf_printf(out, " content, ");
 	print_bytes(out, cells, count, "index_bytes", 0);
 	buf_printf(out, " names and log");
-	if (live)
+	if (live >= 1 << 20) /* below that, it says more of tables than of history */
 		buf_printf(out, " (all history: %.2f times the live bytes)", (double)held / (double)live);
 	buf_u8(out, '\n');
 	print_line(out, cells, count, "recovery", "recovery");
