@@ -499,6 +499,22 @@ int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole
 	return rc;
 }
 
+/* Bytes of a work that are not holes; of a content in it, at most what that content has. */
+static uint64_t data_bytes(struct files *files, const struct work *work)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < work->count; i++) {
+		const struct extent *extent = &work->extents[i];
+		uint64_t n = extent->kind == EXTENT_ZERO ? 0 : extent->len, data = n;
+
+		if (extent->kind == EXTENT_CONTENT)
+			content_data_bytes(store_contents(files->store), extent->content, &data, NULL);
+		sum += data < n ? data : n;
+	}
+	return sum;
+}
+
 void files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes)
 {
 	struct file *file = file_peek(files, ino);
@@ -507,7 +523,10 @@ void files_attributes(struct files *files, uint64_t ino, struct file_attributes 
 		return;
 	lock_take(&file->lock);
 	if (file->dirty) {
-		attributes->size = staging_size(file->staging);
+		struct work work = staging_work(file->staging);
+
+		attributes->size = work.size;
+		attributes->data = data_bytes(files, &work);
 		attributes->mtime = attributes->ctime = file->mtime;
 		if (file->kill_privileges) {
 			attributes->mode &= ~(uint64_t)S_ISUID;

@@ -80,6 +80,7 @@ int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole
 /* What unsaved bytes change of the inode's attributes; call with the stored ones filled in. */
 struct file_attributes {
 	uint64_t size, mode;
+	uint64_t data; /* bytes that are not holes, about; set only when there are unsaved bytes */
 	int64_t mtime, ctime;
 };
 void files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes);

@@ -29,8 +29,13 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_attr(req, &st, timeout);
 }
 
+/* Times are kept in 64 bits of nanoseconds: from 1677 to 2262; what is beyond is cut to that. */
 static int64_t ns_of(struct timespec t)
 {
+	if (t.tv_sec >= INT64_MAX / NS_PER_SECOND)
+		return INT64_MAX;
+	if (t.tv_sec <= INT64_MIN / NS_PER_SECOND)
+		return INT64_MIN;
 	return (int64_t)t.tv_sec * NS_PER_SECOND + t.tv_nsec;
 }
 

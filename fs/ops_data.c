@@ -17,11 +17,9 @@ static bool is_writable(int flags)
 /* O_TRUNC of a file that had bytes is a change by this handle. */
 static int truncate_at_open(struct mount *m, struct handle *handle, struct error *e)
 {
-	struct file_attributes a = { 0 };
 	struct stat st;
 	int rc = stat_of(m, handle->ino, &st, e);
 
-	(void)a;
 	if (rc < 0 || st.st_size == 0)
 		return rc;
 	return file_truncate(m->files, handle->file, handle, &handle->who, 0, e);

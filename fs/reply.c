@@ -38,18 +38,19 @@ static struct timespec timespec_of(int64_t ns)
 }
 
 /* Blocks that hold data.  Only files large enough to be worth a hole are looked into. */
-static uint64_t blocks_of(struct mount *m, const struct inode *inode, uint64_t size)
+static uint64_t blocks_of(struct mount *m, const struct inode *inode, const struct file_attributes *a)
 {
-	uint64_t data = size;
+	uint64_t data = a->data ? a->data : a->size;
 
-	if (S_ISREG(inode->r.mode) && size == inode->r.size && size >= 1 << 20)
+	if (S_ISREG(inode->r.mode) && !a->data && a->size >= 1 << 20)
 		content_data_bytes(store_contents(m->store), inode->r.content, &data, NULL);
 	return (data + 4095) / 4096 * 8;
 }
 
 void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
 {
-	struct file_attributes a = { inode->r.size, inode->r.mode, inode->r.mtime, inode->r.ctime };
+	struct file_attributes a = { .size = inode->r.size, .mode = inode->r.mode, .mtime = inode->r.mtime,
+				     .ctime = inode->r.ctime };
 
 	if (S_ISREG(inode->r.mode))
 		files_attributes(m->files, inode->r.ino, &a);
@@ -62,7 +63,7 @@ void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
 	st->st_rdev = inode->r.rdev;
 	st->st_size = (off_t)(S_ISDIR(a.mode) ? 4096 : a.size);
 	st->st_blksize = 4096;
-	st->st_blocks = S_ISDIR(a.mode) ? 8 : (blkcnt_t)blocks_of(m, inode, a.size);
+	st->st_blocks = S_ISDIR(a.mode) ? 8 : (blkcnt_t)blocks_of(m, inode, &a);
 	st->st_atim = timespec_of(inode->r.atime);
 	st->st_mtim = timespec_of(a.mtime);
 	st->st_ctim = timespec_of(a.ctime);

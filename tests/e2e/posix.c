@@ -346,9 +346,9 @@ static void test_times(void)
 	say(statx(AT_FDCWD, "times", 0, STATX_ALL, &stx) == 0 &&
 		    born == stx.stx_btime.tv_sec * 1000000000ll + stx.stx_btime.tv_nsec, "the birth time stays");
 	set[0] = (struct timespec){ -3600, 5 };
-	set[1] = (struct timespec){ 10000000000ll, 0 };
+	set[1] = (struct timespec){ 9000000000ll, 0 };
 	say(utimensat(AT_FDCWD, "times", set, 0) == 0 && stat("times", &st) == 0 && st.st_atim.tv_sec == -3600 &&
-		    st.st_mtim.tv_sec == 10000000000ll, "before 1970 and after 2106");
+		    st.st_mtim.tv_sec == 9000000000ll, "before 1970 and after 2106");
 	stat(".", &before);
 	usleep(20000);
 	make_closed("in-dir", "");
