@@ -17,6 +17,7 @@
 #include "kv_batch.h"
 #include "kv_words.h"
 #include "space.h"
+#include "wal.h"
 
 #define MIB ((size_t)1 << 20)
 #define COLUMNS 2
@@ -44,6 +45,9 @@ struct kv {
 	bool read_only;
 	struct coalesce sync;
 	struct space space;
+	uint64_t boot;                    /* for the marks in the log */
+	atomic_uint_least64_t stable;     /* sequence number up to which all is on stable storage */
+	struct buf note;
 	atomic_uint_least64_t stalled_ms; /* when a write first failed for want of space, 0: writes go well */
 };
 
@@ -125,6 +129,7 @@ static void set_database_options(rocksdb_options_t *options, size_t memtable_byt
 	rocksdb_options_set_max_open_files(options, 1000);
 	rocksdb_options_set_max_background_jobs(options, 3);
 	rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
+	/* Replays up to a torn end; wal_inspect() has made sure that it is one. */
 	rocksdb_options_set_wal_recovery_mode(options, rocksdb_point_in_time_recovery);
 	rocksdb_options_set_stats_dump_period_sec(options, 0);
 	/* Fatal only: on a full disk Debian's RocksDB aborts at the second line it cannot write to its LOG. */
@@ -176,6 +181,7 @@ static void kv_free(struct kv *kv)
 	rocksdb_readoptions_destroy(kv->read);
 	rocksdb_writeoptions_destroy(kv->write);
 	coalesce_release(&kv->sync);
+	buf_release(&kv->note);
 	if (kv->directory >= 0)
 		close(kv->directory);
 	free(kv->path);
@@ -249,11 +255,15 @@ static int open_kv(struct kv *kv, const struct kv_options *options, struct error
 	kv->directory = open(kv->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (kv->directory < 0)
 		return error_system(e, "%s", kv->path);
+	kv->boot = wal_boot();
 	r = check_room(kv, e);
+	if (r == 0 && !kv->read_only)
+		r = wal_inspect(kv->path, kv->boot, &kv->note, e);
 	for (size_t i = 0; i < COLUMNS && r == 0 && !message; i++)
 		kv->options[i] = column_options(kv, i, options->cache_bytes / 2, &message);
 	if (r == 0 && !message)
 		kv->db = open_database(kv, options->create, &message);
+	buf_cstr(&kv->note);
 	return message ? kv_error(kv, message, e) : r;
 }
 
@@ -274,6 +284,11 @@ int kv_open(const char *path, const struct kv_options *options, struct kv **ret_
 	else
 		*ret_kv = kv;
 	return r;
+}
+
+const char *kv_opening_note(const struct kv *kv)
+{
+	return kv->note.len ? (const char *)kv->note.data : "";
 }
 
 void kv_close(struct kv *kv)
@@ -605,8 +620,11 @@ static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct
 {
 	rocksdb_writebatch_t *writes = rocksdb_writebatch_create();
 	struct reader rest = reader_of(buf_view(&batch->operations));
+	uint8_t mark[WAL_MARK_LEN];
 	struct kv_operation op;
 
+	wal_mark(mark, kv->boot, atomic_load(&kv->stable));
+	rocksdb_writebatch_put_log_data(writes, (const char *)mark, sizeof(mark));
 	while (kv_operation_next(&rest, &op)) {
 		rocksdb_column_family_handle_t *column = kv->columns[column_of(op.family)];
 		const char letter = family_letters[op.family];
@@ -690,11 +708,15 @@ static int sync_now(void *arg, struct error *e)
 	struct kv *kv = arg;
 	char *message = NULL;
 	int r = check_recovered(kv, e);
+	uint64_t written = rocksdb_get_latest_sequence_number(kv->db);
 
 	if (r < 0)
 		return r;
 	rocksdb_flush_wal(kv->db, 1, &message);
-	return message ? kv_error(kv, message, e) : 0;
+	if (message)
+		return kv_error(kv, message, e);
+	atomic_store(&kv->stable, written);
+	return 0;
 }
 
 int kv_sync(struct kv *kv, struct error *e)

@@ -1,0 +1,320 @@
+/* wal.c - see wal.h. */
+#include "wal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define BLOCK 32768u
+#define HEAD 7u
+#define BATCH_HEAD 12 /* sequence u64, count u32, little-endian */
+#define LOG_DATA_TAG 3
+
+enum record_type { WHOLE = 1, FIRST = 2, MIDDLE = 3, LAST = 4, TYPE_MAX = 11 };
+
+/* What is known of all logs so far. */
+struct survey {
+	uint32_t crc_table[256];
+	uint64_t boot;        /* of the last mark seen */
+	uint64_t stable;      /* highest that a mark told */
+	uint64_t sequence;    /* last one in whole batches before the first bad place, 0 = there is none */
+	/* The first bad place. */
+	char bad_name[32];    /* "" = none yet */
+	uint64_t bad_at;
+	bool bad_is_short;    /* the file ends within the record */
+	bool more_after;      /* records that check stand behind it */
+	uint64_t sequence_after; /* first one of a batch there, 0 = there is none */
+};
+
+/* ---- marks ---- */
+
+uint64_t wal_boot(void)
+{
+	char id[40] = "";
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, id, sizeof(id));
+
+	if (fd >= 0)
+		close(fd);
+	return n > 0 ? XXH3_64bits(id, (size_t)n) : 0;
+}
+
+static void put_u64(uint8_t *out, uint64_t v)
+{
+	for (size_t i = 0; i < 8; i++)
+		out[i] = (uint8_t)(v >> (56 - 8 * i));
+}
+
+void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable)
+{
+	out[0] = 'D';
+	out[1] = 'b';
+	put_u64(out + 2, boot);
+	put_u64(out + 10, stable);
+}
+
+static uint64_t little_endian(const uint8_t *at, size_t n)
+{
+	uint64_t v = 0;
+
+	while (n-- > 0)
+		v = v << 8 | at[n];
+	return v;
+}
+
+static void survey_mark(struct survey *s, const uint8_t numbers[16])
+{
+	struct reader r = reader_of(view_of(numbers, 16));
+
+	s->boot = reader_u64(&r);
+	uint64_t stable = reader_u64(&r);
+	s->stable = s->stable > stable ? s->stable : stable;
+}
+
+/* ---- records ---- */
+
+static void fill_crc_table(uint32_t table[256])
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		table[i] = i;
+		for (int bit = 0; bit < 8; bit++)
+			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0x82f63b78 : 0);
+	}
+}
+
+/* CRC-32C, masked as RocksDB stores it. */
+static uint32_t masked_crc(const uint32_t table[256], const uint8_t *data, size_t n)
+{
+	uint32_t crc = ~0u;
+
+	while (n-- > 0)
+		crc = table[(crc ^ *data++) & 255] ^ crc >> 8;
+	crc = ~crc;
+	return (crc >> 15 | crc << 17) + 0xa282ead8u;
+}
+
+struct record {
+	enum record_type type;
+	const uint8_t *payload;
+	size_t len;
+	uint64_t next; /* where the one after it stands */
+};
+
+enum record_state { RECORD_GOOD, RECORD_END, RECORD_SHORT, RECORD_BAD };
+
+/* Reads the record at offset at of a log of n bytes. */
+static enum record_state read_record(const struct survey *s, const uint8_t *log, uint64_t n, uint64_t at,
+				     struct record *ret)
+{
+	uint64_t left = BLOCK - at % BLOCK;
+
+	if (left < HEAD)
+		at += left; /* too little for a head: zeros */
+	ret->next = at;
+	if (at >= n)
+		return RECORD_END;
+	if (n - at < HEAD)
+		return RECORD_SHORT;
+	left = BLOCK - at % BLOCK;
+	size_t len = (size_t)little_endian(log + at + 4, 2);
+	if (len > left - HEAD)
+		return RECORD_BAD;
+	if (len > n - at - HEAD)
+		return RECORD_SHORT;
+	*ret = (struct record){ (enum record_type)log[at + 6], log + at + HEAD, len, at + HEAD + len };
+	return ret->type != 0 && ret->type <= TYPE_MAX && masked_crc(s->crc_table, log + at + 6, len + 1) == little_endian(log + at, 4) ?
+		       RECORD_GOOD : RECORD_BAD;
+}
+
+/* Reads a batch's head and, first in it, its mark; the sequence numbers of what it writes, 0 when there are none. */
+static void survey_batch(struct survey *s, const struct record *r, uint64_t *ret_first, uint64_t *ret_last)
+{
+	const uint8_t *mark = r->payload + BATCH_HEAD;
+	uint64_t count = r->len < BATCH_HEAD ? 0 : little_endian(r->payload + 8, 4);
+
+	*ret_first = count ? little_endian(r->payload, 8) : 0;
+	*ret_last = count ? *ret_first + count - 1 : 0;
+	if (r->len >= BATCH_HEAD + 2 + WAL_MARK_LEN && mark[0] == LOG_DATA_TAG && mark[1] == WAL_MARK_LEN &&
+	    mark[2] == 'D' && mark[3] == 'b')
+		survey_mark(s, mark + 4);
+}
+
+/* Whether the record may stand here: a middle or last one only behind a first. */
+static bool is_in_place(const struct record *r, bool within)
+{
+	return r->type > LAST || within == (r->type == MIDDLE || r->type == LAST);
+}
+
+/* Looks for records that check behind the bad place: at every byte of the rest of its block, for its length may be
+ * wrong; then from one block to the next. */
+static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64_t at)
+{
+	uint64_t first, last, every_byte = at + BLOCK - at % BLOCK;
+	struct record r;
+
+	while (at < n) {
+		if (read_record(s, log, n, at, &r) != RECORD_GOOD) {
+			at += at < every_byte ? 1 : BLOCK - at % BLOCK;
+			continue;
+		}
+		s->more_after = true;
+		at = r.next;
+		if (r.type != WHOLE && r.type != FIRST)
+			continue;
+		survey_batch(s, &r, &first, &last);
+		s->sequence_after = s->sequence_after ? s->sequence_after : first;
+	}
+}
+
+static void note_bad(struct survey *s, const char *name, uint64_t at, enum record_state state)
+{
+	snprintf(s->bad_name, sizeof(s->bad_name), "%.31s", name);
+	s->bad_at = at;
+	s->bad_is_short = state == RECORD_SHORT || state == RECORD_END;
+}
+
+static void survey_log(struct survey *s, const char *name, const uint8_t *log, uint64_t n)
+{
+	uint64_t at = 0, start = 0, first, last = 0; /* start: of the batch whose records are being read */
+	enum record_state state;
+	struct record r = { 0 };
+	bool within = false;
+
+	while ((state = read_record(s, log, n, at, &r)) == RECORD_GOOD && is_in_place(&r, within)) {
+		if (r.type == WHOLE || r.type == FIRST) {
+			start = at;
+			survey_batch(s, &r, &first, &last);
+		}
+		if ((r.type == WHOLE || r.type == LAST) && last)
+			s->sequence = last;
+		within = r.type == FIRST || (within && r.type != LAST);
+		at = r.next;
+	}
+	if (state == RECORD_END && !within)
+		return;
+	note_bad(s, name, within ? start : at, state);
+	survey_rest(s, log, n, at + 1);
+}
+
+/* ---- files ---- */
+
+static int survey_file(struct survey *s, int directory_fd, const char *name, struct error *e)
+{
+	int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int r = error_system(e, "db/%s", name);
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	uint64_t n = (uint64_t)st.st_size;
+	uint8_t *log = n ? mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+	close(fd);
+	if (log == MAP_FAILED)
+		return error_system(e, "db/%s", name);
+	if (!log)
+		return 0;
+	madvise(log, n, MADV_SEQUENTIAL);
+	if (s->bad_name[0])
+		survey_rest(s, log, n, 0);
+	else
+		survey_log(s, name, log, n);
+	munmap(log, n);
+	return 0;
+}
+
+static int is_log(const struct dirent *entry)
+{
+	size_t digits = strspn(entry->d_name, "0123456789");
+
+	return digits > 0 && digits < 24 && strcmp(entry->d_name + digits, ".log") == 0;
+}
+
+static int by_number(const struct dirent **a, const struct dirent **b)
+{
+	unsigned long long x = strtoull((*a)->d_name, NULL, 10), y = strtoull((*b)->d_name, NULL, 10);
+
+	return (x > y) - (x < y);
+}
+
+static int survey_directory(struct survey *s, int directory_fd, struct error *e)
+{
+	struct dirent **entries;
+	int n = scandirat(directory_fd, ".", &entries, is_log, by_number), r = 0;
+
+	if (n < 0)
+		return error_system(e, "db");
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = survey_file(s, directory_fd, entries[i]->d_name, e);
+		free(entries[i]);
+	}
+	free(entries);
+	return r;
+}
+
+/* Whether something that should be there is not. */
+static bool is_damage(const struct survey *s, uint64_t boot)
+{
+	if (s->sequence && s->sequence_after == s->sequence + 1)
+		return false; /* nothing is missing in between: a write that failed, and the log that followed it */
+	if (boot && s->boot == boot)
+		return !s->bad_is_short || s->more_after;
+	return s->sequence ? s->stable > s->sequence : s->sequence_after && s->stable >= s->sequence_after;
+}
+
+/* Whether a RocksDB has the database open; then the logs are its affair.  Only looked at when something is wrong:
+ * closing the file would drop a lock that this very process holds on it. */
+static bool is_in_use(int directory_fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = openat(directory_fd, "LOCK", O_RDWR | O_CLOEXEC);
+	bool in_use = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+
+	if (fd >= 0)
+		close(fd);
+	return in_use;
+}
+
+static int cut_log(const struct survey *s, int directory_fd, struct buf *note, struct error *e)
+{
+	int fd = openat(directory_fd, s->bad_name, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 || ftruncate(fd, (off_t)s->bad_at) < 0 || fdatasync(fd) < 0 ?
+			error_system(e, "db/%s", s->bad_name) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	buf_printf(note, "db/%s: the last moments before a power cut did not reach the disk and are gone; all that was "
+		   "synced is there\n", s->bad_name);
+	return r;
+}
+
+int wal_inspect(const char *directory, uint64_t boot, struct buf *note, struct error *e)
+{
+	struct survey s = { 0 };
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return error_system(e, "%s", directory);
+	fill_crc_table(s.crc_table);
+	r = survey_directory(&s, fd, e);
+	if (r == 0 && s.bad_name[0] && !is_in_use(fd)) {
+		if (is_damage(&s, boot))
+			r = error_set(e, -E_CORRUPT, "db/%s is damaged at byte %llu: what was saved after that could not "
+				      "be replayed, so nothing was touched; restore that file from a backup",
+				      s.bad_name, (unsigned long long)s.bad_at);
+		else if (s.more_after)
+			r = cut_log(&s, fd, note, e);
+	}
+	close(fd);
+	return r;
+}

@@ -1,0 +1,32 @@
+/* wal.h - looks through RocksDB's write-ahead logs before RocksDB replays them.
+ *
+ * RocksDB replays a log up to the first record that does not check and drops the rest without a word.  That is right
+ * where a power cut took the end of what was never synced, and wrong where something synced was damaged.  To tell
+ * them apart every batch in the log carries a *mark*: which boot of the machine wrote it, and up to which sequence
+ * number everything was known to be on stable storage.
+ *   - The same boot wrote the log: no power was cut, so only a record that the file ends within (the process was
+ *     killed in the middle of a write) may be dropped; everything else is damage.
+ *   - Another boot: what marks say was stable must be there; behind that a record that does not check is the edge of
+ *     what reached the disk.
+ * The log's format is the one that has not changed since LevelDB: blocks of 32 KiB; records of crc u32, length u16,
+ * type u8 (1 whole, 2 first, 3 middle, 4 last), little-endian, the crc over type and payload. */
+#ifndef DAYBOOK_WAL_H
+#define DAYBOOK_WAL_H
+
+#include "bytes.h"
+#include "error.h"
+
+#define WAL_MARK_LEN 18
+
+/* A number for the machine's current boot, 0 when it has none to tell. */
+uint64_t wal_boot(void);
+
+/* The mark to put first into a batch: everything up to sequence number stable is on stable storage. */
+void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable);
+
+/* Inspects all logs of the database in directory.  0: they may be replayed; when the end of one was lost to a power
+ * cut, the log is cut there and note gets a sentence.  -E_CORRUPT: damaged, nothing was changed; the sentence says
+ * which file and where. */
+int wal_inspect(const char *directory, uint64_t boot, struct buf *note, struct error *e);
+
+#endif

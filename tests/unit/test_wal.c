@@ -1,0 +1,292 @@
+/* The write-ahead log: a torn end is no damage, damage is no torn end. */
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "noise.h"
+#include "scratch.h"
+#include "store/kv.h"
+#include "store/wal.h"
+
+#define WRITES 20
+#define SYNCED 10 /* of them */
+
+struct fixture {
+	char *directory, db[256], log[300];
+	size_t size;           /* of the log */
+	uint8_t *bytes;
+	size_t ends[WRITES];   /* of the records in it */
+};
+
+static struct kv *open_db(const char *path, int *ret, struct error *e)
+{
+	struct kv_options options = { .create = true, .cache_bytes = 8 << 20 };
+	struct kv *kv = NULL;
+
+	*ret = kv_open(path, &options, &kv, e);
+	return kv;
+}
+
+/* The newest log that has bytes in it. */
+static void find_log(struct fixture *f)
+{
+	DIR *d = opendir(f->db);
+	struct dirent *entry;
+	struct stat st;
+
+	while ((entry = readdir(d))) {
+		char path[600];
+
+		snprintf(path, sizeof(path), "%s/%s", f->db, entry->d_name);
+		if (strstr(entry->d_name, ".log") && stat(path, &st) == 0 && st.st_size > 0) {
+			snprintf(f->log, sizeof(f->log), "%.290s", path);
+			f->size = (size_t)st.st_size;
+		}
+	}
+	closedir(d);
+	ck_assert_uint_gt(f->size, 0);
+}
+
+/* A database whose writer was killed after WRITES writes of value_len bytes, SYNCED of them synced. */
+static struct fixture fixture_new(size_t value_len)
+{
+	struct fixture f = { .directory = scratch_new() };
+	size_t n = 0;
+	int r;
+
+	snprintf(f.db, sizeof(f.db), "%s/db", f.directory);
+	pid_t child = fork();
+	if (child == 0) {
+		struct kv *kv = open_db(f.db, &r, NULL);
+		uint8_t *value = noise_new(value_len, 1);
+
+		for (unsigned i = 0; i < WRITES; i++) {
+			CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+
+			kv_batch_put(b, FAMILY_META, view_of(&i, sizeof(i)), view_of(value, value_len));
+			if (kv_write(kv, b, NULL) < 0 || (i + 1 == SYNCED && kv_sync(kv, NULL) < 0))
+				_exit(1);
+		}
+		raise(SIGKILL);
+	}
+	int status;
+	waitpid(child, &status, 0);
+	ck_assert(WIFSIGNALED(status));
+	find_log(&f);
+	f.bytes = malloc(f.size);
+	int fd = open(f.log, O_RDONLY);
+	ck_assert_int_eq(read(fd, f.bytes, f.size), f.size);
+	close(fd);
+	for (size_t at = 0; value_len < 1000 && n < WRITES; n++)
+		f.ends[n] = at += 7 + (size_t)(f.bytes[at + 4] | f.bytes[at + 5] << 8);
+	return f;
+}
+
+static void fixture_release(struct fixture *f)
+{
+	free(f->bytes);
+	scratch_release(&f->directory);
+}
+
+/* Makes the log what it was, cut to size, with one byte changed when there is one at `flip`. */
+static void write_log(struct fixture *f, size_t size, size_t flip)
+{
+	int fd = open(f->log, O_WRONLY | O_TRUNC);
+	uint8_t bad = flip < size ? f->bytes[flip] ^ 0x11 : 0;
+
+	ck_assert_int_eq(pwrite(fd, f->bytes, size, 0), size);
+	if (flip < size)
+		ck_assert_int_eq(pwrite(fd, &bad, 1, (off_t)flip), 1);
+	close(fd);
+}
+
+static int inspect(struct fixture *f, bool same_boot, struct buf *note, struct error *e)
+{
+	buf_clear(note);
+	return wal_inspect(f->db, wal_boot() + !same_boot, note, e);
+}
+
+static size_t log_size(const struct fixture *f)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(f->log, &st), 0);
+	return (size_t)st.st_size;
+}
+
+START_TEST(the_log_of_a_killed_writer_is_whole)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf note = { 0 };
+	struct error e;
+
+	ck_assert_uint_eq(f.ends[WRITES - 1], f.size);
+	ck_assert_int_eq(inspect(&f, true, &note, &e), 0);
+	ck_assert_int_eq(inspect(&f, false, &note, &e), 0);
+	ck_assert_uint_eq(note.len, 0);
+}
+END_TEST
+
+START_TEST(a_log_cut_anywhere_opens_with_the_writes_before_the_cut)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf note = { 0 }, got = { 0 };
+	uint64_t state = 1;
+	struct error e;
+	int r;
+
+	for (size_t size = f.ends[SYNCED - 1]; size < f.size; size += 1 + noise_below(&state, 40)) {
+		write_log(&f, size, SIZE_MAX);
+		ck_assert_int_eq(inspect(&f, true, &note, &e), 0);
+		ck_assert_int_eq(inspect(&f, false, &note, &e), 0);
+		ck_assert_uint_eq(log_size(&f), size);
+	}
+	write_log(&f, f.ends[15] - 1, SIZE_MAX);
+	struct kv *kv = open_db(f.db, &r, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	for (unsigned i = 0; i < WRITES; i++)
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), i < 15);
+	ck_assert_str_eq(kv_opening_note(kv), "");
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(any_changed_byte_is_damage_when_no_power_was_cut)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf note = { 0 };
+	struct error e;
+	int r;
+
+	for (size_t at = 0; at < f.ends[WRITES - 2]; at += 1 + at % 3) {
+		write_log(&f, f.size, at);
+		ck_assert_msg(inspect(&f, true, &note, &e) == -E_CORRUPT, "byte %zu", at);
+		ck_assert_uint_eq(log_size(&f), f.size);
+	}
+	ck_assert_ptr_nonnull(strstr(e.text, ".log is damaged at byte "));
+	ck_assert_ptr_null(open_db(f.db, &r, &e));
+	ck_assert_int_eq(r, -E_CORRUPT);
+	write_log(&f, f.size, f.size - 1); /* in the very last */
+	ck_assert_int_eq(inspect(&f, true, &note, &e), -E_CORRUPT);
+}
+END_TEST
+
+START_TEST(after_a_power_cut_what_was_synced_must_be_there_and_the_rest_may_be_gone)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf note = { 0 };
+	struct error e;
+
+	for (size_t at = 0; at < f.ends[WRITES - 2]; at += 13) {
+		size_t record = 0;
+
+		while (f.ends[record] <= at)
+			record++;
+		write_log(&f, f.size, at);
+		int r = inspect(&f, false, &note, &e);
+		if (record < SYNCED) {
+			ck_assert_int_eq(r, -E_CORRUPT);
+			ck_assert_uint_eq(log_size(&f), f.size);
+		} else {
+			ck_assert_int_eq(r, 0);
+			ck_assert_uint_eq(log_size(&f), f.ends[record - 1]);
+			ck_assert_ptr_nonnull(strstr(buf_cstr(&note), "did not reach the disk"));
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(20000);
+	CLEANUP(buf_release) struct buf note = { 0 }, got = { 0 };
+	static const uint8_t zeros[65536];
+	struct error e;
+	int r, fd = open(f.log, O_WRONLY);
+
+	/* Two blocks whole, behind what was synced; good records follow. */
+	ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), 8 * 32768), sizeof(zeros));
+	close(fd);
+	ck_assert_int_eq(inspect(&f, false, &note, &e), 0);
+	ck_assert_uint_gt(note.len, 0);
+	struct kv *kv = open_db(f.db, &r, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	for (unsigned i = 0, gone = 0; i < WRITES; i++) {
+		int found = kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL);
+
+		gone += !found;
+		ck_assert_int_eq(found, gone == 0);
+		ck_assert(found || i >= SYNCED);
+	}
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(records_over_several_blocks_are_inspected_too)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100000);
+	CLEANUP(buf_release) struct buf note = { 0 };
+	uint64_t state = 3;
+	struct error e;
+
+	ck_assert_int_eq(inspect(&f, true, &note, &e), 0);
+	for (int i = 0; i < 40; i++) {
+		write_log(&f, f.size, noise_below(&state, f.size - 200000));
+		ck_assert_int_eq(inspect(&f, true, &note, &e), -E_CORRUPT);
+	}
+	for (int i = 0; i < 40; i++) {
+		write_log(&f, f.size - noise_below(&state, f.size / 2), SIZE_MAX);
+		ck_assert_int_eq(inspect(&f, true, &note, &e), 0);
+	}
+}
+END_TEST
+
+START_TEST(random_logs_never_crash_the_inspection)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf note = { 0 };
+	uint64_t state = 4;
+	uint8_t *sane = malloc(f.size);
+
+	memcpy(sane, f.bytes, f.size);
+	for (int i = 0; i < 300; i++) {
+		memcpy(f.bytes, sane, f.size);
+		for (uint64_t n = noise_below(&state, 50); n > 0; n--)
+			f.bytes[noise_below(&state, f.size)] = (uint8_t)noise_next(&state);
+		if (i % 10 == 0)
+			noise_fill(f.bytes, f.size, noise_next(&state));
+		write_log(&f, 1 + noise_below(&state, f.size), SIZE_MAX);
+		int r = inspect(&f, i % 2, &note, NULL);
+		ck_assert(r == 0 || r == -E_CORRUPT);
+	}
+	free(sane);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("wal");
+	Suite *suite = suite_create("wal");
+
+	suite_add_tcase(suite, tc);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, the_log_of_a_killed_writer_is_whole);
+	tcase_add_test(tc, a_log_cut_anywhere_opens_with_the_writes_before_the_cut);
+	tcase_add_test(tc, any_changed_byte_is_damage_when_no_power_was_cut);
+	tcase_add_test(tc, after_a_power_cut_what_was_synced_must_be_there_and_the_rest_may_be_gone);
+	tcase_add_test(tc, a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped);
+	tcase_add_test(tc, records_over_several_blocks_are_inspected_too);
+	tcase_add_test(tc, random_logs_never_crash_the_inspection);
+
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
