@@ -130,6 +130,7 @@ static int drop_orphans(struct store *store, struct error *e)
 
 int recovery_run(struct store *store, struct error *e)
 {
+	buf_printf(&store->report, "%s", kv_opening_note(store->kv));
 	int rc = recover_journals(store, e);
 
 	if (rc == 0)

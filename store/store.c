@@ -148,7 +148,7 @@ static int read_format(struct store *store, struct error *e)
 static int open_parts(struct store *store, const struct store_options *options, bool create, struct error *e)
 {
 	size_t cache = options->cache_bytes ? options->cache_bytes : CACHE_DEFAULT;
-	struct kv_options kv = { .create = create, .cache_bytes = cache / 2 };
+	struct kv_options kv = { .create = create, .read_only = options->read_only, .cache_bytes = cache / 2 };
 	char path[4096];
 	int rc;
 
