@@ -83,7 +83,7 @@ static void check_instant(uint64_t dir, uint64_t at)
 	ck_ok(timeline_readdir(tree_store, at, dir, 0, see, &all, e));
 	for (int i = 0; i < NAMES; i++) {
 		struct dirent_record dirent;
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "n%d", i);
 		ck_assert_msg(all.sizes[i] == model[at][i], "change %d: %s is %d, was %d", (int)at, name,
