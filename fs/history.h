@@ -88,7 +88,8 @@ int history_seek(struct history_handle *handle, uint64_t offset, bool hole, uint
 void history_release(struct history_handle *handle);
 
 /* Appends an xattr's value: below at/ and tags/ the xattrs and ACLs of then, and everywhere on contents the facts
- * (below).  -E_NO_XATTR.  listxattr appends names, each with its NUL. */
+ * (below).  -E_NO_XATTR.  listxattr appends names, each with its NUL: those of then, not the facts, because programs
+ * that copy a file with the xattrs that it lists would fail to set them. */
 int history_getxattr(struct history *h, const struct credentials *who, uint64_t node, struct view name,
 		     struct buf *out, struct error *e);
 int history_listxattr(struct history *h, const struct credentials *who, uint64_t node, struct buf *out,
@@ -96,11 +97,9 @@ int history_listxattr(struct history *h, const struct credentials *who, uint64_t
 
 /* The facts of a version as xattrs, for live files as well: user.daybook.version (its number), .author, .time
  * (ISO, UTC), .digest (hexadecimal), .document, .from ("document@version"; absent when it was not copied).
- * history_fact appends one value: -E_NO_XATTR when name is no fact or the file (doc, version; 0 = none) has none.
- * history_facts_list appends those that there are, each with its NUL. */
+ * Appends one value: -E_NO_XATTR when name is no fact or the file (doc, version; 0 = none) has none. */
 int history_fact(struct store *store, uint64_t doc, uint64_t version, struct view name, struct buf *out,
 		 struct error *e);
-int history_facts_list(struct store *store, uint64_t doc, uint64_t version, struct buf *out, struct error *e);
 /* Whether the name is in the facts' name space (user.daybook.*). */
 bool history_is_fact(struct view name);
 

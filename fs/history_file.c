@@ -225,21 +225,6 @@ int history_fact(struct store *store, uint64_t doc, uint64_t version, struct vie
 	return no_xattr(e);
 }
 
-int history_facts_list(struct store *store, uint64_t doc, uint64_t version, struct buf *out, struct error *e)
-{
-	CLEANUP(buf_release) struct buf memory = { 0 };
-	struct version_record v;
-	int rc = doc && version ? version_get(store, doc, version, &v, &memory, e) : -E_NO_VERSION;
-
-	if (rc < 0)
-		return rc == -E_NO_VERSION ? 0 : rc;
-	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
-		if (fact_applies(&facts[i], &v))
-			buf_append(out, facts[i].name, strlen(facts[i].name) + 1);
-	}
-	return buf_check(out, e);
-}
-
 /* The version and the xattrs of a node that has any; *memory owns them. */
 static int described(struct history *h, const struct credentials *who, uint64_t id, uint64_t *ret_doc,
 		     uint64_t *ret_version, struct view *ret_xattrs, struct buf *memory, struct error *e)
@@ -300,8 +285,7 @@ int history_listxattr(struct history *h, const struct credentials *who, uint64_t
 		buf_append(out, name.data, name.len);
 		buf_u8(out, 0);
 	}
-	rc = history_facts_list(h->store, doc, version, out, e);
-	return rc < 0 ? rc : buf_check(out, e);
+	return buf_check(out, e);
 }
 
 /* --- tags --- */

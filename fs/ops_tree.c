@@ -302,7 +302,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* `mv .history/... live`: the old version becomes the newest of the live name, and stays where it is. */
 static int restore_by_rename(struct mount *m, const struct caller *caller, uint64_t parent, const char *name,
-			     uint64_t new_parent, const char *new_name, struct error *e)
+			     uint64_t new_parent, const char *new_name, unsigned flags, struct error *e)
 {
 	struct credentials who = identity_credentials(caller);
 	struct actor actor = identity_actor(&caller->who);
@@ -310,8 +310,13 @@ static int restore_by_rename(struct mount *m, const struct caller *caller, uint6
 	struct history_entry found;
 	struct dirent_record dirent;
 	struct saved saved;
-	int rc = history_lookup(m->history, &who, parent, view_str(name), &found, e);
+	int rc;
 
+	/* mv(1) first asks with NOREPLACE. */
+	if ((flags & RENAME_NOREPLACE) &&
+	    namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0)
+		return error_set(e, -E_EXISTS, "the name is taken");
+	rc = history_lookup(m->history, &who, parent, view_str(name), &found, e);
 	if (rc < 0)
 		return rc;
 	rc = history_source(m->history, &who, found.node, &source, e);
@@ -371,8 +376,9 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	caller_of(req, &caller);
 	int rc = refuse_history_parent(new_parent, &e);
 	if (rc == 0 && history_is_node(parent))
-		rc = flags ? error_set(&e, -E_READ_ONLY, "the past is read-only")
-			   : restore_by_rename(m, &caller, parent, name, new_parent, new_name, &e);
+		rc = flags & ~(unsigned)RENAME_NOREPLACE
+			     ? error_set(&e, -E_READ_ONLY, "the past is read-only")
+			     : restore_by_rename(m, &caller, parent, name, new_parent, new_name, flags, &e);
 	else if (rc == 0)
 		rc = rename_live(m, &caller, parent, name, new_parent, new_name, flags, &e);
 	reply_status(req, "rename", parent, rc, &e);
