@@ -1,4 +1,4 @@
-/* internal.h - the inside of struct store, for store.c, inode.c, change.c, namespace.c, slot.c and version.c only. */
+/* internal.h - the inside of struct store, for the parts of store/ that read and write its records themselves. */
 #ifndef DAYBOOK_INTERNAL_H
 #define DAYBOOK_INTERNAL_H
 

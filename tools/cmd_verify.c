@@ -9,13 +9,16 @@ static void print_count(struct buf *out, const struct cell *cells, size_t count,
 
 static void print_summary(struct buf *out, const struct cell *cells, size_t count, uint64_t damaged)
 {
+	const struct cell *chunks = cell_named(cells, count, "chunks");
+
 	print_count(out, cells, count, "changes", "changes, ");
 	print_count(out, cells, count, "inodes", "inodes, ");
 	print_count(out, cells, count, "dirents", "names, ");
 	print_count(out, cells, count, "documents", "documents, ");
 	print_count(out, cells, count, "versions", "versions, ");
-	print_count(out, cells, count, "contents", "contents in ");
-	print_count(out, cells, count, "chunks", "chunks, ");
+	print_count(out, cells, count, "contents", chunks && chunks->number ? "contents in " : "contents, ");
+	if (chunks && chunks->number)
+		print_count(out, cells, count, "chunks", "chunks, ");
 	print_bytes(out, cells, count, "bytes", 0);
 	if (damaged)
 		buf_printf(out, ": %llu %s damaged\n", (unsigned long long)damaged,

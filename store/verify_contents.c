@@ -1,0 +1,160 @@
+/* verify_contents.c - contents, segments and chunks: the bytes. */
+#include <errno.h>
+
+#include "manifest.h"
+#include "verify_parts.h"
+
+#define N(x) ((unsigned long long)(x))
+
+/* --- contents --------------------------------------------------------------------------------------------------- */
+
+/* The pairs (id, bytes) of a content or segment: sums the bytes, and asks that each id but 0 is there. */
+static int check_pairs(struct verifier *v, const char *what, uint64_t id, struct view pairs, enum family family,
+		       uint64_t *ret_bytes, struct error *e)
+{
+	struct reader in = reader_of(pairs);
+	int found = 1;
+
+	*ret_bytes = 0;
+	while (reader_left(&in) > 0 && !in.failed) {
+		uint64_t part = reader_varint(&in);
+		struct view value;
+
+		*ret_bytes += reader_varint(&in);
+		if (part && !in.failed && family != FAMILY_COUNT)
+			found = verify_get(v, family, key_number(part), &value, e);
+		if (found == 0)
+			found = verify_damage(v, "%s %llu: its part %llu is missing", what, N(id), N(part));
+		if (found < 0)
+			return found;
+		found = 1;
+	}
+	return in.failed ? verify_damage(v, "%s %llu: its list of parts is damaged", what, N(id)) : 0;
+}
+
+static int visit_content(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key);
+	uint64_t id = reader_u64(&in), bytes;
+	struct content_record r;
+	struct error why = { 0 };
+	int rc;
+
+	v->report.contents++;
+	if (!reader_done(&in) || content_decode(&r, value, NULL) < 0)
+		return verify_damage(v, "content %llu: its record is damaged", N(id));
+	v->report.bytes += r.size;
+	rc = check_pairs(v, "content", id, r.segments, FAMILY_SEGMENT, &bytes, e);
+	if (rc == 0 && bytes != r.size)
+		rc = verify_damage(v, "content %llu: its segments have %llu bytes, not %llu", N(id), N(bytes), N(r.size));
+	if (rc < 0 || !v->read_contents)
+		return rc;
+	rc = content_check(store_contents(v->store), id, &why);
+	if (rc == -E_CORRUPT || rc == -E_FORMAT_NEWER)
+		return verify_damage(v, "%s", why.text);
+	if (rc < 0 && e)
+		*e = why;
+	return rc < 0 ? rc : verify_tick(v, r.size, e);
+}
+
+static int visit_segment(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key);
+	uint64_t id = reader_u64(&in), bytes;
+	struct segment_record r;
+	int rc;
+
+	if (!reader_done(&in) || segment_decode(&r, value, NULL) < 0)
+		return verify_damage(v, "segment %llu: its record is damaged", N(id));
+	/* That its chunks are there was seen when the contents were read. */
+	rc = check_pairs(v, "segment", id, r.chunks, FAMILY_COUNT, &bytes, e);
+	if (rc == 0 && bytes > CONTENT_SEGMENT_MAX)
+		rc = verify_damage(v, "segment %llu: is larger than a segment may be", N(id));
+	return rc;
+}
+
+/* --- chunks ----------------------------------------------------------------------------------------------------- */
+
+/* Each chunk is found by the name of its bytes, or another chunk of that name is. */
+static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk, struct error *e)
+{
+	struct key name = { .len = CHUNK_NAME_LEN };
+	struct view value;
+	int found;
+
+	chunk_name(&store_contents(v->store)->chunks, view_of(chunk->data, chunk->len), name.bytes);
+	found = verify_get(v, FAMILY_CHUNK_NAME, name, &value, e);
+	if (found == 0)
+		return verify_damage(v, "chunk %llu: its bytes do not have a name of this store: they are damaged", N(id));
+	if (found < 0)
+		return found;
+	struct reader in = reader_of(value);
+	v->named_chunks += reader_varint(&in) == id;
+	return 0;
+}
+
+static int visit_chunk(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct content_store *cs = store_contents(v->store);
+	struct reader in = reader_of(key);
+	uint64_t id = reader_u64(&in);
+	struct chunk *chunk = NULL;
+	struct error why = { 0 };
+	int r;
+
+	(void)value;
+	v->report.chunks++;
+	if (!reader_done(&in))
+		return verify_damage(v, "a key of the chunks is damaged");
+	r = chunk_load_fresh(&cs->chunks, id, &chunk, &why);
+	if (r == -E_CORRUPT || r == -E_FORMAT_NEWER)
+		return verify_damage(v, "%s", why.text);
+	if (r < 0 && e)
+		*e = why;
+	if (r == 0)
+		r = check_name(v, id, chunk, e);
+	chunk_drop(&cs->chunks, chunk);
+	return r;
+}
+
+static int visit_name(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(value);
+
+	(void)e;
+	reader_varint(&in);
+	v->names++;
+	if (key.len != CHUNK_NAME_LEN || !reader_done(&in))
+		return verify_damage(v, "a name of a chunk is damaged");
+	return 0;
+}
+
+/* Only when some name does not lead to the chunk that has it: which ones lead nowhere? */
+static int visit_wrong_name(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(value);
+	uint64_t id = reader_varint(&in);
+	int found;
+
+	(void)key;
+	if (!reader_done(&in))
+		return 0;
+	found = verify_get(v, FAMILY_CHUNK, key_number(id), &value, e);
+	return found == 0 ? verify_damage(v, "the name of chunk %llu is there, the chunk is missing", N(id)) :
+	       found < 0  ? found :
+			    0;
+}
+
+int verify_contents(struct verifier *v, struct error *e)
+{
+	int r = verify_each(v, FAMILY_CONTENT, visit_content, e);
+
+	if (r == 0)
+		r = verify_each(v, FAMILY_SEGMENT, visit_segment, e);
+	if (r < 0 || !v->read_contents)
+		return r;
+	r = verify_each(v, FAMILY_CHUNK, visit_chunk, e);
+	if (r == 0)
+		r = verify_each(v, FAMILY_CHUNK_NAME, visit_name, e);
+	return r == 0 && v->names != v->named_chunks ? verify_each(v, FAMILY_CHUNK_NAME, visit_wrong_name, e) : r;
+}

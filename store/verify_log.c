@@ -1,0 +1,207 @@
+/* verify_log.c - the log is whole and chained, and its indexes say what it says. */
+#include <sodium.h>
+
+#include "clock.h"
+#include "verify_parts.h"
+
+#define N(x) ((unsigned long long)(x))
+
+static uint64_t second_of(int64_t ns)
+{
+	return (uint64_t)(ns / NS_PER_SECOND);
+}
+
+/* Reports an index that lacks its entry for a change. */
+static int expect_entry(struct verifier *v, enum family family, struct key key, const char *what, uint64_t change,
+			struct error *e)
+{
+	struct view value;
+	int r = verify_get(v, family, key, &value, e);
+
+	return r == 0 ? verify_damage(v, "change %llu is missing from the index %s", N(change), what) : r < 0 ? r : 0;
+}
+
+static int check_clock(struct verifier *v, const struct log_record *r, struct error *e)
+{
+	struct view value;
+	int found = verify_get(v, FAMILY_CLOCK, key_number(second_of(r->time)), &value, e);
+	struct reader in = reader_of(value);
+
+	if (found < 0)
+		return found;
+	if (!found || reader_varint(&in) < r->change || !reader_done(&in))
+		return verify_damage(v, "change %llu is missing from the index from times to changes", N(r->change));
+	return 0;
+}
+
+static int check_indexes(struct verifier *v, const struct log_record *r, struct error *e)
+{
+	int rc = expect_entry(v, FAMILY_BY_USER, key_by_user((uint32_t)r->uid, r->change), "of users", r->change, e);
+
+	if (rc == 0)
+		rc = check_clock(v, r, e);
+	if (rc == 0 && r->parent)
+		rc = expect_entry(v, FAMILY_UNDER, key_numbers(r->parent, r->change), "of its directory", r->change, e);
+	if (rc == 0 && r->parent && r->parent != ROOT_INODE)
+		rc = expect_entry(v, FAMILY_UNDER, key_numbers(ROOT_INODE, r->change), "of the root", r->change, e);
+	return rc;
+}
+
+/* A save in the log must have its version, with its bytes unless a later save went into the same version. */
+static int check_saved(struct verifier *v, const struct log_record *r, struct error *e)
+{
+	struct version_record version;
+	struct document_record document;
+	struct view value;
+	bool made = (r->op == OP_SAVE || r->op == OP_RESTORE) && r->doc && r->version && !(r->flags & LOG_UNCHANGED);
+	int found = made ? verify_get(v, FAMILY_VERSION, key_numbers(r->doc, ~r->version), &value, e) : 0;
+
+	if (!made || found < 0)
+		return found;
+	if (found && version_decode(&version, value, NULL) == 0) {
+		if (version.change < r->change ||
+		    (version.change == r->change &&
+		     memcmp(version.digest.bytes, r->digest_after.bytes, DIGEST_LEN) != 0))
+			return verify_damage(v, "document %llu, version %llu is not what change %llu of the log saved",
+					     N(r->doc), N(r->version), N(r->change));
+		return 0;
+	}
+	/* A save that brought the old bytes back takes its provisional version away; the document's head tells. */
+	found = verify_get(v, FAMILY_DOCUMENT, key_number(r->doc), &value, e);
+	if (found < 0)
+		return found;
+	if (!found || document_decode(&document, value, NULL) < 0 || document.head >= r->version)
+		return verify_damage(v, "document %llu, version %llu is missing, which change %llu of the log saved",
+				     N(r->doc), N(r->version), N(r->change));
+	return 0;
+}
+
+static int check_chain(struct verifier *v, const struct log_record *r, struct view encoded)
+{
+	int rc = 0;
+
+	if (memcmp(r->prev.bytes, v->chain.bytes, DIGEST_LEN) != 0)
+		rc = verify_damage(v, "change %llu does not chain to the one before it: one of the two was altered",
+				   N(r->change));
+	if (rc == 0 && r->time < v->time)
+		rc = verify_damage(v, "change %llu is earlier than the one before it", N(r->change));
+	crypto_generichash(v->chain.bytes, DIGEST_LEN, encoded.data, encoded.len, NULL, 0);
+	v->time = r->time;
+	return rc;
+}
+
+/* The numbers have no gap: says what is missing before `number`. */
+static int check_gap(struct verifier *v, uint64_t number)
+{
+	uint64_t expected = v->head + 1;
+
+	v->head = number;
+	if (number == expected)
+		return 0;
+	if (number == expected + 1)
+		return verify_damage(v, "change %llu is missing from the log", N(expected));
+	return verify_damage(v, "changes %llu to %llu are missing from the log", N(expected), N(number - 1));
+}
+
+static int check_record(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key);
+	uint64_t number = reader_u64(&in);
+	struct log_record r;
+	int rc;
+
+	if (!reader_done(&in))
+		return verify_damage(v, "a key of the log is damaged");
+	v->report.changes++;
+	rc = check_gap(v, number);
+	if (rc < 0)
+		return rc;
+	if (log_decode(&r, value, NULL) < 0 || r.change != number) {
+		crypto_generichash(v->chain.bytes, DIGEST_LEN, value.data, value.len, NULL, 0);
+		return verify_damage(v, "change %llu: its record is damaged", N(number));
+	}
+	rc = check_chain(v, &r, value);
+	if (rc == 0)
+		rc = check_indexes(v, &r, e);
+	return rc == 0 ? check_saved(v, &r, e) : rc;
+}
+
+/* The log record of a change, from an index entry: 1, or 0 when it is absent or damaged (that was reported). */
+static int record_of(struct verifier *v, uint64_t change, struct log_record *ret, struct error *e)
+{
+	struct view value;
+	int r = verify_get(v, FAMILY_LOG, key_number(change), &value, e);
+
+	if (r > 0 && log_decode(ret, value, NULL) < 0)
+		return 0;
+	return r;
+}
+
+static int check_by_user(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key);
+	uint32_t uid = reader_u32(&in);
+	uint64_t change = reader_u64(&in);
+	struct log_record r;
+	int found;
+
+	(void)value;
+	if (!reader_done(&in))
+		return verify_damage(v, "a key of the index of users is damaged");
+	found = record_of(v, change, &r, e);
+	if (found < 0 || (found && r.uid == uid))
+		return found < 0 ? found : 0;
+	return verify_damage(v, "the index of users gives change %llu to uid %u, the log does not", N(change), uid);
+}
+
+static int check_under(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key), time = reader_of(value);
+	uint64_t directory = reader_u64(&in), change = reader_u64(&in);
+	int64_t ns = (int64_t)reader_u64(&time);
+	struct log_record r;
+	int found;
+
+	if (!reader_done(&in) || !reader_done(&time))
+		return verify_damage(v, "an entry of the index of directories is damaged");
+	found = record_of(v, change, &r, e);
+	if (found < 0 || (found && r.time == ns))
+		return found < 0 ? found : 0;
+	return verify_damage(v, "the index of directory %llu names change %llu, which the log does not have at that time",
+			     N(directory), N(change));
+}
+
+static int check_second(struct verifier *v, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key), number = reader_of(value);
+	uint64_t second = reader_u64(&in), change = reader_varint(&number);
+	struct log_record r;
+	int found, next;
+
+	if (!reader_done(&in) || !reader_done(&number))
+		return verify_damage(v, "an entry of the index from times to changes is damaged");
+	found = record_of(v, change, &r, e);
+	if (found > 0 && second_of(r.time) == second) {
+		next = record_of(v, change + 1, &r, e);
+		if (next < 0 || next == 0 || second_of(r.time) > second)
+			return next < 0 ? next : 0;
+	}
+	if (found < 0)
+		return found;
+	return verify_damage(v, "the index from times to changes is wrong at change %llu", N(change));
+}
+
+int verify_log(struct verifier *v, struct error *e)
+{
+	int r = verify_each(v, FAMILY_LOG, check_record, e);
+
+	if (r == 0 && v->head == 0)
+		r = verify_damage(v, "the log is empty");
+	if (r == 0)
+		r = verify_each(v, FAMILY_BY_USER, check_by_user, e);
+	if (r == 0)
+		r = verify_each(v, FAMILY_UNDER, check_under, e);
+	if (r == 0)
+		r = verify_each(v, FAMILY_CLOCK, check_second, e);
+	return r;
+}

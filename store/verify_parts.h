@@ -1,0 +1,59 @@
+/* verify_parts.h - what the stages of a verification share; for verify*.c only.
+ *
+ * A stage walks one family of keys on the verification's snapshot and asks by point reads for what each record refers
+ * to, so that memory stays small whatever the store holds.  A visitor returns 0 to go on, having reported what it
+ * found with verify_damage(); a negative code ends the verification. */
+#ifndef DAYBOOK_VERIFY_PARTS_H
+#define DAYBOOK_VERIFY_PARTS_H
+
+#include "internal.h"
+#include "verify.h"
+
+struct verifier {
+	struct store *store;
+	struct kv *kv;
+	struct kv_snapshot *snapshot;
+	bool read_contents;
+	verify_finding finding;
+	verify_progress progress;
+	void *arg;
+	struct verify_report report;
+	uint64_t head;                     /* the newest change of the snapshot */
+	uint64_t done, total;              /* bytes, about; for the progress */
+	uint64_t stage_done, stage_total, ticks;
+	struct buf value;                  /* of verify_get() */
+	uint64_t live_files, live_bytes;   /* as counted */
+	struct buf past_name;              /* of PAST_DIRENT: the name of the interval before, its key's beginning */
+	uint64_t newer_since;              /* and where that, the next newer one, begins */
+	struct digest chain;               /* of the log record before */
+	int64_t time;                      /* of the log record before */
+	uint64_t named_chunks, names;      /* chunks whose name leads to them; names there are */
+};
+
+/* Reports a damage: 0, or -ECANCELED when the listener had enough. */
+int verify_damage(struct verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Reads a record on the snapshot: 1 and *ret (valid until the next verify_get), or 0 when it is absent. */
+int verify_get(struct verifier *v, enum family family, struct key key, struct view *ret, struct error *e);
+
+typedef int (*verify_visitor)(struct verifier *v, struct view key, struct view value, struct error *e);
+/* Walks a family; what cannot be read is reported and ends the walk, not the verification. */
+int verify_each(struct verifier *v, enum family family, verify_visitor each, struct error *e);
+
+/* Counts bytes as done; -ECANCELED when the listener had enough. */
+int verify_tick(struct verifier *v, uint64_t bytes, struct error *e);
+
+/* 1 when the inode is there or once was, and then *ret_type (may be NULL) is its S_IFMT bits; else 0. */
+int verify_inode_known(struct verifier *v, uint64_t ino, uint32_t *ret_type, struct error *e);
+
+/* "dept/budget.xlsx", or "directory 12: budget.xlsx" when its directory has no path. */
+#define WHERE_MAX 300
+const char *verify_where(struct verifier *v, uint64_t parent, struct view name, char out[WHERE_MAX]);
+
+/* The stages. */
+int verify_log(struct verifier *v, struct error *e);      /* verify_log.c: the log and the indexes that lead to it */
+int verify_tree(struct verifier *v, struct error *e);     /* verify_tree.c: names, inodes, their pasts, links */
+int verify_versions(struct verifier *v, struct error *e); /* verify_versions.c: documents, versions, conflicts, tags */
+int verify_contents(struct verifier *v, struct error *e); /* verify_contents.c: contents, segments, chunks */
+
+#endif
