@@ -66,7 +66,7 @@ is "mv: the old version is still there" "$(cat "$(version plan.txt 2)")" $'one\n
 is "it is the same document all the time" "$(fact plan.txt document)" "$document"
 
 # the past is read-only
-refuses "an old version cannot be written" "read-only" sh -c 'echo x >> "$1"' sh "$(version plan.txt 1)"
+refuses "an old version cannot be written" "read-only" dd if=/dev/zero of="$(version plan.txt 1)" bs=1 count=1 conv=notrunc
 refuses "nor removed" "read-only|not permitted|denied" rm -f "$(version plan.txt 1)"
 refuses "nothing can be made in the past" "read-only|not permitted|denied" touch .history/files/new
 refuses "nor in an instant" "read-only|not permitted|denied" touch ".history/at/$between/new"
@@ -83,7 +83,7 @@ is "and goes on as what it was" "$(fact plan.txt document) $(fact plan.txt versi
 
 # by/
 is "by/ has everybody who changed something" "$(ls .history/by | sort | paste -sd ' ')" \
-	"$(printf '%s\n' "$anna" "$ben" root | sort | paste -sd ' ')"
+	"$anna $ben"
 today=$(date -u +%Y-%m-%d)
 like "by/ben/today has what ben saved" "$(ls ".history/by/$ben/$today")" "^plan\..*\.v2\.$ben\.txt"
 unlike "and nothing of anna's" "$(ls ".history/by/$ben/$today")" "$anna"

@@ -75,7 +75,11 @@ refuses()
 {
 	local name=$1 regex=$2 out status
 	shift 2
-	out=$(timeout 60 "$@" 2>&1) && status=0 || status=$?
+	if [ "$(type -t "$1")" = function ]; then
+		out=$("$@" 2>&1) && status=0 || status=$?
+	else
+		out=$(timeout 60 "$@" 2>&1) && status=0 || status=$?
+	fi
 	[ "$status" -gt 0 ] && [ "$status" -lt 124 ] && grep -qiE -- "$regex" <<<"$out"
 	result $? "$name" || { diag "$(printf '%q ' "$@"): exit $status, wanted /$regex/"; diag "$out"; return 1; }
 }
