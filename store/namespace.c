@@ -299,10 +299,12 @@ static int name_again(struct change *c, struct inode_record *inode, struct place
 
 	if (!inode->doc)
 		return 0;
+	rc = change_document(c, inode->doc, &d, e);
+	if (rc < 0 || !lineage_is_young(d, c->time))
+		return rc;
+	/* Only now: whoever holds the slot's document is split off from it. */
 	rc = slot_vacated(c, place, inode, &vacated, e);
-	if (rc == 0)
-		rc = change_document(c, inode->doc, &d, e);
-	if (rc < 0 || !vacated || !lineage_is_young(d, c->time))
+	if (rc < 0 || !vacated)
 		return rc;
 	return slot_adopt(c, inode, vacated, place, (struct place){ 0 }, 0, &absorbed, e);
 }

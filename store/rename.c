@@ -85,6 +85,25 @@ static int check_replace(struct change *c, const struct move *m, struct error *e
 	return namespace_is_empty(c->store, m->replaced->ino, e);
 }
 
+/* An inode that keeps other names splits off; the document stays with the name, held by nobody until the source
+ * takes it. */
+static int split_displaced(struct change *c, struct inode_record *old, struct place place, struct error *e)
+{
+	struct document_record *d;
+	int rc;
+
+	if (!old->doc)
+		return 0;
+	rc = change_document(c, old->doc, &d, e);
+	if (rc < 0)
+		return rc;
+	if (d->ino == old->ino) {
+		d->ino = 0;
+		d->died = c->time;
+	}
+	return slot_split(c, old, place, e);
+}
+
 /* The inode that loses its name to the source: one name less, its document goes with the name. */
 static int displace(struct change *c, struct move *m, struct error *e)
 {
@@ -103,7 +122,7 @@ static int displace(struct change *c, struct move *m, struct error *e)
 		return rc;
 	c->files -= S_ISREG(old->mode);
 	if (old->nlink)
-		return old->doc ? slot_split(c, old, m->to, e) : 0;
+		return split_displaced(c, old, m->to, e);
 	c->bytes -= S_ISREG(old->mode) ? (int64_t)old->size : 0;
 	return slot_orphan(c, old, e);
 }
