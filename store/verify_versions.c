@@ -61,7 +61,8 @@ static int check_holder(struct verifier *v, uint64_t id, const struct document_r
 		return found;
 	if (!found || inode_decode(&inode, value, NULL) < 0 || inode.doc != id)
 		return verify_damage(v, "document %llu says that inode %llu holds it, but it does not", N(id), N(d->ino));
-	if (inode.version != d->head)
+	/* Version 0: made anew in the document's slot (L3), nothing saved in it yet. */
+	if (inode.version && inode.version != d->head)
 		return verify_damage(v, "document %llu: its newest version is %llu, but the file holds version %llu",
 				     N(id), N(d->head), N(inode.version));
 	return 0;
