@@ -115,9 +115,15 @@ void file_put(struct files *files, struct file *file)
 
 /* ------------------------------------------------------------------------------------------- saving */
 
+/* Emptied and nothing written yet.  The shell's `>` closes such a handle's twin before the first write. */
+static bool is_only_emptied(const struct file *file)
+{
+	return file->truncated && !file->written && staging_size(file->staging) == 0;
+}
+
 static bool is_incomplete(const struct file *file, uint64_t size_before, bool killed)
 {
-	return killed || (file->truncated && !file->written && size_before > 0 && staging_size(file->staging) == 0);
+	return killed || (is_only_emptied(file) && size_before > 0);
 }
 
 static struct staging_origin origin_of(const struct file *file, const struct identity *who, uint64_t content,
@@ -161,7 +167,7 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 		return rc;
 	file->dirty = file->kill_privileges = false;
 	file->truncated = file->truncated && !file->written;
-	file->fold_handle = saved.unchanged && !what.fold ? 0 : file->writer_handle;
+	file->fold_handle = saved.own ? file->writer_handle : 0;
 	bases_set(files->bases, &file->writer, saved.doc, saved.number);
 	journal_saved(file, &saved, go_on);
 	return 0;
@@ -201,7 +207,7 @@ int file_flush(struct files *files, struct file *file, const struct handle *hand
 	int rc = 0;
 
 	lock_take(&file->lock);
-	if (file->dirty && file->writer_handle == handle->id)
+	if (file->dirty && file->writer_handle == handle->id && (killed || !is_only_emptied(file)))
 		rc = save(files, file, killed, false, e);
 	lock_drop(&file->lock);
 	return rc;

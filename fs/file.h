@@ -47,8 +47,9 @@ struct file *file_peek(struct files *files, uint64_t ino);
 void file_open(struct files *files, struct file *file);
 int file_close(struct files *files, struct file *file, const struct handle *handle, struct error *e);
 
-/* close(2) was called on the handle (not yet the last one, perhaps): saves what it wrote.  killed: its process is
- * dying or its connection was lost, so the save is incomplete. */
+/* close(2) was called on the handle (not yet the last one, perhaps): saves what it wrote; that it only emptied the
+ * file is left to file_close().  killed: its process is dying or its connection was lost, so the save is
+ * incomplete. */
 int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e);
 
 /* Saves whatever is unsaved, whoever wrote it (fsync, rename, link, chmod, a reader of the history). */

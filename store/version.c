@@ -68,6 +68,7 @@ struct saving {
 	struct version_record head, previous; /* of the document; zero when there is none */
 	struct buf head_memory, previous_memory;
 	struct place place;
+	bool own; /* the version that the inode holds now is this save's */
 };
 
 static void saving_release(struct saving *s)
@@ -252,12 +253,15 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 	bool fold = s->save->fold && holds_head && s->head.ino == s->inode->ino;
 
 	update_inode(c, s);
-	if (fold && s->head.prev && same_bytes(s, &s->previous))
+	if (fold && s->head.prev && same_bytes(s, &s->previous)) {
 		unfold(c, s);
-	else if (holds_head && same_bytes(s, &s->head) && !(s->head.flags & VERSION_INCOMPLETE))
+	} else if (holds_head && same_bytes(s, &s->head) && !(s->head.flags & VERSION_INCOMPLETE)) {
+		s->own = fold;
 		c->log.flags |= LOG_UNCHANGED;
-	else
+	} else {
+		s->own = true;
 		rc = put_version(c, s, fold, e);
+	}
 	log_save(c, s);
 	return rc < 0 ? rc : slot_log_name(c, s->inode, e);
 }
@@ -283,7 +287,7 @@ static void tell(const struct change *c, const struct saving *s, struct saved *r
 {
 	*ret = (struct saved){ .doc = s->inode->doc, .number = s->inode->version, .content = s->content.id,
 		.size = s->content.size, .unchanged = (c->log.flags & LOG_UNCHANGED) != 0,
-		.conflict = (c->log.flags & LOG_CONFLICT) != 0 };
+		.conflict = (c->log.flags & LOG_CONFLICT) != 0, .own = s->own };
 }
 
 /* The save of a content that is in batch or in the store already. */

@@ -20,6 +20,7 @@ struct saved {
 	uint64_t content;      /* id, size: what the inode is now */
 	uint64_t size;
 	bool unchanged;        /* same digest as the head: no new version, an event in the log */
+	bool own;              /* this save, or the one that it went into, made the version: a further one may fold */
 	bool conflict;
 };
 

@@ -102,6 +102,7 @@ START_TEST(folding_replaces_the_provisional_version)
 	tree_save(&anna, ino, "");
 	struct saved saved = tree_save_as(&anna, ino, "two", 0, true);
 	ck_assert(saved.unchanged);
+	ck_assert(!saved.own); /* the head is ben's again: what anna writes on must not go into it */
 	ck_assert_uint_eq(tree_head(doc), 2);
 }
 END_TEST
