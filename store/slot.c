@@ -181,6 +181,12 @@ static int free_document(struct change *c, uint64_t doc, struct error *e)
 
 static void document_moves_in(struct change *c, struct document_record *d, uint64_t ino, struct place place)
 {
+	if ((d->flags & DOCUMENT_SCRATCH) && (d->uid != c->actor->uid || d->tgid != c->actor->tgid)) {
+		/* L7: all of it was somebody's temporary file (a database's journal): it begins anew as another's */
+		d->born = c->time;
+		d->uid = c->actor->uid;
+		d->tgid = c->actor->tgid;
+	}
 	d->ino = ino;
 	d->died = 0;
 	d->flags &= ~(uint64_t)DOCUMENT_SCRATCH;
