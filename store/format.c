@@ -149,6 +149,34 @@ bool staging_head_decode(struct staging_head *head, const uint8_t in[STAGING_HEA
 	return magic == STAGING_MAGIC && reader_done(&r) && head->type >= STAGING_BEGIN && head->type <= STAGING_SHARE;
 }
 
+void seal_encode(uint8_t out[SEAL_LEN], const struct seal_record *r)
+{
+	put_number(out, SEAL_MAGIC, 4);
+	put_number(out + 4, (r->closed & 0xff) << 24, 4);
+	put_number(out + 8, r->boot, 8);
+	put_number(out + 16, r->written, 8);
+	put_number(out + 24, r->stable, 8);
+	put_number(out + 32, r->manifest, 8);
+	put_number(out + 40, r->manifest_bytes, 8);
+	put_number(out + 48, r->checksum, 8);
+}
+
+bool seal_decode(struct seal_record *r, const uint8_t in[SEAL_LEN])
+{
+	struct reader reader = reader_of(view_of(in, SEAL_LEN));
+	uint32_t magic = reader_u32(&reader);
+
+	r->closed = reader_u8(&reader);
+	reader_bytes(&reader, 3);
+	r->boot = reader_u64(&reader);
+	r->written = reader_u64(&reader);
+	r->stable = reader_u64(&reader);
+	r->manifest = reader_u64(&reader);
+	r->manifest_bytes = reader_u64(&reader);
+	r->checksum = reader_u64(&reader);
+	return magic == SEAL_MAGIC && reader_done(&reader);
+}
+
 bool xattr_next(struct view *rest, struct view *ret_name, struct view *ret_value)
 {
 	struct reader r = reader_of(*rest);

@@ -251,6 +251,18 @@ void staging_head_encode(uint8_t out[STAGING_HEAD_LEN], const struct staging_hea
 /* False when it is none; tells nothing of the checksum. */
 bool staging_head_decode(struct staging_head *head, const uint8_t in[STAGING_HEAD_LEN]);
 
+/* SEAL (db/SEAL, see seal.h): magic u32, closed u8, 0 u24, boot u64, written u64, stable u64, manifest u64,
+ * manifest_bytes u64, checksum u64, big-endian.  checksum: XXH3-64 of what stands before it. */
+#define SEAL_LEN 56
+#define SEAL_MAGIC 0x44625331 /* "DbS1" */
+
+struct seal_record {
+	uint64_t closed, boot, written, stable, manifest, manifest_bytes, checksum;
+};
+
+void seal_encode(uint8_t out[SEAL_LEN], const struct seal_record *r);
+bool seal_decode(struct seal_record *r, const uint8_t in[SEAL_LEN]); /* tells nothing of the checksum */
+
 /* Extended attributes are one list of (string name, string value) in ascending byte order of name.
  * xattr_find: true and *ret_value (borrowing) when present.  xattr_next walks: start with a zeroed *rest = list;
  * returns false at the end or on damage.  xattr_set appends to out the list with name set (value.data NULL:

@@ -1,54 +1,21 @@
-/* kv.c - see kv.h: the store's keys in RocksDB.
- *
- * Two column families: "default" for everything small, "chunk" for content (already compressed, large blocks).
- * The options are those that DESIGN.md's measurements found; each that is not obvious says why. */
-#include "kv.h"
-
+/* kv.c - see kv.h: reading and writing the store's keys in RocksDB; kv_open.c opens it. */
 #include <errno.h>
-#include <fcntl.h>
-#include <rocksdb/c.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "coalesce.h"
 #include "kv_batch.h"
+#include "kv_rocksdb.h"
 #include "kv_words.h"
-#include "space.h"
 #include "wal.h"
 
 #define MIB ((size_t)1 << 20)
-#define COLUMNS 2
 #define KEY_SMALL 320
 #define STALL_MS_MAX 7000
-#define OPEN_BYTES_MIN (2 * MIB)
-
-static const char *const column_names[COLUMNS] = { "default", "chunk" };
 
 static const char family_letters[] = {
 #define X(name, letter, key, value, what) letter,
 	KEY_FAMILIES(X)
 #undef X
-};
-
-struct kv {
-	rocksdb_t *db;
-	rocksdb_column_family_handle_t *columns[COLUMNS];
-	rocksdb_options_t *options[COLUMNS];
-	rocksdb_readoptions_t *read;
-	rocksdb_writeoptions_t *write;
-	rocksdb_cache_t *cache;
-	char *path;
-	int directory; /* to ask for free space */
-	bool read_only;
-	struct coalesce sync;
-	struct space space;
-	uint64_t boot;                    /* for the marks in the log */
-	atomic_uint_least64_t stable;     /* sequence number up to which all is on stable storage */
-	struct buf note;
-	atomic_uint_least64_t stalled_ms; /* when a write first failed for want of space, 0: writes go well */
 };
 
 struct kv_snapshot {
@@ -88,216 +55,12 @@ static int injected_failure(const char *what, struct error *e)
 	return error_set(e, code, "%s: %s (injected)", what, error_sentence(code));
 }
 
-/* Turns what RocksDB said into a code and a sentence, and frees it. */
-static int kv_error(const struct kv *kv, char *message, struct error *e)
+int kv_error(const struct kv *kv, char *message, struct error *e)
 {
 	int code = kv_words(kv->path, message, e);
 
 	rocksdb_free(message);
 	return code;
-}
-
-/* ---- options ---- */
-
-static void set_table_options(const struct kv *kv, rocksdb_options_t *options, size_t block_bytes)
-{
-	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
-
-	rocksdb_block_based_options_set_block_cache(table, kv->cache);
-	rocksdb_block_based_options_set_block_size(table, block_bytes);
-	rocksdb_block_based_options_set_checksum(table, 4); /* XXH3: Debian's CRC32C is in software */
-	rocksdb_block_based_options_set_format_version(table, 5);
-	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
-	/* Partitioned, cached in parts: whole filters in a small cache took 27 ms for 100 gets, parts 0.8 ms. */
-	rocksdb_block_based_options_set_index_type(
-		table, rocksdb_block_based_table_index_type_two_level_index_search);
-	rocksdb_block_based_options_set_partition_filters(table, 1);
-	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
-	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
-	rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
-	rocksdb_options_set_block_based_table_factory(options, table);
-	rocksdb_block_based_options_destroy(table);
-}
-
-static void set_database_options(rocksdb_options_t *options, size_t memtable_bytes)
-{
-	rocksdb_options_set_create_missing_column_families(options, 1);
-	rocksdb_options_set_db_write_buffer_size(options, memtable_bytes);
-	rocksdb_options_set_max_total_wal_size(options, 64 * MIB); /* bounds replay after a crash */
-	rocksdb_options_set_bytes_per_sync(options, MIB);
-	rocksdb_options_set_wal_bytes_per_sync(options, MIB);
-	rocksdb_options_set_max_open_files(options, 1000);
-	rocksdb_options_set_max_background_jobs(options, 3);
-	rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
-	/* Replays up to a torn end; wal_inspect() has made sure that it is one. */
-	rocksdb_options_set_wal_recovery_mode(options, rocksdb_point_in_time_recovery);
-	rocksdb_options_set_stats_dump_period_sec(options, 0);
-	/* Fatal only: on a full disk Debian's RocksDB aborts at the second line it cannot write to its LOG. */
-	rocksdb_options_set_info_log_level(options, 4);
-	rocksdb_options_set_max_log_file_size(options, MIB);
-	rocksdb_options_set_keep_log_file_num(options, 3);
-}
-
-/* Options of the database and the column, in one object as the C API has it.  NULL: RocksDB refused our string. */
-static rocksdb_options_t *column_options(const struct kv *kv, size_t column, size_t memtable_bytes, char **message)
-{
-	rocksdb_options_t *base = rocksdb_options_create(), *options = rocksdb_options_create();
-	bool chunks = column == 1;
-
-	set_database_options(base, memtable_bytes);
-	set_table_options(kv, base, chunks ? 64 * 1024 : 8 * 1024);
-	rocksdb_options_set_compression(base, chunks ? rocksdb_no_compression : rocksdb_lz4_compression);
-	if (!chunks)
-		rocksdb_options_set_bottommost_compression(base, rocksdb_zstd_compression);
-	rocksdb_options_set_write_buffer_size(base, memtable_bytes / (chunks ? 2 : 4));
-	rocksdb_options_set_target_file_size_base(base, chunks ? 64 * MIB : 16 * MIB);
-	rocksdb_options_set_level_compaction_dynamic_level_bytes(base, 1);
-	/* Not in the C API otherwise.  The default of 1 MiB stops group commit near 128 KiB. */
-	rocksdb_get_options_from_string(base,
-					"max_write_batch_group_size_bytes=8388608;stats_persist_period_sec=0;"
-					"bgerror_resume_retry_interval=200000", options, message);
-	rocksdb_options_destroy(base);
-	if (!*message)
-		return options;
-	rocksdb_options_destroy(options);
-	return NULL;
-}
-
-/* ---- open and close ---- */
-
-static void kv_free(struct kv *kv)
-{
-	for (size_t i = 0; i < COLUMNS; i++) {
-		if (kv->columns[i])
-			rocksdb_column_family_handle_destroy(kv->columns[i]);
-	}
-	if (kv->db)
-		rocksdb_close(kv->db);
-	for (size_t i = 0; i < COLUMNS; i++) {
-		if (kv->options[i])
-			rocksdb_options_destroy(kv->options[i]);
-	}
-	rocksdb_cache_destroy(kv->cache);
-	rocksdb_readoptions_destroy(kv->read);
-	rocksdb_writeoptions_destroy(kv->write);
-	coalesce_release(&kv->sync);
-	buf_release(&kv->note);
-	if (kv->directory >= 0)
-		close(kv->directory);
-	free(kv->path);
-	free(kv);
-}
-
-static struct kv *kv_alloc(const char *path, const struct kv_options *options)
-{
-	struct kv *kv = calloc(1, sizeof(*kv));
-
-	if (!kv)
-		return NULL;
-	coalesce_init(&kv->sync, LOCK_KV_SYNC);
-	kv->directory = -1;
-	kv->read_only = options->read_only;
-	kv->path = strdup(path);
-	kv->cache = rocksdb_cache_create_lru(options->cache_bytes / 2);
-	kv->read = rocksdb_readoptions_create();
-	kv->write = rocksdb_writeoptions_create();
-	if (kv->path)
-		return kv;
-	kv_free(kv);
-	return NULL;
-}
-
-/* CURRENT names the manifest, hence the database.  Without it there is none; or a damaged one, that RocksDB would
- * replace by an empty one. */
-static int check_presence(const char *path, bool create, struct error *e)
-{
-	CLEANUP(buf_release) struct buf current = { 0 }, identity = { 0 };
-
-	buf_printf(&current, "%s/CURRENT", path);
-	buf_printf(&identity, "%s/IDENTITY", path);
-	if (access(buf_cstr(&current), F_OK) == 0)
-		return 0;
-	if (errno != ENOENT && errno != ENOTDIR)
-		return error_system(e, "%s", buf_cstr(&current));
-	if (access(buf_cstr(&identity), F_OK) == 0)
-		return error_set(e, -E_CORRUPT, "%s is missing: restore that file from a backup", buf_cstr(&current));
-	return create ? 0 : error_set(e, -E_NOT_STORE, "%s: no database is here", path);
-}
-
-static rocksdb_t *open_database(struct kv *kv, bool create, char **message)
-{
-	const rocksdb_options_t *options[COLUMNS] = { kv->options[0], kv->options[1] };
-
-	if (kv->read_only)
-		return rocksdb_open_for_read_only_column_families(options[0], kv->path, COLUMNS, column_names, options,
-								  kv->columns, 0, message);
-	rocksdb_options_set_create_if_missing(kv->options[0], create);
-	return rocksdb_open_column_families(options[0], kv->path, COLUMNS, column_names, options, kv->columns,
-					    message);
-}
-
-/* RocksDB writes several files when it opens, and aborts when it cannot write the second line of its LOG. */
-static int check_room(struct kv *kv, struct error *e)
-{
-	if (kv->read_only || space_free_at_all(kv->directory) >= OPEN_BYTES_MIN)
-		return 0;
-	return error_set(e, -E_NO_SPACE, "the disk that holds %s is full: free %zu MiB to open the store, or open it "
-			 "for reading only", kv->path, OPEN_BYTES_MIN / MIB);
-}
-
-static int open_kv(struct kv *kv, const struct kv_options *options, struct error *e)
-{
-	char *message = NULL;
-	int r;
-
-	if (options->create && !options->read_only && mkdir(kv->path, 0700) < 0 && errno != EEXIST)
-		return error_system(e, "%s", kv->path);
-	kv->directory = open(kv->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (kv->directory < 0)
-		return error_system(e, "%s", kv->path);
-	kv->boot = wal_boot();
-	r = check_room(kv, e);
-	if (r == 0 && !kv->read_only)
-		r = wal_inspect(kv->path, kv->boot, &kv->note, e);
-	for (size_t i = 0; i < COLUMNS && r == 0 && !message; i++)
-		kv->options[i] = column_options(kv, i, options->cache_bytes / 2, &message);
-	if (r == 0 && !message)
-		kv->db = open_database(kv, options->create, &message);
-	buf_cstr(&kv->note);
-	return message ? kv_error(kv, message, e) : r;
-}
-
-int kv_open(const char *path, const struct kv_options *options, struct kv **ret_kv, struct error *e)
-{
-	struct kv_options with = *options;
-	int r = check_presence(path, options->create && !options->read_only, e);
-
-	if (r < 0)
-		return r;
-	with.cache_bytes = options->cache_bytes ? options->cache_bytes : 128 * MIB;
-	struct kv *kv = kv_alloc(path, &with);
-	if (!kv)
-		return error_set(e, -E_NO_MEMORY, "out of memory");
-	r = open_kv(kv, &with, e);
-	if (r < 0)
-		kv_free(kv);
-	else
-		*ret_kv = kv;
-	return r;
-}
-
-const char *kv_opening_note(const struct kv *kv)
-{
-	return kv->note.len ? (const char *)kv->note.data : "";
-}
-
-void kv_close(struct kv *kv)
-{
-	if (!kv)
-		return;
-	if (!kv->read_only)
-		kv_flush(kv, NULL); /* should it fail, the write-ahead log has everything */
-	kv_free(kv);
 }
 
 /* ---- reading ---- */
@@ -623,7 +386,7 @@ static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct
 	uint8_t mark[WAL_MARK_LEN];
 	struct kv_operation op;
 
-	wal_mark(mark, kv->boot, atomic_load(&kv->stable));
+	wal_mark(mark, kv->seal.boot, atomic_load(&kv->seal.stable));
 	rocksdb_writebatch_put_log_data(writes, (const char *)mark, sizeof(mark));
 	while (kv_operation_next(&rest, &op)) {
 		rocksdb_column_family_handle_t *column = kv->columns[column_of(op.family)];
@@ -655,6 +418,7 @@ static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error 
 	rocksdb_write(kv->db, kv->write, writes, &message);
 	if (!message) {
 		atomic_store(&kv->stalled_ms, 0);
+		seal_written(&kv->seal, rocksdb_get_latest_sequence_number(kv->db));
 		return 0;
 	}
 	atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms());
@@ -715,7 +479,7 @@ static int sync_now(void *arg, struct error *e)
 	rocksdb_flush_wal(kv->db, 1, &message);
 	if (message)
 		return kv_error(kv, message, e);
-	atomic_store(&kv->stable, written);
+	seal_stable(&kv->seal, written);
 	return 0;
 }
 
@@ -733,13 +497,17 @@ int kv_flush(struct kv *kv, struct error *e)
 
 	if (kv->read_only)
 		return error_set(e, -EROFS, "the store is open for reading only");
+	uint64_t written = rocksdb_get_latest_sequence_number(kv->db);
 	options = rocksdb_flushoptions_create();
 	rocksdb_flushoptions_set_wait(options, 1);
 	/* Content first: nothing refers to a chunk that is not there. */
 	for (size_t i = COLUMNS; i-- > 0 && !message;)
 		rocksdb_flush_cf(kv->db, options, kv->columns[i], &message);
 	rocksdb_flushoptions_destroy(options);
-	return message ? kv_error(kv, message, e) : 0;
+	if (message)
+		return kv_error(kv, message, e);
+	seal_stable(&kv->seal, written);
+	return 0;
 }
 
 /* ---- inspection ---- */

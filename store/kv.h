@@ -1,8 +1,8 @@
-/* kv.h - the ordered, atomic key-value store under everything; kv.c is the only file that knows RocksDB.
+/* kv.h - the ordered, atomic key-value store under everything; only kv.c and kv_open.c know RocksDB.
  *
  * The face is small on purpose, so that another ordered transactional engine can stand here later: get,
  * multi-get, range iteration, snapshots, and one atomic write batch.  Keys are given without their family's
- * letter (format.h); kv.c adds it, and keeps CHUNK in a column family tuned for large values.
+ * letter (format.h); it is added here, and CHUNK is kept in a column family tuned for large values.
  * All functions may be called from any thread; an iterator and a batch belong to one thread at a time.
  * No lock of the caller's is needed; a struct kv must not be used in a child after fork(). */
 #ifndef DAYBOOK_KV_H

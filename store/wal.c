@@ -298,7 +298,7 @@ static int cut_log(const struct survey *s, int directory_fd, struct buf *note, s
 	return r;
 }
 
-int wal_inspect(const char *directory, uint64_t boot, struct buf *note, struct error *e)
+int wal_inspect(const char *directory, uint64_t boot, struct buf *note, uint64_t *ret_last, struct error *e)
 {
 	struct survey s = { 0 };
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
@@ -315,6 +315,7 @@ int wal_inspect(const char *directory, uint64_t boot, struct buf *note, struct e
 		else if (s.more_after)
 			r = cut_log(&s, fd, note, e);
 	}
+	*ret_last = s.sequence;
 	close(fd);
 	return r;
 }

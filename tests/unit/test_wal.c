@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "noise.h"
 #include "scratch.h"
@@ -108,8 +109,10 @@ static void write_log(struct fixture *f, size_t size, size_t flip)
 
 static int inspect(struct fixture *f, bool same_boot, struct buf *note, struct error *e)
 {
+	uint64_t last;
+
 	buf_clear(note);
-	return wal_inspect(f->db, wal_boot() + !same_boot, note, e);
+	return wal_inspect(f->db, wal_boot() + !same_boot, note, &last, e);
 }
 
 static size_t log_size(const struct fixture *f)
@@ -118,6 +121,26 @@ static size_t log_size(const struct fixture *f)
 
 	ck_assert_int_eq(stat(f->log, &st), 0);
 	return (size_t)st.st_size;
+}
+
+/* Makes the seal one of a boot before this one. */
+static void start_machine_anew(struct fixture *f)
+{
+	uint8_t bytes[SEAL_LEN];
+	struct seal_record seal;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/SEAL", f->db);
+	int fd = open(path, O_RDWR);
+	ck_assert_int_eq(pread(fd, bytes, SEAL_LEN, 0), SEAL_LEN);
+	ck_assert(seal_decode(&seal, bytes));
+	ck_assert_uint_eq(seal.checksum, XXH3_64bits(bytes, SEAL_LEN - 8));
+	seal.boot++;
+	seal_encode(bytes, &seal);
+	seal.checksum = XXH3_64bits(bytes, SEAL_LEN - 8);
+	seal_encode(bytes, &seal);
+	ck_assert_int_eq(pwrite(fd, bytes, SEAL_LEN, 0), SEAL_LEN);
+	close(fd);
 }
 
 START_TEST(the_log_of_a_killed_writer_is_whole)
@@ -148,6 +171,7 @@ START_TEST(a_log_cut_anywhere_opens_with_the_writes_before_the_cut)
 		ck_assert_uint_eq(log_size(&f), size);
 	}
 	write_log(&f, f.ends[15] - 1, SIZE_MAX);
+	start_machine_anew(&f);
 	struct kv *kv = open_db(f.db, &r, &e);
 	ck_assert_msg(r == 0, "%s", e.text);
 	for (unsigned i = 0; i < WRITES; i++)
@@ -215,6 +239,7 @@ START_TEST(a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped)
 	close(fd);
 	ck_assert_int_eq(inspect(&f, false, &note, &e), 0);
 	ck_assert_uint_gt(note.len, 0);
+	start_machine_anew(&f);
 	struct kv *kv = open_db(f.db, &r, &e);
 	ck_assert_msg(r == 0, "%s", e.text);
 	for (unsigned i = 0, gone = 0; i < WRITES; i++) {
@@ -244,6 +269,64 @@ START_TEST(records_over_several_blocks_are_inspected_too)
 		write_log(&f, f.size - noise_below(&state, f.size / 2), SIZE_MAX);
 		ck_assert_int_eq(inspect(&f, true, &note, &e), 0);
 	}
+}
+END_TEST
+
+static void assert_refused(struct fixture *f, const char *words)
+{
+	struct error e = { 0 };
+	int r = 0;
+
+	open_db(f->db, &r, &e);
+	ck_assert_int_eq(r, -E_CORRUPT);
+	ck_assert_msg(strstr(e.text, words) != NULL, "%s", e.text);
+}
+
+START_TEST(a_log_that_is_missing_or_cut_between_two_records_is_noticed)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	struct error e;
+	int r;
+
+	write_log(&f, f.ends[WRITES - 2], SIZE_MAX);
+	assert_refused(&f, "db/ lacks its last 1 changes");
+	ck_assert_int_eq(unlink(f.log), 0);
+	assert_refused(&f, "db/ lacks its last 20 changes");
+	start_machine_anew(&f);
+	assert_refused(&f, "db/ lacks its last 10 changes"); /* those that were synced */
+	int fd = open(f.log, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	write_log(&f, f.ends[SYNCED - 1], SIZE_MAX);
+	struct kv *kv = open_db(f.db, &r, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	kv_close(kv);
+	kv = open_db(f.db, &r, &e); /* closed as it should be */
+	ck_assert_msg(r == 0, "%s", e.text);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(a_manifest_that_was_cut_is_noticed_before_tables_are_deleted)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	char path[400], name[64] = "";
+	struct error e;
+	int r;
+
+	struct kv *kv = open_db(f.db, &r, &e);
+	ck_assert_int_eq(r, 0);
+	kv_close(kv);
+	snprintf(path, sizeof(path), "%s/CURRENT", f.db);
+	FILE *current = fopen(path, "r");
+	ck_assert_ptr_nonnull(fgets(name, sizeof(name), current));
+	fclose(current);
+	name[strcspn(name, "\n")] = '\0';
+	snprintf(path, sizeof(path), "%s/%s", f.db, name);
+	struct stat st;
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(truncate(path, st.st_size / 2), 0);
+	assert_refused(&f, "db/MANIFEST-");
 }
 END_TEST
 
@@ -282,6 +365,8 @@ int main(void)
 	tcase_add_test(tc, after_a_power_cut_what_was_synced_must_be_there_and_the_rest_may_be_gone);
 	tcase_add_test(tc, a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped);
 	tcase_add_test(tc, records_over_several_blocks_are_inspected_too);
+	tcase_add_test(tc, a_log_that_is_missing_or_cut_between_two_records_is_noticed);
+	tcase_add_test(tc, a_manifest_that_was_cut_is_noticed_before_tables_are_deleted);
 	tcase_add_test(tc, random_logs_never_crash_the_inspection);
 
 	SRunner *runner = srunner_create(suite);

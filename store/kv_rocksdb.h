@@ -1,0 +1,35 @@
+/* kv_rocksdb.h - an open RocksDB, shared by kv.c and kv_open.c; nobody else includes this or <rocksdb/c.h>. */
+#ifndef DAYBOOK_KV_ROCKSDB_H
+#define DAYBOOK_KV_ROCKSDB_H
+
+#include <rocksdb/c.h>
+
+#include "coalesce.h"
+#include "kv.h"
+#include "seal.h"
+#include "space.h"
+
+/* Two column families: "default" for everything small, "chunk" for content (already compressed, large blocks). */
+#define COLUMNS 2
+
+struct kv {
+	rocksdb_t *db;
+	rocksdb_column_family_handle_t *columns[COLUMNS];
+	rocksdb_options_t *options[COLUMNS];
+	rocksdb_readoptions_t *read;
+	rocksdb_writeoptions_t *write;
+	rocksdb_cache_t *cache;
+	char *path;
+	int directory; /* to ask for free space */
+	bool read_only, flushed; /* flushed: everything, at the close */
+	struct coalesce sync;
+	struct space space;
+	struct seal seal; /* boot, and sequence numbers: also for the marks in the log */
+	struct buf note;
+	atomic_uint_least64_t stalled_ms; /* when a write first failed for want of space, 0: writes go well */
+};
+
+/* Turns what RocksDB said into a code and a sentence, and frees it. */
+int kv_error(const struct kv *kv, char *message, struct error *e);
+
+#endif
