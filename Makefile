@@ -58,12 +58,19 @@ helpers: $(HELPER_BIN)
 check: $(if $(T),$(BUILD)/tests/unit/test_$(T),$(UNIT_BIN))
 	CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent prove --timer -e '' $^
 
+units: $(UNIT_BIN)
+
 e2e: all helpers
 	tests/e2e/run $(T)
 
+SANITIZED = BUILD=$(BUILD)/sanitize CFLAGS='-O1 -g' \
+	SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+
 sanitize:
-	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
-		CFLAGS='-O1 -g' check
+	$(MAKE) $(SANITIZED) check
+
+sanitize-units:
+	$(MAKE) $(SANITIZED) units
 
 layers:
 	tests/layers
@@ -85,6 +92,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all check e2e sanitize layers lint install uninstall clean helpers
+.PHONY: all check units e2e sanitize sanitize-units layers lint install uninstall clean helpers
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

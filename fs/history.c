@@ -551,7 +551,7 @@ static int list_listing(struct emission *em, uint64_t offset, struct error *e)
 	for (; i <= l->count; i++) {
 		const struct listing_entry *entry = &l->entries[i - 1];
 		struct node node = entry_node(entry);
-		int rc = entry->hidden ? 0 : node.kind == NODE_PAST ? 1 
+		int rc = entry->hidden ? 0 : node.kind == NODE_PAST ? 1
 				     : history_may_see(handle->h, &handle->who, &node, e);
 
 		if (rc < 0)
