@@ -412,3 +412,22 @@ int content_check(struct content_store *cs, uint64_t content, struct error *e)
 	manifest_drop(cs, manifest);
 	return r;
 }
+
+int content_check_name(struct content_store *cs, struct view key, struct view value, size_t *ret_len, struct error *e)
+{
+	struct reader in = reader_of(value);
+	unsigned long long id = reader_varint(&in);
+	uint8_t name[CHUNK_NAME_LEN];
+	struct chunk *chunk = NULL;
+
+	if (!reader_done(&in) || id == 0 || key.len != CHUNK_NAME_LEN)
+		return error_set(e, -E_CORRUPT, "the name of chunk %llu is damaged", id);
+	int r = chunk_load_fresh(&cs->chunks, id, &chunk, e);
+	if (r < 0)
+		return r;
+	chunk_name(&cs->chunks, view_of(chunk->data, chunk->len), name);
+	*ret_len = chunk->len;
+	chunk_drop(&cs->chunks, chunk);
+	return view_equal(key, view_of(name, sizeof(name))) ? 0 :
+		error_set(e, -E_CORRUPT, "chunk %llu is damaged: its bytes do not have their name", id);
+}

@@ -86,4 +86,9 @@ int content_data_bytes(struct content_store *cs, uint64_t content, uint64_t *ret
  * with a sentence that says which chunk, segment or digest. */
 int content_check(struct content_store *cs, uint64_t content, struct error *e);
 
+/* Checks one key and value of CHUNK_NAME: the chunk is there, decodes, and its bytes have that name; *ret_len is its
+ * length.  -E_CORRUPT says which chunk. */
+int content_check_name(struct content_store *cs, struct view key, struct view value, size_t *ret_len,
+		       struct error *e);
+
 #endif

@@ -24,9 +24,11 @@ struct kv_options {
 };
 
 /* Opens the database in directory path.  The end of the log that a power cut tore off is dropped; a log damaged
- * anywhere else is refused (wal.h).  -E_LOCKED: another process has it; -E_CORRUPT: it is damaged, the sentence says
- * which file and why; -E_NO_SPACE: the disk is too full to open it for writing.  *ret_kv is the caller's, for kv_close(), which flushes memtables (so that
- * the next open replays no log), waits for background work, and accepts NULL. */
+ * anywhere else is refused (wal.h), and so is a database that went back behind what it was (seal.h).
+ * -E_LOCKED: another process has it; -E_CORRUPT: it is damaged, the sentence says which file and why, and nothing was
+ * touched; -E_NO_SPACE: the disk is too full to open it for writing.
+ * *ret_kv is the caller's, for kv_close(), which flushes memtables (so that the next open replays no log), waits for
+ * background work, and accepts NULL. */
 int kv_open(const char *path, const struct kv_options *options, struct kv **ret_kv, struct error *e);
 
 /* What opening found and did beyond opening (wal.h), one sentence a line, "" when nothing; valid until kv_close(). */

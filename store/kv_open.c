@@ -197,8 +197,8 @@ static int check_whole(struct kv *kv, struct error *e)
 	r = peek_sequence(kv, &there, e);
 	if (r < 0 || there >= claim.sequence)
 		return r;
-	return error_set(e, -E_CORRUPT, "db/ lacks its last %llu changes: a .log file of it is missing or was cut; nothing "
-			 "was touched; restore db/ from a backup", (unsigned long long)(claim.sequence - there));
+	return error_set(e, -E_CORRUPT, "db/ lacks its last %llu changes: a .log file of it is missing or was cut; "
+			 "nothing was touched; restore db/ from a backup", (unsigned long long)(claim.sequence - there));
 }
 
 static int open_kv(struct kv *kv, const struct kv_options *options, struct error *e)

@@ -122,8 +122,8 @@ int seal_check(int directory_fd, uint64_t boot, struct seal_claim *ret, struct e
 	ret->sequence = all ? record.written : record.stable;
 	look_at_manifest(directory_fd, &number, &bytes);
 	if (all && number && (number < record.manifest || (number == record.manifest && bytes < record.manifest_bytes)))
-		return error_set(e, -E_CORRUPT, "db/MANIFEST-%06llu is older or shorter than it was: nothing was touched; "
-				 "restore db/ from a backup", (unsigned long long)number);
+		return error_set(e, -E_CORRUPT, "db/MANIFEST-%06llu is older or shorter than it was: nothing was "
+				 "touched; restore db/ from a backup", (unsigned long long)number);
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /* seal.h - a note beside the database of how far it had come, so that a file of it that went back is seen.
  *
  * RocksDB takes a log that is missing, and a manifest that was cut, for the whole truth, and then deletes the tables
- * that it no longer knows of.  db/SEAL, a few bytes rewritten in place and never synced, holds what must still be there:
- * the sequence number written last and how long the manifest was (which count when the machine was not started anew
- * since, or the database was closed), and the sequence number known to be on stable storage. */
+ * that it no longer knows of.  db/SEAL, a few bytes rewritten in place and never synced, holds what must still be
+ * there: the sequence number written last and how long the manifest was (which count when the machine was not started
+ * anew since, or the database was closed), and the sequence number known to be on stable storage. */
 #ifndef DAYBOOK_SEAL_H
 #define DAYBOOK_SEAL_H
 

@@ -39,7 +39,9 @@ int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t conte
 struct work staging_work(const struct staging *s);
 uint64_t staging_size(const struct staging *s);
 uint64_t staging_staged_bytes(const struct staging *s); /* bytes in the journal, garbage included */
-size_t staging_extent_count(const struct staging *s);   /* 40 bytes of memory each: save early past STAGING_EXTENTS_FEW */
+
+/* How many pieces the file is in, 40 bytes of memory each: past STAGING_EXTENTS_FEW it is time to save. */
+size_t staging_extent_count(const struct staging *s);
 #define STAGING_EXTENTS_FEW 16384
 
 /* After a save: the journal starts over on the content that was saved.  Appends one entry; a journal that has grown

@@ -128,8 +128,10 @@ static enum record_state read_record(const struct survey *s, const uint8_t *log,
 	if (len > n - at - HEAD)
 		return RECORD_SHORT;
 	*ret = (struct record){ (enum record_type)log[at + 6], log + at + HEAD, len, at + HEAD + len };
-	return ret->type != 0 && ret->type <= TYPE_MAX && masked_crc(s->crc_table, log + at + 6, len + 1) == little_endian(log + at, 4) ?
-		       RECORD_GOOD : RECORD_BAD;
+	if (ret->type == 0 || ret->type > TYPE_MAX)
+		return RECORD_BAD;
+	uint32_t crc = masked_crc(s->crc_table, log + at + 6, len + 1);
+	return crc == little_endian(log + at, 4) ? RECORD_GOOD : RECORD_BAD;
 }
 
 /* Reads a batch's head and, first in it, its mark; the sequence numbers of what it writes, 0 when there are none. */
@@ -309,8 +311,8 @@ int wal_inspect(const char *directory, uint64_t boot, struct buf *note, uint64_t
 	r = survey_directory(&s, fd, e);
 	if (r == 0 && s.bad_name[0] && !is_in_use(fd)) {
 		if (is_damage(&s, boot))
-			r = error_set(e, -E_CORRUPT, "db/%s is damaged at byte %llu: what was saved after that could not "
-				      "be replayed, so nothing was touched; restore that file from a backup",
+			r = error_set(e, -E_CORRUPT, "db/%s is damaged at byte %llu: what was saved after that could "
+				      "not be replayed, so nothing was touched; restore that file from a backup",
 				      s.bad_name, (unsigned long long)s.bad_at);
 		else if (s.more_after)
 			r = cut_log(&s, fd, note, e);

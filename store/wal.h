@@ -25,8 +25,8 @@ uint64_t wal_boot(void);
 void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable);
 
 /* Inspects all logs of the database in directory.  0: they may be replayed, and come up to sequence number *ret_last
- * (0: they are empty); when the end of one was lost to a power cut, the log is cut there and note gets a sentence.  -E_CORRUPT: damaged, nothing was changed; the sentence says
- * which file and where. */
+ * (0: they are empty); when the end of one was lost to a power cut, the log is cut there and note gets a sentence.
+ * -E_CORRUPT: damaged, nothing was changed; the sentence says which file and where. */
 int wal_inspect(const char *directory, uint64_t boot, struct buf *note, uint64_t *ret_last, struct error *e);
 
 #endif

@@ -65,7 +65,8 @@ START_TEST(fixed_width_integers_sort_as_their_bytes_do)
 
 	for (int i = 0; i < 1000; i++) {
 		CLEANUP(buf_release) struct buf a = { 0 }, b = { 0 };
-		uint64_t x = noise_next(&state) >> noise_below(&state, 64), y = noise_next(&state) >> noise_below(&state, 64);
+		uint64_t x = noise_next(&state) >> noise_below(&state, 64);
+		uint64_t y = noise_next(&state) >> noise_below(&state, 64);
 
 		buf_u64(&a, x);
 		buf_u64(&b, y);

@@ -470,6 +470,44 @@ static void damage(struct fixture *f, enum family family, size_t n, bool delete)
 	fixture_open(f); /* with empty caches */
 }
 
+/* Checks all names; how many are right. */
+static size_t count_right_names(struct fixture *f, size_t *ret_wrong)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it =
+		kv_iter_open(f->kv, NULL, FAMILY_CHUNK_NAME, view_of(NULL, 0), false);
+	struct view key, value;
+	size_t right = 0, len = 0;
+
+	*ret_wrong = 0;
+	while (kv_iter_next(it, &key, &value, NULL) == 1) {
+		if (content_check_name(f->cs, key, value, &len, NULL) == 0)
+			right++;
+		else
+			++*ret_wrong;
+	}
+	return right;
+}
+
+START_TEST(every_chunk_has_its_name_and_a_damaged_one_is_found_by_it)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new();
+	uint8_t *data = noise_new(MIB, 27);
+	size_t wrong;
+
+	put_bytes(&f, data, MIB);
+	size_t all = count_right_names(&f, &wrong);
+	ck_assert_uint_gt(all, 10);
+	ck_assert_uint_eq(wrong, 0);
+	damage(&f, FAMILY_CHUNK, 2, false);
+	ck_assert_uint_eq(count_right_names(&f, &wrong), all - 1);
+	damage(&f, FAMILY_CHUNK, 4, true);
+	damage(&f, FAMILY_CHUNK_NAME, 1, false);
+	ck_assert_uint_ge(count_right_names(&f, &wrong), all - 3);
+	ck_assert_uint_ge(wrong, 2);
+	free(data);
+}
+END_TEST
+
 START_TEST(damage_is_told_with_the_chunk_that_has_it_and_a_new_save_heals)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new();
@@ -527,7 +565,7 @@ START_TEST(random_records_never_crash_a_reader)
 
 		buf_u64(&key, family == FAMILY_CONTENT ? ref.id : 1);
 		ck_assert_int_eq(kv_get(f.kv, NULL, family, buf_view(&key), &value, NULL), 1);
-		uint8_t *at = value.data + noise_below(&state, i % 3 == 2 ? value.len : value.len < 60 ? value.len : 60);
+		uint8_t *at = value.data + noise_below(&state, i % 3 == 2 || value.len < 60 ? value.len : 60);
 		uint8_t was = *at;
 		*at = (uint8_t)noise_next(&state);
 		kv_batch_put(batch, family, buf_view(&key), buf_view(&value));
@@ -655,6 +693,7 @@ int main(void)
 	tcase_add_test(tc, what_is_built_on_other_contents_is_what_its_bytes_say);
 	tcase_add_test(tc, chunks_of_an_untouched_range_are_those_of_its_base);
 	tcase_add_test(tc, contents_survive_a_reopening_and_their_numbers_are_not_used_again);
+	tcase_add_test(tc, every_chunk_has_its_name_and_a_damaged_one_is_found_by_it);
 	tcase_add_test(tc, damage_is_told_with_the_chunk_that_has_it_and_a_new_save_heals);
 	tcase_add_test(tc, damaged_records_are_told_and_never_shared);
 	tcase_add_test(tc, random_records_never_crash_a_reader);

@@ -1,5 +1,6 @@
 /* The key-value face: what is written is read, in order, atomically, and survives. */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -380,6 +382,125 @@ START_TEST(what_was_written_survives_a_killed_writer)
 }
 END_TEST
 
+/* Exit codes of a process that opened a damaged database. */
+enum outcome { ALL_THERE = 10, REFUSED, TOLD, LOST };
+
+#define DAMAGE_KEYS 300
+
+static enum outcome walk_damaged(struct kv *kv, enum family family)
+{
+	struct kv_iter *it = kv_iter_open(kv, NULL, family, view_of(NULL, 0), false);
+	struct error e = { 0 };
+	struct view key;
+	unsigned n = 0;
+	int r;
+
+	while ((r = kv_iter_next(it, &key, NULL, &e)) == 1)
+		n++;
+	kv_iter_close(it);
+	if (r < 0)
+		return e.code == -E_CORRUPT && e.text[0] ? TOLD : LOST;
+	return n == DAMAGE_KEYS ? ALL_THERE : LOST;
+}
+
+static enum outcome use_damaged(const char *path)
+{
+	struct kv_options options = { .cache_bytes = 8 << 20 };
+	struct error e = { 0 };
+	struct kv *kv;
+
+	if (kv_open(path, &options, &kv, &e) < 0)
+		return e.text[0] ? REFUSED : LOST;
+	enum outcome names = walk_damaged(kv, FAMILY_META), chunks = walk_damaged(kv, FAMILY_CHUNK);
+	if (kv_check(kv, NULL) < 0 && names == ALL_THERE && chunks == ALL_THERE)
+		chunks = TOLD;
+	kv_close(kv);
+	return names > chunks ? names : chunks;
+}
+
+/* Makes a database in path, half of it in tables and half in the log, and dies. */
+static void make_and_die(const char *directory)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct kv *kv = open_in(directory);
+
+		for (unsigned i = 0; i < DAMAGE_KEYS; i++) {
+			CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+			uint8_t *bytes = noise_new(1000, i);
+
+			kv_batch_put(b, FAMILY_CHUNK, view_of(&i, sizeof(i)), view_of(bytes, 1000));
+			kv_batch_put(b, FAMILY_META, view_of(&i, sizeof(i)), view_of(bytes, 30));
+			if (kv_write(kv, b, NULL) < 0 || (i == DAMAGE_KEYS / 2 && kv_flush(kv, NULL) < 0))
+				_exit(1);
+			free(bytes);
+		}
+		raise(SIGKILL);
+	}
+	waitpid(child, NULL, 0);
+}
+
+/* Changes a byte, zeroes some, cuts the file or removes it. */
+static void damage_file(const char *path, unsigned how, uint64_t *state)
+{
+	static const uint8_t zeros[512];
+	struct stat st;
+	uint8_t byte;
+
+	int fd = open(path, O_RDWR);
+	ck_assert(fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0);
+	off_t at = (off_t)noise_below(state, (uint64_t)st.st_size);
+	size_t n = st.st_size - at < 512 ? (size_t)(st.st_size - at) : 512;
+	ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+	byte ^= (uint8_t)(1 + noise_below(state, 255));
+	if (how == 0)
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+	else if (how == 1)
+		ck_assert_int_eq(pwrite(fd, zeros, n, at), (ssize_t)n);
+	else
+		ck_assert_int_eq(how == 2 ? ftruncate(fd, at) : unlink(path), 0);
+	close(fd);
+}
+
+static void damage_copy(const char *directory, const char *name, unsigned how, uint64_t *state)
+{
+	char command[700], path[600];
+	int status = 0;
+
+	snprintf(command, sizeof(command), "rm -rf %s/copy && cp -r %s/db %s/copy", directory, directory, directory);
+	ck_assert_int_eq(system(command), 0);
+	snprintf(path, sizeof(path), "%s/copy/%s", directory, name);
+	damage_file(path, how, state);
+	snprintf(path, sizeof(path), "%s/copy", directory);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(use_damaged(path));
+	waitpid(child, &status, 0);
+	ck_assert_msg(WIFEXITED(status), "%s damaged in way %u: signal %d", name, how, WTERMSIG(status));
+	ck_assert_msg(WEXITSTATUS(status) != LOST, "%s damaged in way %u: nothing said", name, how);
+}
+
+START_TEST(damage_to_any_file_is_refused_or_told_never_silent_and_never_fatal)
+{
+	CLEANUP(scratch_release) char *directory = scratch_new();
+	uint64_t state = 1;
+	char path[256];
+	struct dirent *entry;
+
+	make_and_die(directory);
+	snprintf(path, sizeof(path), "%s/db", directory);
+	DIR *d = opendir(path);
+	while ((entry = readdir(d))) {
+		if (entry->d_name[0] == '.' || strncmp(entry->d_name, "LO", 2) == 0)
+			continue;
+		for (unsigned how = 0; how < 4; how++)
+			damage_copy(directory, entry->d_name, how, &state);
+	}
+	closedir(d);
+}
+END_TEST
+
 /* Puts a small filesystem over directory, seen by this process alone, or skips the test where that cannot be. */
 static bool small_disk(const char *directory)
 {
@@ -524,6 +645,7 @@ int main(void)
 	tcase_add_test(tc, an_injected_failure_strikes_the_nth_call_and_harms_nothing);
 	tcase_add_test(tc, threads_may_sync_at_once);
 	tcase_add_test(tc, what_was_written_survives_a_killed_writer);
+	tcase_add_test(tc, damage_to_any_file_is_refused_or_told_never_silent_and_never_fatal);
 	tcase_add_test(tc, a_full_disk_refuses_writes_keeps_what_is_there_and_takes_writes_again);
 	tcase_add_test(tc, a_disk_that_filled_unnoticed_is_met_without_loss_and_recovered_from);
 

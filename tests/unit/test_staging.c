@@ -448,7 +448,8 @@ static void model_resize(struct model *m, size_t size)
 
 static void random_change(struct fixture *f, struct staging *s, struct model *m, uint64_t *state)
 {
-	size_t at = noise_below(state, MODEL_MAX / 2), n = 1 + noise_below(state, noise_below(state, 4) ? 3000 : 100000);
+	size_t at = noise_below(state, MODEL_MAX / 2);
+	size_t n = 1 + noise_below(state, noise_below(state, 4) ? 3000 : 100000);
 	size_t end = at + n, from = noise_below(state, BASE_SIZE - 100001);
 	bool keep = noise_below(state, 2);
 
