@@ -373,35 +373,17 @@ static void end_unused(struct file *file)
 	file->staging = NULL;
 }
 
-int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, const void *data,
-	       size_t n, struct error *e)
-{
-	lock_take(&file->lock);
-	int rc = begin_change(files, file, handle, &handle->who, e);
-	if (rc == 0)
-		rc = staging_write(file->staging, offset, data, n, e);
-	if (rc == 0) {
-		file->written = true;
-		file->from_doc = 0;
-		changed(file, handle, &handle->who);
-		rc = finish_change(files, file, handle, e);
-	} else {
-		end_unused(file);
-	}
-	lock_drop(&file->lock);
-	return rc;
-}
+/* One change of the bytes: what apply() does to the journal, with everything before and after that a change needs. */
+typedef int (*journal_change)(struct file *file, const void *arg, struct error *e);
 
-int file_truncate(struct files *files, struct file *file, const struct handle *handle, const struct identity *who,
-		  uint64_t size, struct error *e)
+static int change_bytes(struct files *files, struct file *file, const struct handle *handle,
+			const struct identity *who, journal_change apply, const void *arg, struct error *e)
 {
 	lock_take(&file->lock);
 	int rc = begin_change(files, file, handle, who, e);
 	if (rc == 0)
-		rc = staging_truncate(file->staging, size, e);
+		rc = apply(file, arg, e);
 	if (rc == 0) {
-		file->truncated |= size == 0;
-		file->from_doc = 0;
 		changed(file, handle, who);
 		rc = finish_change(files, file, handle, e);
 	} else {
@@ -411,46 +393,94 @@ int file_truncate(struct files *files, struct file *file, const struct handle *h
 	return rc;
 }
 
+/* A range of the file, and what is to become of it. */
+struct range {
+	uint64_t offset, n;
+	const void *data;
+	bool keep_size;
+	const struct share *share;
+};
+
+static int apply_write(struct file *file, const void *arg, struct error *e)
+{
+	const struct range *range = arg;
+	int rc = staging_write(file->staging, range->offset, range->data, range->n, e);
+
+	if (rc < 0)
+		return rc;
+	file->written = true;
+	file->from_doc = 0;
+	return 0;
+}
+
+int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, const void *data,
+	       size_t n, struct error *e)
+{
+	struct range range = { .offset = offset, .n = n, .data = data };
+
+	return change_bytes(files, file, handle, &handle->who, apply_write, &range, e);
+}
+
+static int apply_truncate(struct file *file, const void *arg, struct error *e)
+{
+	const uint64_t *size = arg;
+	int rc = staging_truncate(file->staging, *size, e);
+
+	if (rc < 0)
+		return rc;
+	file->truncated |= *size == 0;
+	file->from_doc = 0;
+	return 0;
+}
+
+int file_truncate(struct files *files, struct file *file, const struct handle *handle, const struct identity *who,
+		  uint64_t size, struct error *e)
+{
+	return change_bytes(files, file, handle, who, apply_truncate, &size, e);
+}
+
+static int apply_zero(struct file *file, const void *arg, struct error *e)
+{
+	const struct range *range = arg;
+	int rc = staging_zero(file->staging, range->offset, range->n, range->keep_size, e);
+
+	if (rc < 0)
+		return rc;
+	file->written = true;
+	file->from_doc = 0;
+	return 0;
+}
+
 int file_zero(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
 	      bool keep_size, struct error *e)
 {
-	lock_take(&file->lock);
-	int rc = begin_change(files, file, handle, &handle->who, e);
-	if (rc == 0)
-		rc = staging_zero(file->staging, offset, n, keep_size, e);
-	if (rc == 0) {
-		file->written = true;
-		file->from_doc = 0;
-		changed(file, handle, &handle->who);
-		rc = finish_change(files, file, handle, e);
-	} else {
-		end_unused(file);
-	}
-	lock_drop(&file->lock);
-	return rc;
+	struct range range = { .offset = offset, .n = n, .keep_size = keep_size };
+
+	return change_bytes(files, file, handle, &handle->who, apply_zero, &range, e);
+}
+
+static int apply_share(struct file *file, const void *arg, struct error *e)
+{
+	const struct range *range = arg;
+	const struct share *share = range->share;
+	int rc = staging_share(file->staging, range->offset, range->n, share->content, share->from, e);
+
+	if (rc < 0)
+		return rc;
+	bool whole = range->offset == 0 && share->from == 0 && range->n == share->size &&
+		     staging_size(file->staging) == share->size;
+	file->written = true;
+	file->from_doc = whole ? share->from_doc : 0;
+	file->from_version = whole ? share->from_version : 0;
+	return 0;
 }
 
 int file_share(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
 	       const struct share *share, struct error *e)
 {
-	lock_take(&file->lock);
-	int rc = begin_change(files, file, handle, &handle->who, e);
-	if (rc == 0)
-		rc = staging_share(file->staging, offset, n, share->content, share->from, e);
-	if (rc == 0) {
-		bool whole = offset == 0 && share->from == 0 && n == share->size &&
-			     staging_size(file->staging) == share->size;
+	struct range range = { .offset = offset, .n = n, .share = share };
 
-		file->written = true;
-		file->from_doc = whole ? share->from_doc : 0;
-		file->from_version = whole ? share->from_version : 0;
-		changed(file, handle, &handle->who);
-		rc = finish_change(files, file, handle, e);
-	} else {
-		end_unused(file);
-	}
-	lock_drop(&file->lock);
-	return rc;
+	return change_bytes(files, file, handle, &handle->who, apply_share, &range, e);
 }
 
 /* -------------------------------------------------------------------------------------------- reading */

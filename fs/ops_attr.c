@@ -137,7 +137,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 		fuse_reply_attr(req, &st, MOUNT_TIMEOUT_S);
 }
 
-void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+/* Sets an attribute, or, when value is NULL, removes it. */
+static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, const char *name, const char *value,
+			 size_t size, int flags)
 {
 	struct mount *m = mount_of(req);
 	struct caller caller;
@@ -151,26 +153,19 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	struct actor actor = identity_actor(&caller.who);
 	int rc = files_settle(m->files, ino, &e);
 	if (rc == 0)
-		rc = namespace_setxattr(m->store, &actor, ino, view_str(name), view_of(value, size), flags, &e);
-	reply_status(req, "setxattr", ino, rc, &e);
+		rc = value ? namespace_setxattr(m->store, &actor, ino, view_str(name), view_of(value, size), flags, &e)
+			   : namespace_removexattr(m->store, &actor, ino, view_str(name), &e);
+	reply_status(req, operation, ino, rc, &e);
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	change_xattr(req, "setxattr", ino, name, value, size, flags);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	struct mount *m = mount_of(req);
-	struct caller caller;
-	struct error e = { 0 };
-
-	if (history_is_node(ino)) {
-		fuse_reply_err(req, EROFS);
-		return;
-	}
-	caller_of(req, &caller);
-	struct actor actor = identity_actor(&caller.who);
-	int rc = files_settle(m->files, ino, &e);
-	if (rc == 0)
-		rc = namespace_removexattr(m->store, &actor, ino, view_str(name), &e);
-	reply_status(req, "removexattr", ino, rc, &e);
+	change_xattr(req, "removexattr", ino, name, NULL, 0, 0);
 }
 
 /* Answers with a value or a list: its length when the caller only asks for that. */
