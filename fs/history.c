@@ -7,7 +7,7 @@
 #include "store/clock.h"
 #include "store/timeline.h"
 
-#define ATTR_TIMEOUT 1.0
+#define TIMEOUT 1.0 /* seconds: of attributes, and of names that everybody may see */
 #define FIRST_OFFSET 3 /* "." and ".." come before */
 
 static const struct {
@@ -216,14 +216,37 @@ static bool is_absence(int rc)
 static int fill_stat(struct history *h, const struct credentials *who, const struct node *node, struct stat *ret,
 		     double *ret_timeout, struct error *e);
 
-int history_make_entry(struct history *h, const struct credentials *who, const struct node *node,
-		      struct history_entry *ret, struct error *e)
+/* May the kernel keep the name for a moment, for everybody?  1 yes, 0 no. */
+static int is_for_all(struct history *h, enum node_kind folder, const struct node *node, struct error *e)
+{
+	switch (node->kind) {
+	case NODE_CHANGES:
+	case NODE_NAME_CHANGES:
+		return 0;
+	case NODE_USER:
+	case NODE_DAY:
+		return history_by_for_all(h, node, e);
+	case NODE_NAME:
+		return history_files_see(h, &access_everyone, node, e);
+	case NODE_PAST:
+		if (folder == NODE_AT)
+			return node->settled;
+		return folder == NODE_TAGS ? 1 : history_may_see(h, &access_everyone, node, e);
+	default:
+		return history_may_see(h, &access_everyone, node, e);
+	}
+}
+
+int history_make_entry(struct history *h, const struct credentials *who, enum node_kind folder,
+		       const struct node *node, struct history_entry *ret, struct error *e)
 {
 	int rc = fill_stat(h, who, node, &ret->st, &ret->attr_timeout, e);
 
+	if (rc == 0)
+		rc = is_for_all(h, folder, node, e);
 	if (rc < 0)
 		return rc;
-	ret->entry_timeout = 0;
+	ret->entry_timeout = rc ? TIMEOUT : 0;
 	lock_take(&h->lock);
 	rc = nodes_intern(h->nodes, node, &ret->node, e);
 	lock_drop(&h->lock);
@@ -252,7 +275,7 @@ int history_lookup(struct history *h, const struct credentials *who, uint64_t pa
 
 	if (!history_is_node(parent)) {
 		rc = lookup_live(h, parent, name, &node, e);
-		return rc < 0 ? rc : history_make_entry(h, who, &node, ret, e);
+		return rc < 0 ? rc : history_make_entry(h, who, NODE_ROOT, &node, ret, e);
 	}
 	if (name.len > NAMES_LEN_MAX)
 		return error_set(e, -E_NAME_LONG, "the name is longer than %d bytes", NAMES_LEN_MAX);
@@ -267,7 +290,7 @@ int history_lookup(struct history *h, const struct credentials *who, uint64_t pa
 	}
 	if (is_absence(rc))
 		rc = no_entry(e);
-	return rc < 0 ? rc : history_make_entry(h, who, &node, ret, e);
+	return rc < 0 ? rc : history_make_entry(h, who, folder.kind, &node, ret, e);
 }
 
 /* --- attributes --- */
@@ -365,7 +388,7 @@ static int fill_stat(struct history *h, const struct credentials *who, const str
 
 	*ret = (struct stat){ .st_ino = (ino_t)node_number(node), .st_blksize = 4096 };
 	if (ret_timeout)
-		*ret_timeout = is_text ? 0 : ATTR_TIMEOUT;
+		*ret_timeout = is_text ? 0 : TIMEOUT;
 	if (node->kind == NODE_VERSION)
 		return stat_version(h, node, ret, e);
 	if (node->kind == NODE_PAST)

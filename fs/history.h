@@ -7,8 +7,8 @@
  * more is -E_STALE.
  *
  * Rights (P4): every call that shows something takes the caller's credentials.  What the caller may not read does
- * not resolve (-E_NO_ENTRY) and is not listed.  The kernel must therefore never answer for somebody else: names
- * have no entry timeout, and a directory's listing is never cached (no FOPEN_CACHE_DIR).
+ * not resolve (-E_NO_ENTRY) and is not listed.  The kernel must therefore not answer for somebody else: names have
+ * no entry timeout unless everybody may see them, and a directory's listing is never cached (no FOPEN_CACHE_DIR).
  * The modes shown are what the kernel's default_permissions may decide by: folders are 0777, versions in files/,
  * by/, deleted/ and conflicts/ readable for all (this module decides), things below at/ and tags/ as they were.
  *

@@ -225,32 +225,26 @@ int history_fact(struct store *store, uint64_t doc, uint64_t version, struct vie
 	return no_xattr(e);
 }
 
-/* The version and the xattrs of a node that has any; *memory owns them. */
-static int described(struct history *h, const struct credentials *who, uint64_t id, uint64_t *ret_doc,
+/* The version and the xattrs of a node that has any; *memory owns them.  The caller may see the node. */
+static int described(struct history *h, const struct credentials *who, const struct node *node, uint64_t *ret_doc,
 		     uint64_t *ret_version, struct view *ret_xattrs, struct buf *memory, struct error *e)
 {
 	struct inode_record r;
-	struct node node;
-	int rc = history_node(h, id, &node, e);
+	int rc = history_may_see(h, who, node, e);
 
-	*ret_doc = *ret_version = 0;
-	*ret_xattrs = view_of(NULL, 0);
-	if (rc < 0)
-		return rc;
-	if (node.kind == NODE_VERSION) {
-		*ret_doc = node.a;
-		*ret_version = node.b;
-	}
-	if (node.kind == NODE_PAST) {
-		rc = timeline_inode(h->store, node.a, node.b, &r, memory, e);
-		if (rc < 0)
-			return rc;
+	if (rc == 0)
+		return error_set(e, -E_DENIED, "permission denied, then or now");
+	if (rc > 0 && node->kind == NODE_PAST) {
+		rc = timeline_inode(h->store, node->a, node->b, &r, memory, e);
 		*ret_doc = r.doc;
 		*ret_version = r.version;
 		*ret_xattrs = r.xattrs;
+	} else {
+		*ret_doc = node->a;
+		*ret_version = node->b;
+		*ret_xattrs = view_of(NULL, 0);
 	}
-	rc = history_may_see(h, who, &node, e);
-	return rc == 0 ? error_set(e, -E_DENIED, "permission denied, then or now") : rc < 0 ? rc : 0;
+	return rc < 0 ? rc : 0;
 }
 
 int history_getxattr(struct history *h, const struct credentials *who, uint64_t node, struct view name,
@@ -259,8 +253,15 @@ int history_getxattr(struct history *h, const struct credentials *who, uint64_t 
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	uint64_t doc, version;
 	struct view xattrs, value;
-	int rc = described(h, who, node, &doc, &version, &xattrs, &memory, e);
+	struct node n;
+	int rc = history_node(h, node, &n, e);
 
+	if (rc < 0)
+		return rc;
+	/* Most questions are of the kernel and of ls, and about folders and versions, which have no xattrs. */
+	if (n.kind != NODE_PAST && (n.kind != NODE_VERSION || !history_is_fact(name)))
+		return no_xattr(e);
+	rc = described(h, who, &n, &doc, &version, &xattrs, &memory, e);
 	if (rc < 0)
 		return rc;
 	if (history_is_fact(name))
@@ -277,8 +278,12 @@ int history_listxattr(struct history *h, const struct credentials *who, uint64_t
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	uint64_t doc, version;
 	struct view xattrs, name, value;
-	int rc = described(h, who, node, &doc, &version, &xattrs, &memory, e);
+	struct node n;
+	int rc = history_node(h, node, &n, e);
 
+	if (rc < 0 || n.kind != NODE_PAST)
+		return rc;
+	rc = described(h, who, &n, &doc, &version, &xattrs, &memory, e);
 	if (rc < 0)
 		return rc;
 	while (xattr_next(&xattrs, &name, &value)) {
@@ -323,7 +328,7 @@ int history_mkdir(struct history *h, const struct credentials *who, const struct
 		rc = tag_set(h->store, actor, tags.dir, name, &change, e);
 	if (rc == 0)
 		rc = history_tags_lookup(h, &tags, name, &node, e);
-	return rc < 0 ? rc : history_make_entry(h, who, &node, ret, e);
+	return rc < 0 ? rc : history_make_entry(h, who, NODE_TAGS, &node, ret, e);
 }
 
 int history_rmdir(struct history *h, const struct credentials *who, const struct actor *actor, uint64_t parent,

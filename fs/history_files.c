@@ -103,22 +103,22 @@ static int may_see_name(struct history *h, const struct credentials *who, const 
 	return 0;
 }
 
+int history_files_see(struct history *h, const struct credentials *who, const struct node *node, struct error *e)
+{
+	struct name_documents n = { 0 };
+	int rc = timeline_name(h->store, node->dir, node_name(node), collect_document, &n, e);
+
+	return rc < 0 ? rc : may_see_name(h, who, &n, true, e);
+}
+
 static int try_name(struct history *h, const struct credentials *who, const struct node *folder, struct view raw,
 		    struct node *ret, struct error *e)
 {
-	struct name_documents n = { 0 };
-	int rc;
-
 	if (raw.len == 0 || raw.len > NAMES_LEN_MAX)
 		return 0;
-	rc = timeline_name(h->store, folder->dir, raw, collect_document, &n, e);
-	if (rc == 0)
-		rc = may_see_name(h, who, &n, true, e);
-	if (rc <= 0)
-		return rc;
 	*ret = (struct node){ .kind = NODE_NAME, .dir = folder->dir, .name_len = raw.len };
 	memcpy(ret->name, raw.data, raw.len);
-	return 1;
+	return history_files_see(h, who, ret, e);
 }
 
 /* A name that was cut when shown: found by its cookie. */

@@ -48,18 +48,24 @@ static bool read_change(struct view name, uint64_t *ret)
 int history_at_lookup(struct history *h, const struct node *folder, struct view name, struct node *ret,
 		      struct error *e)
 {
+	int64_t now = clock_now(), ns;
+	bool counted;
 	uint64_t instant;
-	int64_t ns;
 	int rc;
 
-	if (read_change(name, &instant)) {
+	counted = read_change(name, &instant);
+	if (counted) {
 		rc = timeline_time(h->store, instant, &ns, e);
 	} else {
-		rc = clock_parse(name, clock_now(), &ns, e);
+		rc = clock_parse(name, now, &ns, e);
 		if (rc == 0)
 			rc = timeline_instant(h->store, ns, &instant, e);
 	}
-	return rc < 0 ? rc : past_root(h, folder, name, instant, ret, e);
+	if (rc == 0)
+		rc = past_root(h, folder, name, instant, ret, e);
+	if (rc == 0)
+		ret->settled = counted || ns < now - NS_PER_SECOND;
+	return rc;
 }
 
 int history_at_list(struct history *h, const struct node *folder, struct listing *l, struct error *e)

@@ -90,6 +90,7 @@ struct save_search {
 	unsigned looked_at;
 	int64_t time;       /* of the change looked at last */
 	bool found;         /* it is a save that the caller may see */
+	uint64_t doc, number;
 	struct listing *l;  /* to fill, or NULL to stop at the first */
 };
 
@@ -139,6 +140,8 @@ static bool look_at(void *arg, const struct log_record *record)
 	if (s->rc > 0 && s->who)
 		s->rc = access_version(s->h->store, s->who, record->doc, record->version, &v, s->e);
 	s->found = s->rc > 0;
+	s->doc = record->doc;
+	s->number = record->version;
 	if (s->found && s->l)
 		s->rc = list_save(s, record, &v);
 	s->rc = s->rc > 0 ? 0 : s->rc;
@@ -182,6 +185,44 @@ int history_fill_day(struct history *h, const struct node *folder, struct listin
 	return rc > 0 ? search(&s, (uint32_t)folder->a, first, last) : rc;
 }
 
+static struct witness *witness_of(struct history *h, uint64_t dir, uint32_t uid)
+{
+	return &h->witnesses[(dir * 31 + uid) % WITNESSES];
+}
+
+/* What proved last time that the user saved something: may the caller see it?  1 yes, 0 no or not known. */
+static int ask_witness(struct history *h, const struct credentials *who, uint64_t dir, uint32_t uid, struct error *e)
+{
+	struct node version = { .kind = NODE_VERSION };
+	bool known;
+
+	lock_take(&h->lock);
+	const struct witness *w = witness_of(h, dir, uid);
+	known = w->dir == dir && w->uid == uid;
+	version.a = w->doc;
+	version.b = w->number;
+	lock_drop(&h->lock);
+	int rc = known ? history_may_see(h, who, &version, e) : 0;
+	return rc == -E_NO_VERSION ? 0 : rc;
+}
+
+/* Did the user save something that the caller may see?  1 yes, 0 no. */
+static int has_saved(struct history *h, const struct credentials *who, const struct node *folder, uint32_t uid,
+		     struct error *e)
+{
+	struct save_search s = { .h = h, .who = who, .folder = folder, .e = e };
+	int rc = ask_witness(h, who, folder->dir, uid, e);
+
+	if (rc == 0)
+		rc = search(&s, uid, 0, 0);
+	if (!s.found)
+		return rc;
+	lock_take(&h->lock);
+	*witness_of(h, folder->dir, uid) = (struct witness){ folder->dir, uid, s.doc, s.number };
+	lock_drop(&h->lock);
+	return 1;
+}
+
 /* --- by/ and by/USER --- */
 
 static bool is_listed(const struct listing *l, struct view name)
@@ -197,18 +238,17 @@ static int list_users(struct history *h, const struct credentials *who, const st
 		      struct error *e)
 {
 	CLEANUP(buf_release) struct buf people = { 0 };
-	struct save_search s = { .h = h, .who = who, .folder = folder, .e = e };
 	int rc = copy_people(h, &people, e);
 	struct reader r = reader_of(buf_view(&people));
 
-	while (rc == 0 && reader_left(&r)) {
+	while (rc >= 0 && reader_left(&r)) {
 		uint32_t uid = reader_u32(&r);
 		struct view author = reader_string(&r);
 		struct listing_entry entry = { .kind = NODE_USER, .dir = folder->dir, .a = uid };
 		char name[NAMES_AUTHOR_ROOM], numbered[NAMES_AUTHOR_ROOM + 16];
 
-		rc = search(&s, uid, 0, 0);
-		if (rc < 0 || !s.found)
+		rc = has_saved(h, who, folder, uid, e);
+		if (rc <= 0)
 			continue;
 		history_author(h, name, author, uid);
 		bool taken = is_listed(l, view_str(name));
@@ -219,7 +259,7 @@ static int list_users(struct history *h, const struct credentials *who, const st
 		snprintf(numbered, sizeof(numbered), "%s-%u", name, uid);
 		listing_add_plain(l, view_str(numbered), &entry);
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int list_days(struct history *h, const struct credentials *who, const struct node *folder, struct listing *l,
@@ -252,45 +292,75 @@ int history_by_list(struct history *h, const struct credentials *who, const stru
 	return folder->kind == NODE_BY ? list_users(h, who, folder, l, e) : list_days(h, who, folder, l, e);
 }
 
+/* Is there one among the first `most` in the day's folder that the caller may see?  1 yes, 0 no. */
+static int may_see_day(struct history *h, const struct credentials *who, const struct node *day, bool fresh,
+		       size_t most, struct error *e)
+{
+	struct listing *l;
+	int rc = history_listing_get(h, day, fresh, &l, e);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < l->count && i < most; i++) {
+		struct node version = { .kind = NODE_VERSION, .a = l->entries[i].a, .b = l->entries[i].b };
+
+		rc = history_may_see(h, who, &version, e);
+	}
+	history_listing_put(h, l);
+	return rc;
+}
+
+int history_by_for_all(struct history *h, const struct node *node, struct error *e)
+{
+	return node->kind == NODE_USER ? ask_witness(h, &access_everyone, node->dir, (uint32_t)node->a, e) :
+					 may_see_day(h, &access_everyone, node, false, 16, e);
+}
+
 static int lookup_day(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
 		      struct node *ret, struct error *e)
 {
-	struct save_search s = { .h = h, .who = who, .folder = folder, .e = e };
-	uint64_t first, last;
 	int64_t ns;
 	int rc = name.len == 10 ? clock_parse(name, 0, &ns, e) : -E_BAD_TIME;
 
 	if (rc < 0)
 		return error_set(e, -E_NO_ENTRY, "not a day (2026-03-03)");
-	rc = changes_of_day(h, ns / DAY_NS, &first, &last, e);
-	if (rc > 0)
-		rc = search(&s, (uint32_t)folder->a, first, last);
-	if (rc == 0 && !s.found)
-		return error_set(e, -E_NO_ENTRY, "nothing was saved on that day");
 	*ret = (struct node){ .kind = NODE_DAY, .dir = folder->dir, .a = folder->a, .b = (uint64_t)(ns / DAY_NS) };
+	rc = may_see_day(h, who, ret, false, SIZE_MAX, e);
+	if (rc == 0)
+		rc = may_see_day(h, who, ret, true, SIZE_MAX, e);
+	if (rc == 0)
+		return error_set(e, -E_NO_ENTRY, "nothing was saved on that day");
 	return rc < 0 ? rc : 0;
+}
+
+/* The user whose name in names is this, who saved something that the caller may see. */
+static int lookup_user(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
+		       struct node *ret, struct error *e)
+{
+	CLEANUP(buf_release) struct buf people = { 0 };
+	int rc = copy_people(h, &people, e);
+	struct reader r = reader_of(buf_view(&people));
+
+	while (rc >= 0 && reader_left(&r)) {
+		char plain[NAMES_AUTHOR_ROOM], numbered[NAMES_AUTHOR_ROOM + 16];
+		uint32_t uid = reader_u32(&r);
+
+		history_author(h, plain, reader_string(&r), uid);
+		snprintf(numbered, sizeof(numbered), "%s-%u", plain, uid);
+		if (!view_equal(view_str(plain), name) && !view_equal(view_str(numbered), name))
+			continue;
+		rc = has_saved(h, who, folder, uid, e);
+		if (rc <= 0)
+			continue;
+		*ret = (struct node){ .kind = NODE_USER, .dir = folder->dir, .a = uid };
+		return 0;
+	}
+	return rc < 0 ? rc : error_set(e, -E_NO_ENTRY, "nobody of that name saved anything here");
 }
 
 int history_by_lookup(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
 		      struct node *ret, struct error *e)
 {
-	CLEANUP(listing_free_p) struct listing *l = NULL;
-	const struct listing_entry *entry;
-	int rc;
-
-	if (folder->kind == NODE_USER)
-		return lookup_day(h, who, folder, name, ret, e);
-	l = listing_new();
-	if (!l)
-		return error_set(e, -E_NO_MEMORY, "out of memory for a listing");
-	rc = list_users(h, who, folder, l, e);
-	if (rc == 0)
-		rc = listing_finish(l, e);
-	if (rc < 0)
-		return rc;
-	entry = listing_find(l, name);
-	if (!entry)
-		return error_set(e, -E_NO_ENTRY, "nobody of that name saved anything here");
-	*ret = (struct node){ .kind = NODE_USER, .dir = folder->dir, .a = entry->a };
-	return 0;
+	return folder->kind == NODE_BY ? lookup_user(h, who, folder, name, ret, e) :
+					 lookup_day(h, who, folder, name, ret, e);
 }

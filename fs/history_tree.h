@@ -40,6 +40,7 @@ struct node {
 	enum node_kind kind;
 	uint64_t dir;        /* the directory whose history this is */
 	uint64_t a, b, root;
+	bool settled; /* a time that meant this instant will always mean it; says nothing of the place */
 	size_t name_len;
 	char name[NAMES_LEN_MAX + 1];
 };
@@ -111,6 +112,7 @@ const struct listing_entry *listing_find(const struct listing *l, struct view na
 #define CACHED_LISTINGS 16
 #define CACHED_BYTES_MAX (32u << 20) /* of one listing */
 #define CACHED_TEXTS 16
+#define WITNESSES 64
 
 struct text;
 struct history {
@@ -128,6 +130,9 @@ struct history {
 		struct text *text;
 		uint64_t used;
 	} texts[CACHED_TEXTS];
+	struct witness { /* a save that proves that a user saved something below a directory */
+		uint64_t dir, uid, doc, number;
+	} witnesses[WITNESSES];
 	struct buf people; /* (u32 uid, string newest name) of all who ever changed something */
 	int64_t people_read;
 };
@@ -172,11 +177,17 @@ typedef bool (*name_visitor)(void *arg, struct view shown, const struct node *no
 int history_files_list(struct history *h, const struct credentials *who, const struct node *folder,
 		       uint64_t cookie, name_visitor each, void *arg, struct error *e);
 
+/* May the caller see the name?  1 yes, 0 no. */
+int history_files_see(struct history *h, const struct credentials *who, const struct node *node, struct error *e);
+
 /* by/ and by/USER: filled per caller (rights asked), never cached. */
 int history_by_list(struct history *h, const struct credentials *who, const struct node *folder, struct listing *l,
 		    struct error *e);
 int history_by_lookup(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
 		      struct node *ret, struct error *e);
+
+/* May everybody see the user's or day's folder?  1 yes, 0 not known. */
+int history_by_for_all(struct history *h, const struct node *node, struct error *e);
 
 /* at/, tags/ and what is below them (rights asked). */
 int history_at_lookup(struct history *h, const struct node *folder, struct view name, struct node *ret,
@@ -212,9 +223,9 @@ int history_handle_new(struct history *h, const struct credentials *who, const s
 int history_node(struct history *h, uint64_t id, struct node *ret, struct error *e);
 /* May the caller see what the node stands for?  1 yes, 0 no.  (What is in made-up folders is asked entry by entry.) */
 int history_may_see(struct history *h, const struct credentials *who, const struct node *node, struct error *e);
-/* Fills *ret and counts one for the node. */
-int history_make_entry(struct history *h, const struct credentials *who, const struct node *node,
-		       struct history_entry *ret, struct error *e);
+/* Fills *ret and counts one for the node.  folder: of what kind the node is in that the name was looked up in. */
+int history_make_entry(struct history *h, const struct credentials *who, enum node_kind folder,
+		       const struct node *node, struct history_entry *ret, struct error *e);
 
 /* Generated files. */
 extern const char history_readme[];

@@ -8,6 +8,8 @@
 
 #define DEPTH_MAX 4096 /* directories above one another; more is a loop, which only damage makes */
 
+const struct credentials access_everyone = { ACCESS_EVERYONE_UID, UINT32_MAX, 0, NULL };
+
 static bool in_group(const struct credentials *who, uint32_t gid)
 {
 	if (who->gid == gid)
@@ -60,6 +62,8 @@ bool access_granted(const struct credentials *who, uint32_t mode, uint32_t uid, 
 
 	if (who->uid == 0)
 		return true;
+	if (who->uid == ACCESS_EVERYONE_UID)
+		return !acl.len && (mode >> 6 & mode >> 3 & mode & wanted) == wanted;
 	if (who->uid == uid)
 		return (mode >> 6 & wanted) == wanted;
 	/* The group bits are the ACL's mask: when they are all off, no entry can grant anything. */

@@ -15,6 +15,11 @@ struct credentials {
 	const uint32_t *groups; /* supplementary groups, borrowed */
 };
 
+/* Everyone at once: what is granted to him is granted to owner, group and others alike, without any ACL.  (No user
+ * has this number.)  What he may see can be shown to anybody without asking again. */
+#define ACCESS_EVERYONE_UID UINT32_MAX
+extern const struct credentials access_everyone;
+
 enum { ACCESS_READ = 4, ACCESS_WRITE = 2, ACCESS_SEARCH = 1 };
 
 /* Whether mode, owner and ACL grant all of want. acl: the raw system.posix_acl_access value or empty. */
