@@ -83,12 +83,12 @@ lint:
 install: all
 	install -D -m 755 $(BUILD)/daybook $(DESTDIR)$(PREFIX)/bin/daybook
 	install -D -m 755 $(BUILD)/daybookd $(DESTDIR)$(PREFIX)/sbin/daybookd
-	for page in man/*.[1-8]; do \
+	for page in $(wildcard man/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/daybook $(DESTDIR)$(PREFIX)/sbin/daybookd
-	for page in man/*.[1-8]; do \
+	for page in $(wildcard man/*.[1-8]); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 
 clean:
