@@ -187,7 +187,7 @@ static int peek_sequence(struct kv *kv, uint64_t *ret, struct error *e)
 static int check_whole(struct kv *kv, struct error *e)
 {
 	struct seal_claim claim;
-	uint64_t there;
+	uint64_t there = 0;
 	int r = seal_check(kv->directory, kv->seal.boot, &claim, e); /* first: a writer beside us goes on */
 
 	if (r == 0)
