@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "history_tree.h"
+#include "store/changelog.h"
 #include "store/clock.h"
 #include "store/lineage.h"
 #include "store/timeline.h"
@@ -185,6 +186,25 @@ static bool give_name(struct files_list *f)
 	return !f->stopped;
 }
 
+static int is_passing(struct files_list *f, const struct dirent_record *dirent)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct document_record document = { 0 };
+	struct log_record began;
+	int rc = 0;
+
+	if (!dirent->doc || !lineage_is_passing(dirent, dirent->until_time, true)) /* whenever it began */
+		return 0;
+	if (dirent->ended == SLOT_UNLINKED)
+		rc = document_get(f->h->store, dirent->doc, &document, &memory, f->e);
+	bool lives = document.ino;
+	if (rc == 0)
+		rc = changelog_get(f->h->store, dirent->since, &began, &memory, f->e);
+	if (rc == -E_TIME_RANGE)
+		return 0;
+	return rc < 0 ? rc : lineage_is_passing(dirent, began.time, lives);
+}
+
 static bool take_interval(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
 {
 	struct files_list *f = arg;
@@ -197,8 +217,12 @@ static bool take_interval(void *arg, struct view name, uint64_t cookie, const st
 		f->cookie = cookie;
 		f->documents.count = 0;
 	}
-	note_document(&f->documents, dirent->doc);
-	return true;
+	int passing = is_passing(f, dirent);
+	if (passing < 0)
+		f->rc = passing;
+	else if (!passing)
+		note_document(&f->documents, dirent->doc);
+	return passing >= 0;
 }
 
 int history_files_list(struct history *h, const struct credentials *who, const struct node *folder,

@@ -344,22 +344,26 @@ static int rename_live(struct mount *m, const struct caller *caller, uint64_t pa
 	struct actor actor = identity_actor(&caller->who);
 	CLEANUP(inode_release) struct inode *target = NULL;
 	struct dirent_record dirent;
-	uint64_t base = 0, replaced = 0;
+	uint64_t doc, own_doc, base, replaced = 0;
 	int rc = namespace_lookup(m->store, parent, view_str(name), &dirent, e);
 
 	if (rc == 0)
 		rc = files_settle(m->files, dirent.ino, e);
 	if (rc < 0)
 		return rc;
+	own_doc = dirent.doc;
 	if (namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0) {
-		base = bases_get(files_bases(m->files), &caller->who, dirent.doc);
+		doc = dirent.doc;
 		rc = flags & RENAME_EXCHANGE ? files_settle(m->files, dirent.ino, e) : 0;
+	} else {
+		rc = namespace_vacated(m->store, new_parent, view_str(new_name), &doc, e);
 	}
+	base = rc == 0 && doc ? bases_get(files_bases(m->files), &caller->who, doc) : 0;
 	if (rc == 0)
 		rc = namespace_rename(m->store, &actor, parent, view_str(name), new_parent, view_str(new_name), flags,
 				      base, &replaced, e);
 	if (rc == 0 && namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0 &&
-	    inode_get(m->store, dirent.ino, &target, NULL) == 0)
+	    inode_get(m->store, dirent.ino, &target, NULL) == 0 && target->r.doc != own_doc)
 		bases_set(files_bases(m->files), &caller->who, target->r.doc, target->r.version);
 	if (rc == 0)
 		note_removed(m, replaced);

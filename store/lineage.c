@@ -59,6 +59,12 @@ bool lineage_is_hidden(const struct document_record *doc, uint64_t size, int64_t
 	return lineage_is_hint_name(doc->name) && (end - doc->born < LINEAGE_SCRATCH_NS || size <= LINEAGE_LOCK_SIZE);
 }
 
+bool lineage_is_passing(const struct dirent_record *past, int64_t began, bool lives)
+{
+	return (past->ended == SLOT_MOVED || past->ended == SLOT_REDOCUMENTED || (past->ended == SLOT_UNLINKED && lives)) &&
+	       past->until_time - began < LINEAGE_YOUNG_NS;
+}
+
 bool lineage_folds_attributes(const struct version_record *version, uint32_t uid, uint32_t tgid, int64_t now)
 {
 	return version->uid == uid && version->tgid == tgid && now - version->time <= LINEAGE_FOLD_NS;

@@ -38,6 +38,11 @@ bool lineage_is_hint_name(struct view name);
 /* L7: is it hidden from default listings?  size: of its newest content, bytes. */
 bool lineage_is_hidden(const struct document_record *doc, uint64_t size, int64_t now);
 
+/* L7: did a name hold a document only in passing?  It left within a minute of coming (at `began`) and goes on under
+ * another name (lives: it has one): what a save dance renames away and in, and a new file's first name.  Listings of
+ * names hide these. */
+bool lineage_is_passing(const struct dirent_record *past, int64_t began, bool lives);
+
 /* L1: does a change of attributes belong to the version saved at saved_ns by session (uid, tgid)? */
 bool lineage_folds_attributes(const struct version_record *version, uint32_t uid, uint32_t tgid, int64_t now);
 

@@ -387,7 +387,7 @@ static int unlink_in_change(struct change *c, struct place place, uint64_t *ret_
 	if (inode->nlink)
 		return 0;
 	c->bytes = S_ISREG(inode->mode) ? -(int64_t)inode->size : 0;
-	return slot_orphan(c, inode, e);
+	return slot_orphan(c, inode, place, e);
 }
 
 int namespace_unlink(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
@@ -436,7 +436,7 @@ static int rmdir_in_change(struct change *c, struct place place, struct error *e
 	directory->nlink--;
 	inode->nlink = 0;
 	inode->ctime = c->time;
-	return slot_orphan(c, inode, e);
+	return slot_orphan(c, inode, place, e);
 }
 
 int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t parent, struct view name,

@@ -76,6 +76,9 @@ int namespace_is_empty(struct store *store, uint64_t ino, struct error *e);
 int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
 		    struct error *e);
 
+/* The document that a file renamed to this free name would continue (L3), 0 when there is none. */
+int namespace_vacated(struct store *store, uint64_t parent, struct view name, uint64_t *ret_doc, struct error *e);
+
 /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE of renameat2(2).  base: as in version_save(), for the destination's
  * document.  What the rename did to an inode that was replaced: *ret_replaced is its number, or 0.
  * Unsaved bytes of the source must have been saved before (version_save). */

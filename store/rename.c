@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "internal.h"
 #include "lineage.h"
 #include "slot.h"
@@ -115,7 +116,7 @@ static int displace(struct change *c, struct move *m, struct error *e)
 	if (S_ISDIR(old->mode)) {
 		old->nlink = 0;
 		m->to_directory->nlink--;
-		return slot_orphan(c, old, e);
+		return slot_orphan(c, old, m->to, e);
 	}
 	rc = slot_name_removed(c, old, m->to, e);
 	if (rc < 0)
@@ -124,7 +125,7 @@ static int displace(struct change *c, struct move *m, struct error *e)
 	if (old->nlink)
 		return split_displaced(c, old, m->to, e);
 	c->bytes -= S_ISREG(old->mode) ? (int64_t)old->size : 0;
-	return slot_orphan(c, old, e);
+	return slot_orphan(c, old, m->to, e);
 }
 
 /* L3b: the target's document had only split off from the source's; it ends, the source's goes on. */
@@ -340,6 +341,15 @@ static int exchange(struct change *c, struct move *m, struct error *e)
 	c->log.doc = m->inode->doc;
 	c->log.version = m->inode->version;
 	return 0;
+}
+
+int namespace_vacated(struct store *store, uint64_t parent, struct view name, uint64_t *ret_doc, struct error *e)
+{
+	struct dirent_record past;
+	int rc = past_dirent_newest(store, parent, name, &past, e);
+
+	*ret_doc = rc > 0 && lineage_fill(&past, clock_now()) == LINEAGE_CONTINUE ? past.doc : 0;
+	return rc < 0 ? rc : 0;
 }
 
 int namespace_rename(struct store *store, const struct actor *actor, uint64_t parent, struct view name,

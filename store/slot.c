@@ -395,7 +395,49 @@ int slot_name_removed(struct change *c, struct inode_record *inode, struct place
 	return 0;
 }
 
-int slot_orphan(struct change *c, struct inode_record *inode, struct error *e)
+/* Who was renamed away from the place, when his copy split off from inode's document: 1 and *ret, else 0. */
+static int find_renamed_away(struct change *c, const struct inode_record *inode, struct place place,
+			     struct inode_record **ret, struct error *e)
+{
+	struct document_record *copy;
+	struct dirent_record past;
+	int rc = past_dirent_newest(c->store, place.parent, place.name, &past, e);
+
+	if (rc <= 0 || past.ended != SLOT_MOVED || past.doc != inode->doc || past.ino == inode->ino)
+		return rc < 0 ? rc : 0;
+	rc = change_inode(c, past.ino, ret, e);
+	if (rc == -E_STALE)
+		return 0;
+	if (rc < 0 || !(*ret)->nlink || !(*ret)->doc)
+		return rc;
+	rc = change_document(c, (*ret)->doc, &copy, e);
+	return rc < 0 ? rc : lineage_returns(inode->doc, copy, c->time);
+}
+
+/* An abandoned lock file (git's HEAD.lock): the document goes back to the file that it was of. */
+static int give_back(struct change *c, struct inode_record *inode, struct place place, struct document_record *d,
+		     struct error *e)
+{
+	struct document_record *copy;
+	struct inode_record *holder;
+	int rc = inode->version ? 0 : find_renamed_away(c, inode, place, &holder, e);
+
+	if (rc <= 0)
+		return rc;
+	rc = change_document(c, holder->doc, &copy, e);
+	if (rc < 0)
+		return rc;
+	copy->absorbed_by = inode->doc;
+	copy->ino = 0;
+	copy->died = c->time;
+	holder->doc = inode->doc;
+	holder->version = d->head;
+	document_moves_in(c, d, holder->ino, (struct place){ holder->parent, holder->name });
+	c->log.flags |= LOG_SCRATCH;
+	return each_name(c, holder, (struct place){ 0 }, redocument_name, e);
+}
+
+int slot_orphan(struct change *c, struct inode_record *inode, struct place place, struct error *e)
 {
 	struct key key = key_number(inode->ino);
 	struct document_record *d;
@@ -412,5 +454,5 @@ int slot_orphan(struct change *c, struct inode_record *inode, struct error *e)
 		d->flags |= DOCUMENT_SCRATCH;
 		c->log.flags |= LOG_SCRATCH;
 	}
-	return 0;
+	return give_back(c, inode, place, d, e);
 }

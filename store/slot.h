@@ -44,8 +44,9 @@ int slot_vacated(struct change *c, struct place place, const struct inode_record
 void slot_name_added(struct change *c, struct inode_record *inode, struct place place);
 int slot_name_removed(struct change *c, struct inode_record *inode, struct place place, struct error *e);
 
-/* The inode's last name is gone: the document dies (L9), the inode becomes an orphan. */
-int slot_orphan(struct change *c, struct inode_record *inode, struct error *e);
+/* The inode's last name, place, is gone: the document dies (L9), the inode becomes an orphan.  When the name had only
+ * been refilled (L3) and nothing was saved under it, who was renamed away gets the document back. */
+int slot_orphan(struct change *c, struct inode_record *inode, struct place place, struct error *e);
 
 /* Names the inode in the log (change_name): where it lives; for one without a name, where it last lived. */
 int slot_log_name(struct change *c, const struct inode_record *inode, struct error *e);

@@ -59,6 +59,21 @@ START_TEST(a_hint_name_that_survives_with_content_is_promoted)
 }
 END_TEST
 
+START_TEST(a_name_that_was_left_within_a_minute_was_passing)
+{
+	struct dirent_record past = { .doc = 7, .ended = SLOT_MOVED, .until_time = 59 * SECOND };
+
+	ck_assert(lineage_is_passing(&past, 0, false));
+	past.ended = SLOT_REDOCUMENTED;
+	ck_assert(lineage_is_passing(&past, 0, false));
+	past.until_time = 61 * SECOND;
+	ck_assert(!lineage_is_passing(&past, 0, false));
+	past = (struct dirent_record){ .doc = 7, .ended = SLOT_UNLINKED, .until_time = 1 };
+	ck_assert(!lineage_is_passing(&past, 0, false));
+	ck_assert(lineage_is_passing(&past, 0, true));
+}
+END_TEST
+
 START_TEST(a_conflict_is_a_save_over_somebody_elses_unread_version)
 {
 	struct version_record head = { .uid = 4002 };
@@ -205,6 +220,22 @@ START_TEST(gits_lock_file_gives_identity_back)
 }
 END_TEST
 
+START_TEST(an_abandoned_lock_file_gives_identity_back)
+{
+	tree_write(&anna, R, "HEAD.lock", "one");
+	tree_rename(&anna, R, "HEAD.lock", "HEAD");
+	uint64_t doc = tree_doc(R, "HEAD"), ino = tree_ino(R, "HEAD");
+	tree_make(&ben, R, "HEAD.lock", S_IFREG | 0644);
+	ck_assert_uint_ne(tree_doc(R, "HEAD"), doc);
+	tree_unlink(&ben, R, "HEAD.lock");
+	ck_assert_uint_eq(tree_doc(R, "HEAD"), doc);
+	tree_save(&ben, ino, "two");
+	ck_assert_uint_eq(tree_doc(R, "HEAD"), doc);
+	ck_assert_uint_eq(tree_head(doc), 2);
+	ck_assert_str_eq(tree_text(doc, 2), "two");
+}
+END_TEST
+
 START_TEST(link_and_unlink_is_rename)
 {
 	struct inode *inode = NULL;
@@ -314,6 +345,7 @@ int main(void)
 	tcase_add_test(rules, young_means_one_version_and_under_a_minute);
 	tcase_add_test(rules, hint_names_are_those_of_temporary_and_lock_files);
 	tcase_add_test(rules, a_hint_name_that_survives_with_content_is_promoted);
+	tcase_add_test(rules, a_name_that_was_left_within_a_minute_was_passing);
 	tcase_add_test(rules, a_conflict_is_a_save_over_somebody_elses_unread_version);
 	tcase_add_checked_fixture(dances, tree_setup, tree_teardown);
 	tcase_set_timeout(dances, 30);
@@ -326,6 +358,7 @@ int main(void)
 	tcase_add_test(dances, delete_and_rename_keeps_the_document);
 	tcase_add_test(dances, backup_by_rename_and_create_keeps_the_document);
 	tcase_add_test(dances, gits_lock_file_gives_identity_back);
+	tcase_add_test(dances, an_abandoned_lock_file_gives_identity_back);
 	tcase_add_test(dances, link_and_unlink_is_rename);
 	tcase_add_test(dances, a_plain_rename_takes_the_document_along);
 	tcase_add_test(dances, an_exchange_gives_each_name_a_version);
