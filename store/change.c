@@ -279,7 +279,7 @@ static void put_inode(struct change *c, struct inode_edit *edit, struct buf *enc
 	inode_encode(encoded, &edit->r);
 	put(c, FAMILY_INODE, key_number(edit->r.ino), buf_view(encoded));
 	c->failed |= encoded->failed;
-	if (!edit->old || coalesced)
+	if (!edit->old || coalesced || edit->old->r.since >= c->number) /* the last: had no name until now */
 		return;
 	inode_encode(&past, &edit->old->r);
 	c->failed |= past.failed;
