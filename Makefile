@@ -1,5 +1,5 @@
 # Daybook: a shared drive that forgets nothing.
-# make | check [T=name] | e2e [T=name] | sanitize | lint | layers | install | uninstall | clean
+# make | check [T=name] | e2e [T=name] | sanitize | bench [ARGS=--quick] | lint | layers | install | uninstall | clean
 
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
@@ -74,6 +74,10 @@ sanitize:
 sanitize-units:
 	$(MAKE) $(SANITIZED) units
 
+bench: all
+	apt-get install -y -qq zlib1g-dev bindfs btrfs-progs python3 git > /dev/null
+	/usr/bin/python3 tests/bench/bench.py $(BUILD) tests/bench/RESULTS.md $(ARGS)
+
 layers:
 	tests/layers
 
@@ -94,6 +98,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all check units e2e sanitize sanitize-units layers lint install uninstall clean helpers
+.PHONY: all bench check units e2e sanitize sanitize-units layers lint install uninstall clean helpers
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
