@@ -22,22 +22,34 @@ static void index_open(struct index *index, struct store *store, enum family fam
 	index->it = kv_iter_open(store->kv, NULL, family, key_view(&prefix), reverse);
 }
 
-/* The first change at or after (reversed: at or before) `at`: 1 and *ret, or 0. */
-static int index_seek(struct index *index, uint64_t at, uint64_t *ret, struct error *e)
+static void index_position(struct index *index, uint64_t at)
 {
 	struct key key = index->prefix, tail = key_number(at);
-	struct view found;
 
 	memcpy(key.bytes + key.len, tail.bytes, tail.len);
 	key.len += tail.len;
 	kv_iter_seek(index->it, key_view(&key));
-	int rc = kv_iter_next(index->it, &found, NULL, e);
+}
+
+/* The next change in the index: 1 and *ret, or 0. */
+static int index_next(struct index *index, uint64_t *ret, struct view *ret_value, struct error *e)
+{
+	struct view found;
+	int rc = kv_iter_next(index->it, &found, ret_value, e);
+
 	if (rc <= 0)
 		return rc;
 	struct reader r = reader_of(found);
 	reader_bytes(&r, index->prefix.len);
 	*ret = reader_u64(&r);
 	return reader_done(&r) ? 1 : error_set(e, -E_CORRUPT, "an index key of the log is damaged");
+}
+
+/* The first change at or after (reversed: at or before) `at`: 1 and *ret, or 0. */
+static int index_seek(struct index *index, uint64_t at, uint64_t *ret, struct error *e)
+{
+	index_position(index, at);
+	return index_next(index, ret, NULL, e);
 }
 
 int changelog_get(struct store *store, uint64_t change, struct log_record *ret, struct buf *memory,
@@ -87,6 +99,35 @@ static int next_common(struct index *indexes, size_t n, uint64_t at, uint64_t *r
 	return 1;
 }
 
+/* A walk of one index needs no seeks; that of the log itself no gets either. */
+static int each_in_order(struct store *store, const struct log_query *query, struct index *index, uint64_t first,
+			 uint64_t last, log_visitor each, void *arg, struct error *e)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	bool whole = !query->under && !query->by_uid;
+	uint64_t change;
+	int rc = 0;
+
+	index_position(index, query->oldest_first ? first : last);
+	for (uint64_t count = 0; !query->limit || count < query->limit; count++) {
+		struct log_record record;
+		struct view value;
+
+		rc = index_next(index, &change, &value, e);
+		if (rc <= 0 || change < first || change > last)
+			break;
+		if (whole)
+			rc = log_decode(&record, value, e);
+		else
+			rc = changelog_get(store, change, &record, &memory, e);
+		if (rc < 0 && whole)
+			error_prefix(e, rc, "change %llu", (unsigned long long)change);
+		if (rc < 0 || !each(arg, &record))
+			break;
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int changelog_each(struct store *store, const struct log_query *query, log_visitor each, void *arg,
 		   struct error *e)
 {
@@ -100,6 +141,8 @@ int changelog_each(struct store *store, const struct log_query *query, log_visit
 
 	a = indexes[0];
 	b = indexes[1];
+	if (n == 1)
+		return each_in_order(store, query, &indexes[0], first, last, each, arg, e);
 	for (uint64_t count = 0; (!query->limit || count < query->limit) && at >= first && at <= last; count++) {
 		CLEANUP(buf_release) struct buf memory = { 0 };
 		struct log_record record;
