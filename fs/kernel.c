@@ -97,13 +97,13 @@ ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 	return writev(fd, iov, count);
 }
 
-static void answer(int fd, uint64_t unique, int err, const void *data, size_t n)
+/* False when the request was interrupted: the kernel did not take the answer. */
+static bool answer(int fd, uint64_t unique, int err, const void *data, size_t n)
 {
 	struct fuse_out_header header = { .len = (uint32_t)(sizeof(header) + n), .error = -err, .unique = unique };
 	struct iovec iov[2] = { { &header, sizeof(header) }, { (void *)(uintptr_t)data, n } };
 
-	if (writev(fd, iov, n ? 2 : 1) < 0 && errno == ENOENT)
-		return; /* the request was interrupted: nobody waits */
+	return writev(fd, iov, n ? 2 : 1) >= 0 || errno != ENOENT;
 }
 
 /* ------------------------------------------------------------------------------------------- statx */
@@ -209,7 +209,8 @@ static void handle_tmpfile(struct mount *m, int fd, const struct fuse_in_header 
 		out.open.fh = fi.fh;
 		out.open.open_flags = FOPEN_KEEP_CACHE;
 	}
-	answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out));
+	if (!answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out)) && rc == 0)
+		close_handle(m, fi.fh);
 }
 
 /* ------------------------------------------------------------------------------------------- syncfs */

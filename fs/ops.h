@@ -49,6 +49,8 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct f
 /* Opens a handle on a live file for who: the handle's id is in fi->fh. */
 int open_live(struct mount *m, const struct caller *caller, const struct inode *inode, struct fuse_file_info *fi,
 	      struct error *e);
+/* Ends a handle: saves what it left unsaved. */
+void close_handle(struct mount *m, uint64_t fh);
 
 /* directories: ops_dir.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

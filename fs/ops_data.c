@@ -109,7 +109,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (rc < 0)
 		reply_error(req, "open", ino, rc, &e);
 	else if (fuse_reply_open(req, fi) == -ENOENT)
-		op_release(req, ino, fi); /* interrupted: the kernel does not have the handle */
+		close_handle(m, fi->fh); /* interrupted: the kernel does not have the handle */
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
@@ -215,22 +215,26 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_status(req, "flush", ino, rc, &e);
 }
 
-void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+void close_handle(struct mount *m, uint64_t fh)
 {
-	struct mount *m = mount_of(req);
 	struct handle *handle;
 	struct error e = { 0 };
-	int rc = handle_find(m->handles, fi->fh, &handle, &e);
 
-	if (rc == 0) {
-		if (handle->file) {
-			if (file_close(m->files, handle->file, handle, &e) < 0)
-				log_line(LOG_ERR, "release: inode %llu: %s", (unsigned long long)ino, e.text);
-			file_put(m->files, handle->file);
-		}
-		history_release(handle->past);
-		handle_remove(m->handles, handle);
+	if (handle_find(m->handles, fh, &handle, &e) < 0)
+		return;
+	if (handle->file) {
+		if (file_close(m->files, handle->file, handle, &e) < 0)
+			log_line(LOG_ERR, "release: inode %llu: %s", (unsigned long long)handle->ino, e.text);
+		file_put(m->files, handle->file);
 	}
+	history_release(handle->past);
+	handle_remove(m->handles, handle);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	close_handle(mount_of(req), fi->fh);
 	fuse_reply_err(req, 0);
 }
 

@@ -205,7 +205,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	}
 	entry_of_inode(m, inode, &entry);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT)
-		op_release(req, inode->r.ino, fi); /* interrupted: the kernel does not have the handle */
+		close_handle(m, fi->fh); /* interrupted: the kernel does not have the handle */
 }
 
 int make_tmpfile(struct mount *m, const struct caller *caller, uint64_t parent, mode_t mode, mode_t umask,
