@@ -144,16 +144,24 @@ static int find_name(const struct command *c, struct spot *spot, struct error *e
 	return 0;
 }
 
+/* Also said of one that was there, to those who may not enter it. */
+static int no_directory(const struct spot *spot, struct error *e)
+{
+	return error_set(e, -E_NO_ENTRY, "%.*s: there is no such directory, nor was one that you may search",
+			 (int)spot->name.len, (const char *)spot->name.data);
+}
+
 /* Steps from the spot into the directory that it is, which must let the caller search it. */
 static int enter(const struct command *c, struct spot *spot, struct error *e)
 {
 	if (!spot->known)
-		return error_set(e, -E_NO_ENTRY, "%.*s: there is no such directory, and never was",
-				 (int)spot->name.len, (const char *)spot->name.data);
+		return no_directory(spot, e);
 	if (spot->type != S_IFDIR)
 		return error_set(e, -E_NOT_DIR, "%.*s: is not a directory", (int)spot->name.len,
 				 (const char *)spot->name.data);
 	int r = access_directory(c->store, c->who, spot->ino, e);
+	if (r == 0 && !spot->live)
+		return no_directory(spot, e);
 	if (r == 0)
 		return error_set(e, -E_DENIED, "%.*s: permission denied: you may not search a directory on the way",
 				 (int)spot->path.len, (const char *)spot->path.data);

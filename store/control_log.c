@@ -187,6 +187,13 @@ static int was_elsewhere(const struct listing *l, bool *ret, struct error *e)
 	return r < 0 ? r : 0;
 }
 
+/* Also said of a name that was there, to those who may see nothing of it. */
+static int no_name(const struct spot *spot, struct error *e)
+{
+	return error_set(e, -E_NO_ENTRY, "%.*s: there is no such name, nor was one that you may see",
+			 (int)spot->path.len, (const char *)spot->path.data);
+}
+
 /* A directory's changes stand in an index of their own; a file's are sought among its directory's, or everywhere
  * when it moved. */
 static int read_path(struct listing *l, struct error *e)
@@ -198,8 +205,7 @@ static int read_path(struct listing *l, struct error *e)
 	if (r < 0)
 		return r;
 	if (!l->spot.known)
-		return error_set(e, -E_NO_ENTRY, "%.*s: there is no such name, and never was", (int)l->spot.path.len,
-				 (const char *)l->spot.path.data);
+		return no_name(&l->spot, e);
 	if (l->spot.path.len == 0)
 		return 0;
 	if (l->spot.type == S_IFDIR) {
@@ -227,7 +233,9 @@ int control_log(const struct command *c, struct error *e)
 	if (r <= 0)
 		return r;
 	r = changelog_each(c->store, &l.query, list_record, &l, e);
-	return l.r < 0 ? l.r : r;
+	if (l.r < 0 || r < 0)
+		return l.r < 0 ? l.r : r;
+	return l.shown || l.spot.live || c->who->uid == 0 ? 0 : no_name(&l.spot, e);
 }
 
 /* --- conflicts -------------------------------------------------------------------------------------------------- */
