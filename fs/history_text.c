@@ -7,6 +7,7 @@
 #include "store/timeline.h"
 
 #define ROWS_MAX 20000 /* of one changes.csv; what is older, `daybook log` shows */
+#define NEWER_MAX 1024 /* changes by which a kept text is brought up to date; after more it is made anew */
 
 const char history_readme[] =
 	"This folder shows the past of the folder it is in. Nothing in here can be changed or lost.\n"
@@ -44,7 +45,7 @@ struct rows {
 	const struct credentials *who;
 	struct buf *out, memory;
 	struct error *e;
-	uint64_t count;
+	uint64_t count, most;
 	int rc;
 };
 
@@ -59,28 +60,29 @@ static bool put_row(void *arg, const struct log_record *record)
 	logtext_cells(cells, record, &rows->memory);
 	cells_csv(rows->out, cells, LOG_COLUMN_COUNT);
 	rows->rc = buf_check(rows->out, rows->e);
-	return rows->rc == 0 && ++rows->count < ROWS_MAX;
+	return rows->rc == 0 && ++rows->count < rows->most;
 }
 
-static void put_header(struct rows *rows)
+static void put_header(struct buf *out)
 {
 	struct cell cells[LOG_COLUMN_COUNT];
 
-	buf_append(rows->out, CELL_CSV_BOM, strlen(CELL_CSV_BOM));
+	buf_append(out, CELL_CSV_BOM, strlen(CELL_CSV_BOM));
 	logtext_columns(cells);
-	cells_csv_header(rows->out, cells, LOG_COLUMN_COUNT);
+	cells_csv_header(out, cells, LOG_COLUMN_COUNT);
 }
 
-/* The last row of a file that does not reach back to the beginning says so. */
-static void put_end(struct rows *rows)
+/* The last line of a file that does not reach back to the beginning says so. */
+static void put_end(struct text *text)
 {
 	struct cell cells[LOG_COLUMN_COUNT];
 
-	if (rows->count < ROWS_MAX)
+	text->rows_len = text->bytes.len - text->rows_at;
+	if (!text->is_cut)
 		return;
 	logtext_columns(cells);
 	cells[LOG_COLUMN_operation] = cell_text("operation", view_str("older changes: daybook log"));
-	cells_csv(rows->out, cells, LOG_COLUMN_COUNT);
+	cells_csv(&text->bytes, cells, LOG_COLUMN_COUNT);
 }
 
 /* Change numbers, each once, newest first. */
@@ -175,18 +177,75 @@ static int render_name(struct rows *rows, const struct node *node, struct error 
 }
 
 static int render_changes(struct history *h, const struct credentials *who, const struct node *node,
-			  struct buf *out, struct error *e)
+			  struct text *text, struct error *e)
 {
-	struct rows rows = { .h = h, .who = who, .out = out, .e = e };
-	struct log_query query = { .under = node->dir };
+	struct rows rows = { .h = h, .who = who, .out = &text->bytes, .e = e, .most = ROWS_MAX };
+	struct log_query query = { .under = node->dir, .last = text->stamp };
 	int rc;
 
-	put_header(&rows);
+	put_header(&text->bytes);
+	text->rows_at = text->bytes.len;
 	rc = node->kind == NODE_CHANGES ? changelog_each(h->store, &query, put_row, &rows, e) :
 					  render_name(&rows, node, e);
-	put_end(&rows);
+	text->rows = rows.count;
+	text->is_cut = rows.count == ROWS_MAX;
+	put_end(text);
 	buf_release(&rows.memory);
-	return rc < 0 ? rc : rows.rc < 0 ? rows.rc : buf_check(out, e);
+	return rc < 0 ? rc : rows.rc < 0 ? rows.rc : buf_check(&text->bytes, e);
+}
+
+/* Could the change have given or taken rights to see other changes? */
+static bool note_rights(void *arg, const struct log_record *record)
+{
+	bool *changed = arg;
+	struct view acl = view_str("system.");
+
+	switch (record->op) {
+	case OP_CREATE:
+	case OP_MKDIR:
+	case OP_SYMLINK:
+	case OP_SAVE:
+	case OP_UTIMES:
+	case OP_UNLINK:
+	case OP_RMDIR:
+	case OP_TAG:
+	case OP_UNTAG:
+		break;
+	case OP_SETXATTR:
+		*changed |= record->after.len >= acl.len && memcmp(record->after.data, acl.data, acl.len) == 0;
+		break;
+	default:
+		*changed = true;
+	}
+	return !*changed;
+}
+
+/* Makes text of an older one and what happened since: 1, or 0 when it has to be made anew. */
+static int bring_up_to_date(struct history *h, const struct credentials *who, const struct node *node,
+			    const struct text *old, struct text *text, struct error *e)
+{
+	struct rows rows = { .h = h, .who = who, .out = &text->bytes, .e = e, .most = UINT64_MAX };
+	struct log_query since = { .first = old->stamp + 1, .last = text->stamp };
+	bool changed = false;
+	int rc = 0;
+
+	if (node->kind != NODE_CHANGES || text->stamp - old->stamp > NEWER_MAX || old->rows > ROWS_MAX + NEWER_MAX)
+		return 0;
+	if (who->uid != 0)
+		rc = changelog_each(h->store, &since, note_rights, &changed, e);
+	if (rc < 0 || changed)
+		return rc;
+	put_header(&text->bytes);
+	text->rows_at = text->bytes.len;
+	since.under = node->dir;
+	rc = changelog_each(h->store, &since, put_row, &rows, e);
+	buf_append(&text->bytes, old->bytes.data + old->rows_at, old->rows_len);
+	text->rows = rows.count + old->rows;
+	text->is_cut = old->is_cut;
+	put_end(text);
+	buf_release(&rows.memory);
+	rc = rc < 0 ? rc : rows.rc < 0 ? rows.rc : buf_check(&text->bytes, e);
+	return rc < 0 ? rc : 1;
 }
 
 /* --- what is kept --- */
@@ -206,7 +265,8 @@ void history_text_put(struct history *h, struct text *text)
 	lock_drop(&h->lock);
 }
 
-static struct text *kept(struct history *h, const struct node *node, uint64_t stamp)
+/* The kept text of the node, of whatever age, with a reference; or NULL. */
+static struct text *kept(struct history *h, const struct node *node)
 {
 	struct text *found = NULL;
 
@@ -214,7 +274,7 @@ static struct text *kept(struct history *h, const struct node *node, uint64_t st
 	for (size_t i = 0; i < CACHED_TEXTS && !found; i++) {
 		struct cached_text *c = &h->texts[i];
 
-		if (c->text && c->text->stamp == stamp && node_equal(&c->node, node)) {
+		if (c->text && node_equal(&c->node, node)) {
 			found = c->text;
 			found->refs++;
 			c->used = ++h->uses;
@@ -247,24 +307,19 @@ static void keep(struct history *h, const struct node *node, struct text *text)
 	lock_drop(&h->lock);
 }
 
-int history_text_get(struct history *h, const struct credentials *who, const struct node *node, struct text **ret,
-		     struct error *e)
+static int text_new(struct history *h, const struct credentials *who, const struct node *node,
+		    const struct text *old, uint64_t stamp, struct text **ret, struct error *e)
 {
-	struct digest digest;
-	uint64_t stamp;
-	int rc = changelog_head(h->store, &stamp, &digest, e);
-
-	if (rc < 0)
-		return rc;
-	*ret = kept(h, node, stamp);
-	if (*ret)
-		return 0;
 	struct text *text = calloc(1, sizeof(*text));
+	int rc;
+
 	if (!text)
 		return error_set(e, -E_NO_MEMORY, "out of memory for a generated file");
 	text->refs = 1;
 	text->stamp = stamp;
-	rc = render_changes(h, who, node, &text->bytes, e);
+	rc = old ? bring_up_to_date(h, who, node, old, text, e) : 0;
+	if (rc == 0)
+		rc = render_changes(h, who, node, text, e);
 	if (rc < 0) {
 		history_text_put(h, text);
 		return rc;
@@ -272,4 +327,22 @@ int history_text_get(struct history *h, const struct credentials *who, const str
 	keep(h, node, text);
 	*ret = text;
 	return 0;
+}
+
+int history_text_get(struct history *h, const struct credentials *who, const struct node *node, struct text **ret,
+		     struct error *e)
+{
+	struct text *old = kept(h, node);
+	struct digest digest;
+	uint64_t stamp;
+	int rc = changelog_head(h->store, &stamp, &digest, e);
+
+	if (rc == 0 && old && old->stamp == stamp) {
+		*ret = old;
+		return 0;
+	}
+	if (rc == 0)
+		rc = text_new(h, who, node, old, stamp, ret, e);
+	history_text_put(h, old);
+	return rc;
 }

@@ -137,10 +137,13 @@ struct history {
 	int64_t people_read;
 };
 
-/* A generated file's bytes, shared while they are current. */
+/* A changes.csv as one reader sees it, shared while it is current: a header, rows newest first, perhaps a last line. */
 struct text {
 	unsigned refs;
-	uint64_t stamp;
+	uint64_t stamp;          /* newest change of the store that it knows */
+	uint64_t rows;
+	size_t rows_at, rows_len; /* in bytes */
+	bool is_cut;             /* there are older changes */
 	struct buf bytes;
 };
 

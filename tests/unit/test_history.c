@@ -376,6 +376,15 @@ START_TEST(changes_opens_in_excel)
 	/* its size is right again after a change */
 	tree_write(&ben, d, "more", "1");
 	ck_assert(strstr(read_all(&as_anna, d, "changes.csv"), ",save,ben,") != NULL);
+	/* brought up to date or made anew, it is the same */
+	char grown[8192];
+	for (int i = 0; i < 4; i++) {
+		tree_save(&ben, tree_ino(d, "more"), i % 2 ? "22" : "1");
+		strcpy(grown, read_all(&as_anna, d, "changes.csv"));
+	}
+	history_close(history);
+	ck_ok(history_open(tree_store, &history, e));
+	ck_assert_str_eq(grown, read_all(&as_anna, d, "changes.csv"));
 }
 END_TEST
 
