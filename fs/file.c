@@ -202,6 +202,21 @@ void files_restored(struct files *files, uint64_t ino)
 	file_put(files, file);
 }
 
+int files_settle_written(struct files *files, uint64_t ino, struct error *e)
+{
+	struct file *file = file_peek(files, ino);
+	int rc = 0;
+
+	if (!file)
+		return 0;
+	lock_take(&file->lock);
+	if (file->dirty && !(file->opens && is_only_emptied(file)))
+		rc = save(files, file, false, file->opens > 0, e);
+	lock_drop(&file->lock);
+	file_put(files, file);
+	return rc;
+}
+
 int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e)
 {
 	int rc = 0;

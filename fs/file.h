@@ -56,6 +56,8 @@ int file_flush(struct files *files, struct file *file, const struct handle *hand
 int file_settle(struct files *files, struct file *file, struct error *e);
 /* The same by inode number; nothing to do when it is not open. */
 int files_settle(struct files *files, uint64_t ino, struct error *e);
+/* The same before a change of attributes: an open file that was only emptied waits for its bytes. */
+int files_settle_written(struct files *files, uint64_t ino, struct error *e);
 /* A version was put back in the inode: what an open handle saves next is a version of its own. */
 void files_restored(struct files *files, uint64_t ino);
 

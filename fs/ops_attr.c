@@ -85,7 +85,8 @@ static int set_attributes(struct mount *m, const struct caller *caller, uint64_t
 	CLEANUP(inode_release) struct inode *before = NULL;
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct actor actor = identity_actor(&caller->who);
-	int rc = files_settle(m->files, ino, e);
+	/* An mtime that is set must not be overwritten by the save's. */
+	int rc = set->set_mtime ? files_settle(m->files, ino, e) : files_settle_written(m->files, ino, e);
 
 	if (rc == 0)
 		rc = inode_get(m->store, ino, &before, e);
@@ -151,7 +152,7 @@ static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, 
 	}
 	caller_of(req, &caller);
 	struct actor actor = identity_actor(&caller.who);
-	int rc = files_settle(m->files, ino, &e);
+	int rc = files_settle_written(m->files, ino, &e);
 	if (rc == 0)
 		rc = value ? namespace_setxattr(m->store, &actor, ino, view_str(name), view_of(value, size), flags, &e)
 			   : namespace_removexattr(m->store, &actor, ino, view_str(name), &e);
