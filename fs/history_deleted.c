@@ -10,8 +10,6 @@ struct fill_deleted {
 	struct listing *l;
 	struct error *e;
 	int rc;
-	size_t name_len; /* of the name looked at last: only its newest interval counts */
-	char name[NAMES_LEN_MAX];
 };
 
 static bool is_deleted_thing(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
@@ -58,7 +56,7 @@ static int add_directory(struct fill_deleted *f, struct view raw, uint64_t cooki
 {
 	struct listing_entry entry = { .kind = NODE_DELETED, .dir = dirent->ino };
 	bool found = false;
-	int rc = timeline_names(f->h->store, dirent->ino, 0, is_deleted_thing, &found, f->e);
+	int rc = timeline_names(f->h->store, dirent->ino, 0, 1, is_deleted_thing, &found, f->e);
 
 	return rc < 0 || !found ? rc : add_deleted(f, raw, cookie, dirent, 0, &entry);
 }
@@ -83,11 +81,8 @@ static int add_file(struct fill_deleted *f, struct view raw, uint64_t cookie, co
 static bool take_interval(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
 {
 	struct fill_deleted *f = arg;
-	bool seen = view_equal(view_of(f->name, f->name_len), name);
 
-	f->name_len = name.len;
-	memcpy(f->name, name.data, name.len);
-	if (seen || dirent->ended != SLOT_UNLINKED)
+	if (dirent->ended != SLOT_UNLINKED)
 		return true;
 	if (S_ISDIR(dirent->type))
 		f->rc = add_directory(f, name, cookie, dirent);
@@ -99,7 +94,7 @@ static bool take_interval(void *arg, struct view name, uint64_t cookie, const st
 int history_fill_deleted(struct history *h, const struct node *folder, struct listing *l, struct error *e)
 {
 	struct fill_deleted f = { .h = h, .l = l, .e = e };
-	int rc = timeline_names(h->store, folder->dir, 0, take_interval, &f, e);
+	int rc = timeline_names(h->store, folder->dir, 0, 1, take_interval, &f, e);
 
 	return rc < 0 ? rc : f.rc;
 }

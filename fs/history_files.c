@@ -7,7 +7,8 @@
 #include "store/lineage.h"
 #include "store/timeline.h"
 
-#define DOCUMENTS_ASKED 16 /* of one name, newest first, until one may be read */
+#define DOCUMENTS_ASKED 16  /* of one name, newest first, until one may be read */
+#define INTERVALS_ASKED 256 /* of one name, for its documents */
 
 int history_is_hidden(struct history *h, uint64_t doc, struct error *e)
 {
@@ -63,7 +64,7 @@ int history_fill_name(struct history *h, const struct node *folder, struct listi
 
 /* The documents of one name, newest first, as the intervals come by. */
 struct name_documents {
-	size_t count;
+	size_t count, intervals;
 	uint64_t docs[DOCUMENTS_ASKED];
 };
 
@@ -84,7 +85,7 @@ static bool collect_document(void *arg, struct view name, uint64_t cookie, const
 	(void)name;
 	(void)cookie;
 	note_document(n, dirent->doc);
-	return n->count < DOCUMENTS_ASKED;
+	return n->count < DOCUMENTS_ASKED && ++n->intervals < INTERVALS_ASKED;
 }
 
 /* May the caller see the name: does he read one of its documents?  hidden: those that listings hide count too. */
@@ -229,7 +230,7 @@ int history_files_list(struct history *h, const struct credentials *who, const s
 		       uint64_t cookie, name_visitor each, void *arg, struct error *e)
 {
 	struct files_list f = { .h = h, .who = who, .folder = folder, .each = each, .arg = arg, .e = e };
-	int rc = timeline_names(h->store, folder->dir, cookie, take_interval, &f, e);
+	int rc = timeline_names(h->store, folder->dir, cookie, INTERVALS_ASKED, take_interval, &f, e);
 
 	if (rc == 0 && f.rc == 0 && !f.stopped)
 		give_name(&f);

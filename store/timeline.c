@@ -2,6 +2,7 @@
  * one directory that ended before. */
 #include "timeline.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -429,16 +430,19 @@ int timeline_inode(struct store *store, uint64_t at, uint64_t ino, struct inode_
 	return rc < 0 ? rc : copy_inode(value, NULL, ret, memory, e);
 }
 
-/* Gives the past walk's intervals of slot and leaves it: 1, 0 when each() stopped, or a code. */
-static int give_past(struct name_walk *w, const struct slot *slot, dirent_visitor each, void *arg, struct error *e)
+/* Gives the past walk's newest intervals of slot and leaves it: 1, 0 when each() stopped, or a code. */
+static int give_past(struct name_walk *w, const struct slot *slot, unsigned most, dirent_visitor each, void *arg,
+		     struct error *e)
 {
 	int rc = 0;
 
-	while (rc == 0 && stands_on(w, slot)) {
+	for (; rc == 0 && most > 0 && stands_on(w, slot); most--) {
 		if (!each(arg, slot_name(slot), slot->cookie, &w->dirent))
 			return 0;
 		rc = name_next(w, e);
 	}
+	if (rc == 0)
+		rc = slot_skip(w, slot, 0, e);
 	return rc < 0 ? rc : 1;
 }
 
@@ -456,13 +460,13 @@ int timeline_name(struct store *store, uint64_t parent, struct view name, dirent
 	if (rc == 0 && !w.at_end) {
 		struct slot slot = w.slot;
 
-		rc = give_past(&w, &slot, each, arg, e);
+		rc = give_past(&w, &slot, UINT_MAX, each, arg, e);
 	}
 	return rc < 0 ? rc : 0;
 }
 
-int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each, void *arg,
-		   struct error *e)
+int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, unsigned most, dirent_visitor each,
+		   void *arg, struct error *e)
 {
 	CLEANUP(directory_walk_release) struct directory_walk d = { .store = store };
 	int rc = directory_walk_open(&d, parent, cookie, e);
@@ -477,7 +481,7 @@ int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, dirent
 			rc = name_next(&d.live, e);
 		if (rc < 0 || order < 0)
 			continue;
-		rc = give_past(&d.past, &slot, each, arg, e);
+		rc = give_past(&d.past, &slot, order == 0 ? most - 1 : most, each, arg, e);
 		if (rc == 0)
 			return 0;
 	}

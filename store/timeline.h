@@ -34,10 +34,11 @@ int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t 
 int timeline_name(struct store *store, uint64_t parent, struct view name, dirent_visitor each, void *arg,
 		  struct error *e);
 
-/* The same for every name that ever lived in parent, in cookie order, beginning after cookie (0: from the start).
- * An interval's `until` is 0 while it lives. */
-int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each, void *arg,
-		   struct error *e);
+/* The same for every name that ever lived in parent, in cookie order, beginning after cookie (0: from the start);
+ * of each name at most the `most` newest intervals, so that a much used name costs no more than others.  An
+ * interval's `until` is 0 while it lives. */
+int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, unsigned most, dirent_visitor each,
+		   void *arg, struct error *e);
 
 /* The name in parent, live or past, that has this cookie (store_cookie()): -E_NO_ENTRY. */
 int timeline_cookie_name(struct store *store, uint64_t parent, uint64_t cookie, struct buf *ret_name,
