@@ -19,6 +19,15 @@ isnt "there is a birth time" "$(stat -c %W a)" 0
 check "statfs says something" sh -c '[ "$(stat -f -c %b "$1")" -gt 0 ]' sh "$MNT"
 check "df" df "$MNT"
 
+# bytes: random operations against a copy in memory
+mkdir bytes
+tap "beside" "$E2E/bytes.py" "$T/posix" 1 300
+for seed in 1 2 3 4 5 6 $RANDOM; do
+	mkdir "bytes/$seed"
+	tap "share" "$E2E/bytes.py" "bytes/$seed" "$seed" 300
+done
+bytes=$(b2sum bytes/*/*)
+
 # names
 long=$(printf 'n%.0s' $(seq 255))
 check "a name of 255 bytes" touch "$long"
@@ -72,6 +81,7 @@ cd /
 sizes=$(find "$MNT" -printf '%P %y %m %s %n %T@\n' | sort)
 remount
 is "all is there after a remount" "$(find "$MNT" -printf '%P %y %m %s %n %T@\n' | sort | diff - <(echo "$sizes") | head -5)" ""
+is "and every byte" "$(cd "$MNT" && b2sum bytes/*/*)" "$bytes"
 unmount_share
 verify_clean "the store verifies"
 done_testing
