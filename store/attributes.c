@@ -51,35 +51,39 @@ static int set_mode(struct inode_record *inode, uint32_t mode, struct buf *memor
 	return rc < 0 ? rc : buf_check(memory, e);
 }
 
-static int set_in_change(struct change *c, struct inode_record *inode, const struct attributes *set,
-			 struct buf *memory, char before[64], char after[64], struct error *e)
+#define TEXT_ROOM 64
+
+/* An owner and a mode as the log says them: "0:0", "644", or "0:0 644" when both change. */
+static void describe(const struct inode_record *inode, bool owner, bool mode, char out[TEXT_ROOM])
 {
-	c->log.op = OP_UTIMES;
-	if (set->set_uid || set->set_gid) {
-		c->log.op = OP_CHOWN;
-		snprintf(before, 64, "%llu:%llu", (unsigned long long)inode->uid, (unsigned long long)inode->gid);
-		inode->uid = set->set_uid ? set->uid : inode->uid;
-		inode->gid = set->set_gid ? set->gid : inode->gid;
-		snprintf(after, 64, "%llu:%llu", (unsigned long long)inode->uid, (unsigned long long)inode->gid);
-	}
-	if (set->set_mode) {
-		if (c->log.op != OP_CHOWN) {
-			c->log.op = OP_CHMOD;
-			snprintf(before, 64, "%llo", (unsigned long long)inode->mode & 07777);
-			snprintf(after, 64, "%o", set->mode & 07777);
-		}
-		int rc = set_mode(inode, set->mode, memory, e);
-		if (rc < 0)
-			return rc;
-	}
-	if (set->set_atime)
-		inode->atime = set->atime;
-	if (set->set_mtime)
-		inode->mtime = set->mtime;
+	int n = 0;
+
+	if (owner)
+		n = snprintf(out, TEXT_ROOM, "%llu:%llu%s", (unsigned long long)inode->uid,
+			     (unsigned long long)inode->gid, mode ? " " : "");
+	if (mode)
+		snprintf(out + n, TEXT_ROOM - (size_t)n, "%llo", (unsigned long long)inode->mode & 07777);
+}
+
+static int set_in_change(struct change *c, struct inode_record *inode, const struct attributes *set,
+			 struct buf *memory, char before[TEXT_ROOM], char after[TEXT_ROOM], struct error *e)
+{
+	bool owner = set->set_uid || set->set_gid;
+	int rc = 0;
+
+	c->log.op = owner ? OP_CHOWN : set->set_mode ? OP_CHMOD : OP_UTIMES;
+	describe(inode, owner, set->set_mode, before);
+	inode->uid = set->set_uid ? set->uid : inode->uid;
+	inode->gid = set->set_gid ? set->gid : inode->gid;
+	if (set->set_mode)
+		rc = set_mode(inode, set->mode, memory, e);
+	describe(inode, owner, set->set_mode, after);
+	inode->atime = set->set_atime ? set->atime : inode->atime;
+	inode->mtime = set->set_mtime ? set->mtime : inode->mtime;
 	inode->ctime = set->set_ctime ? set->ctime : c->time;
 	c->log.before = view_str(before);
 	c->log.after = view_str(after);
-	return 0;
+	return rc;
 }
 
 int namespace_setattr(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
@@ -87,7 +91,7 @@ int namespace_setattr(struct store *store, const struct actor *actor, uint64_t i
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	CLEANUP(change_abort) struct change c = { 0 };
-	char before[64] = "", after[64] = "";
+	char before[TEXT_ROOM] = "", after[TEXT_ROOM] = "";
 	struct inode_record *inode;
 	int rc = change_begin(store, actor, OP_UTIMES, NULL, &c, e);
 

@@ -198,7 +198,7 @@ enum log_flag {
 	X(EXCHANGE, 8,  "exchange", "two names were swapped") \
 	X(SAVE,     9,  "save",     "content was saved") \
 	X(CHMOD,    10, "chmod",    "mode: before, after in octal") \
-	X(CHOWN,    11, "chown",    "owner: before, after as uid:gid") \
+	X(CHOWN,    11, "chown",    "owner: before, after as uid:gid, and the mode behind it when that changed too") \
 	X(UTIMES,   12, "utimes",   "times were set") \
 	X(SETXATTR, 13, "setxattr", "an extended attribute or ACL was set; after is its name") \
 	X(RMXATTR,  14, "rmxattr",  "an extended attribute or ACL was removed; before is its name") \
