@@ -154,17 +154,29 @@ static void stop_parts(struct mount *m, struct bases *bases)
 	store_close(m->store);
 }
 
+/* A mount for reading recovers what the last start left, as any; on a full disk it makes do with what is there. */
+static int open_store(const struct config *config, struct store **ret, struct error *e)
+{
+	struct store_options options = { .cache_bytes = config->cache_bytes };
+	int rc = store_open(config->store, &options, ret, e);
+
+	if (rc != -E_NO_SPACE || !config->read_only)
+		return rc;
+	log_line(LOG_WARNING, "%s; unsaved bytes, if there are any, wait for a start with room", e->text);
+	options.read_only = true;
+	return store_open(config->store, &options, ret, e);
+}
+
 static int run(const struct config *config, int pipe, struct error *e)
 {
 	struct mount m = { .fd = -1, .read_only = config->read_only, .show_history = config->show_history };
-	struct store_options options = { .cache_bytes = config->cache_bytes };
 	char *mountpoint = realpath(config->mountpoint, NULL);
 	struct bases *bases = NULL;
 	int rc = mountpoint ? 0 : error_system(e, "%s: cannot mount here", config->mountpoint);
 
 	m.mountpoint = mountpoint;
 	if (rc == 0)
-		rc = store_open(config->store, &options, &m.store, e);
+		rc = open_store(config, &m.store, e);
 	if (rc == 0) {
 		log_recovery(m.store);
 		rc = start_parts(&m, &bases, e);

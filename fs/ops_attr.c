@@ -5,6 +5,7 @@
 
 #include "ops.h"
 #include "store/clock.h"
+#include "store/space.h"
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -265,6 +266,7 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_err(req, errno);
 		return;
 	}
+	st.f_bavail = space_for_unsaved(&st) / st.f_frsize;
 	st.f_namemax = NAME_LEN_MAX;
 	fuse_reply_statfs(req, &st);
 }

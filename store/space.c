@@ -22,11 +22,29 @@ bool space_stale(const struct space *s, uint64_t bytes)
 	       now_ms() - atomic_load(&s->asked_ms) >= 100;
 }
 
+/* ext4 counts blocks as free that it keeps to itself: the fiftieth of all, at most 4096. */
 uint64_t space_free_at_all(int fd)
 {
 	struct statvfs fs;
 
-	return fstatvfs(fd, &fs) == 0 ? (uint64_t)fs.f_bfree * fs.f_frsize : UINT64_MAX;
+	if (fstatvfs(fd, &fs) != 0)
+		return UINT64_MAX;
+	uint64_t kept = fs.f_blocks / 50 < 4096 ? fs.f_blocks / 50 : 4096;
+	return fs.f_bfree > kept ? (uint64_t)(fs.f_bfree - kept) * fs.f_frsize : 0;
+}
+
+static uint64_t reserve_of(const struct statvfs *fs)
+{
+	uint64_t eighth = (uint64_t)fs->f_blocks * fs->f_frsize / 8;
+
+	return eighth < SPACE_RESERVE ? eighth : SPACE_RESERVE;
+}
+
+uint64_t space_for_unsaved(const struct statvfs *fs)
+{
+	uint64_t free = (uint64_t)fs->f_bavail * fs->f_frsize, kept = SPACE_TIMES_UNSAVED * reserve_of(fs);
+
+	return free > kept ? free - kept : 0;
 }
 
 static int ask(struct space *s, int fd, struct error *e)
@@ -35,9 +53,8 @@ static int ask(struct space *s, int fd, struct error *e)
 
 	if (fstatvfs(fd, &fs) != 0)
 		return error_system(e, "the disk that holds the store");
-	uint64_t eighth = (uint64_t)fs.f_blocks * fs.f_frsize / 8;
 	atomic_store(&s->free, (uint64_t)fs.f_bavail * fs.f_frsize);
-	atomic_store(&s->reserve, eighth < SPACE_RESERVE ? eighth : SPACE_RESERVE);
+	atomic_store(&s->reserve, reserve_of(&fs));
 	atomic_store(&s->unasked, 0);
 	atomic_store(&s->asked_ms, now_ms());
 	return 0;

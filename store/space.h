@@ -25,6 +25,13 @@ struct space {
  * -E_NO_SPACE.  The filesystem is asked at most every 100 ms or MiB while there is plenty, always when not. */
 int space_check(struct space *s, int fd, uint64_t bytes, unsigned times, struct error *e);
 
+/* Unsaved bytes are refused first: while this many reserves remain. */
+#define SPACE_TIMES_UNSAVED 3
+
+/* Of the bytes that the store's filesystem has free, those that unsaved bytes may still take. */
+struct statvfs;
+uint64_t space_for_unsaved(const struct statvfs *fs);
+
 /* Bytes that are free on the filesystem that fd is on, those only root may take included; UINT64_MAX when it does
  * not say. */
 uint64_t space_free_at_all(int fd);

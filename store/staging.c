@@ -281,7 +281,7 @@ static void apply(struct staging *s, const struct staging_head *head, uint64_t d
 static int check_space(struct staging *s, uint64_t n, struct error *e)
 {
 	atomic_store(&s->space.owed, s->end + (s->end < WAL_BYTES ? s->end : WAL_BYTES));
-	return space_check(&s->space, s->fd, n + STAGING_HEAD_LEN, 3, e);
+	return space_check(&s->space, s->fd, n + STAGING_HEAD_LEN, SPACE_TIMES_UNSAVED, e);
 }
 
 static bool is_range_bad(const struct staging_head *head)

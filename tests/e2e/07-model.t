@@ -13,7 +13,8 @@ new_share
 tap "three users" "$PYTHON" "$E2E/model.py" run "$MNT/dept" "$T/state" "$SEED" "$OPERATIONS" "$anna" "$ben" "$cleo"
 tap "as it is" "$PYTHON" "$E2E/model.py" check "$MNT/dept" "$T/state"
 kill_daemon
-check "the daemon starts again after kill -9" start
+start
+result $? "the daemon starts again after kill -9"
 tap "after kill -9" "$PYTHON" "$E2E/model.py" check "$MNT/dept" "$T/state"
 unmount_share
 verify_clean "the store verifies"

@@ -87,7 +87,8 @@ at_exit 'kill "$(cat "$T/ready")" 2>/dev/null'
 check "the writer's writes return" wait_for 20 test -s "$T/ready" || bail "nothing was written"
 chmod 711 "$T"
 kill_daemon
-check "the daemon starts again" start
+start
+result $? "the daemon starts again"
 kill "$(cat "$T/ready")"
 wait $holder 2>/dev/null
 
