@@ -309,6 +309,12 @@ static void put_counts(struct change *c)
 	kv_batch_put(c->batch, FAMILY_META, view_str("live"), buf_view(&value));
 }
 
+/* Whether the second of the change before is over, so that its last change is known. */
+static bool begins_a_second(const struct change *c)
+{
+	return c->store->head_change && c->time / NS_PER_SECOND != c->store->last_time / NS_PER_SECOND;
+}
+
 /* The log record and the indexes that lead to it; *ret_digest is what the next record chains to. */
 static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 {
@@ -329,13 +335,14 @@ static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 	if (c->path2.len)
 		r->path2 = buf_view(&c->path2);
 	log_encode(&value, r);
-	buf_varint(&number, c->number);
+	buf_varint(&number, c->store->head_change);
 	if ((rc = buf_check(&value, e)) < 0 || (rc = buf_check(&number, e)) < 0)
 		return rc;
 	crypto_generichash(ret_digest->bytes, DIGEST_LEN, value.data, value.len, NULL, 0);
 	put(c, FAMILY_LOG, key_number(c->number), buf_view(&value));
 	put(c, FAMILY_BY_USER, key_by_user(c->actor->uid, c->number), view_of("", 0));
-	put(c, FAMILY_CLOCK, key_number((uint64_t)(c->time / NS_PER_SECOND)), buf_view(&number));
+	if (begins_a_second(c))
+		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)), buf_view(&number));
 	for (int i = 0; i < 2; i++) {
 		rc = put_under(c, c->under[i], e);
 		if (rc < 0)

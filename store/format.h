@@ -51,7 +51,7 @@
 	X(BY_USER,     'u', "uid u32, change u64",                 "empty",           "log --by, .history/by") \
 	X(UNDER,       'a', "directory u64, change u64",           "time u64",        "log PATH, .history/at: all ancestors as they were") \
 	X(BY_DIGEST,   'x', "digest 32, document u64, number u64", "content id varint", "whence; same bytes, same content") \
-	X(CLOCK,       't', "second u64",                          "change varint",   "instant from time: last change in that second") \
+	X(CLOCK,       't', "second u64",                          "change varint",   "instant from time: last change in that second, once it is over") \
 	X(TAG,         'g', "directory u64, name",                 "tag_record",      "names pinned to instants") \
 	X(CONFLICT,    'f', "directory u64, change u64",           "conflict_record", "conflicts in and below a directory")
 

@@ -386,6 +386,14 @@ int store_sync(struct store *store, struct error *e)
 	return kv_sync(store->kv, e);
 }
 
+void store_head(struct store *store, uint64_t *ret_change, int64_t *ret_time)
+{
+	lock_take(&store->commit);
+	*ret_change = store->head_change;
+	*ret_time = store->last_time;
+	lock_drop(&store->commit);
+}
+
 int store_facts(struct store *store, struct store_facts *ret, struct error *e)
 {
 	uint64_t all = 0;

@@ -47,6 +47,9 @@ const char *store_recovery_report(const struct store *store);
 /* Everything acknowledged before the call is on stable storage when it returns 0. */
 int store_sync(struct store *store, struct error *e);
 
+/* The newest change and its time: what "now" is in the log. */
+void store_head(struct store *store, uint64_t *ret_change, int64_t *ret_time);
+
 struct store_facts {
 	char id[33];           /* the share's id, hexadecimal */
 	const char *path;

@@ -19,10 +19,17 @@ static int store_begins_later(struct error *e)
 int timeline_instant(struct store *store, int64_t time_ns, uint64_t *ret_change, struct error *e)
 {
 	struct view key, value;
+	uint64_t head;
+	int64_t head_time;
 	int rc;
 
 	if (time_ns < 0)
 		return store_begins_later(e);
+	store_head(store, &head, &head_time);
+	if (time_ns / NS_PER_SECOND >= head_time / NS_PER_SECOND) {
+		*ret_change = head; /* the newest second has no entry yet */
+		return 0;
+	}
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(store_kv(store), NULL, FAMILY_CLOCK, view_of("", 0), true);
 	struct key second = key_number((uint64_t)(time_ns / NS_PER_SECOND));
