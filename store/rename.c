@@ -293,6 +293,10 @@ static int exchange_documents(struct change *c, struct move *m, struct error *e)
 		rc = exchange_version(c, a, b_doc, a_doc, &a_held, a_number, m->to, e);
 	if (rc == 0)
 		rc = exchange_version(c, b, a_doc, b_doc, &b_held, b_number, m->from, e);
+	if (rc == 0)
+		rc = slot_redocument(c, a, m->from, e);
+	if (rc == 0)
+		rc = slot_redocument(c, b, m->to, e);
 	return rc;
 }
 

@@ -89,6 +89,11 @@ static int redocument_name(struct change *c, struct place place, struct inode_re
 	return 0;
 }
 
+int slot_redocument(struct change *c, struct inode_record *inode, struct place leaving, struct error *e)
+{
+	return each_name(c, inode, leaving, redocument_name, e);
+}
+
 void slot_sign(struct version_record *v, const struct inode_record *inode, struct place place)
 {
 	v->ino = inode->ino;
@@ -159,7 +164,7 @@ int slot_split(struct change *c, struct inode_record *inode, struct place leavin
 	}
 	inode->doc = id;
 	inode->version = copy->head;
-	return each_name(c, inode, leaving, redocument_name, e);
+	return slot_redocument(c, inode, leaving, e);
 }
 
 /* When somebody with a name still holds the document, he splits off. */
@@ -344,7 +349,7 @@ int slot_adopt(struct change *c, struct inode_record *inode, uint64_t doc, struc
 	c->log.from = v.from;
 	c->log.from_version = v.from_version;
 	inode->doc = doc;
-	return each_name(c, inode, leaving, redocument_name, e);
+	return slot_redocument(c, inode, leaving, e);
 }
 
 static void put_link(struct change *c, uint64_t ino, struct place place)

@@ -48,6 +48,9 @@ int slot_name_removed(struct change *c, struct inode_record *inode, struct place
  * been refilled (L3) and nothing was saved under it, who was renamed away gets the document back. */
 int slot_orphan(struct change *c, struct inode_record *inode, struct place place, struct error *e);
 
+/* The inode's document changed: its names besides `leaving` say so from now on. */
+int slot_redocument(struct change *c, struct inode_record *inode, struct place leaving, struct error *e);
+
 /* Names the inode in the log (change_name): where it lives; for one without a name, where it last lived. */
 int slot_log_name(struct change *c, const struct inode_record *inode, struct error *e);
 

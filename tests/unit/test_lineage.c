@@ -279,6 +279,21 @@ START_TEST(an_exchange_gives_each_name_a_version)
 }
 END_TEST
 
+START_TEST(an_exchange_takes_hard_links_along)
+{
+	struct inode *inode = NULL;
+	uint64_t replaced, a = tree_write(&anna, R, "a", "aa"), b = tree_write(&anna, R, "b", "bb");
+
+	ck_ok(namespace_link(tree_store, &anna, a, R, view_str("a2"), &inode, e));
+	inode_put(inode);
+	ck_ok(namespace_link(tree_store, &anna, b, R, view_str("b2"), &inode, e));
+	inode_put(inode);
+	ck_ok(namespace_rename(tree_store, &ben, R, view_str("a"), R, view_str("b"), RENAME_EXCHANGE, 0, &replaced, e));
+	ck_assert_uint_eq(tree_doc(R, "a2"), tree_doc(R, "b")); /* tree_doc: the name's is the inode's */
+	ck_assert_uint_eq(tree_doc(R, "b2"), tree_doc(R, "a"));
+}
+END_TEST
+
 START_TEST(a_save_over_an_unread_version_is_a_conflict)
 {
 	uint64_t ino = tree_write(&anna, R, "x", "one");
@@ -362,6 +377,7 @@ int main(void)
 	tcase_add_test(dances, link_and_unlink_is_rename);
 	tcase_add_test(dances, a_plain_rename_takes_the_document_along);
 	tcase_add_test(dances, an_exchange_gives_each_name_a_version);
+	tcase_add_test(dances, an_exchange_takes_hard_links_along);
 	tcase_add_test(dances, a_save_over_an_unread_version_is_a_conflict);
 	tcase_add_test(dances, old_bytes_saved_again_say_from);
 	tcase_add_test(dances, a_hard_link_left_behind_splits_off);
