@@ -207,6 +207,7 @@ int main(int argc, char **argv)
 
 	if (rc < 0) {
 		fprintf(stderr, "daybookd: %s\n", e.text);
+		config_release(&config);
 		return 2;
 	}
 	if (config.help || config.version) {
@@ -214,6 +215,7 @@ int main(int argc, char **argv)
 			print_help();
 		else
 			printf("daybookd %s\n", VERSION);
+		config_release(&config);
 		return 0;
 	}
 	session_block_signals();
