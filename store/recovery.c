@@ -75,7 +75,12 @@ static int recover_journal(struct store *store, const char *name, struct error *
 	}
 	if (rc < 0)
 		return error_set(e, rc, "staging/%s: %s", name, why.text);
-	rc = save_leftover(store, staging, &origin, torn, &why);
+	bool damaged = staging_is_damaged(staging);
+	rc = save_leftover(store, staging, &origin, torn && !damaged, &why);
+	if (rc == 0 && damaged) {
+		staging_abandon(staging);
+		return set_aside(store, name, "their journal is damaged in the middle: only what was written before that did", e);
+	}
 	if (rc == 0) {
 		staging_end(staging);
 		return 0;

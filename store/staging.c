@@ -22,6 +22,7 @@ struct staging {
 	char name[20];
 	uint64_t end;     /* of the journal's last whole entry */
 	uint64_t salt;
+	bool damaged;     /* recovered, and not all could be read */
 	struct extents extents;
 	struct space space;
 };
@@ -284,6 +285,8 @@ static int check_space(struct staging *s, uint64_t n, struct error *e)
 	return space_check(&s->space, s->fd, n + STAGING_HEAD_LEN, SPACE_TIMES_UNSAVED, e);
 }
 
+#define ORIGIN_BYTES_MAX 1024 /* numbers and three names */
+
 static bool is_range_bad(const struct staging_head *head)
 {
 	uint64_t max = CONTENT_SIZE_MAX;
@@ -469,7 +472,8 @@ static int replay_entry(struct replay *replay, struct error *e)
 	return 1;
 }
 
-/* The file is too short for a first entry: the daemon died before staging_begin() had returned. */
+/* The file is too short for a first entry: the daemon died before staging_begin() had returned.  A longer file than
+ * any first entry is another thing: there the length is damaged. */
 static bool never_begun(const struct replay *replay)
 {
 	uint8_t encoded[STAGING_HEAD_LEN];
@@ -477,6 +481,8 @@ static bool never_begun(const struct replay *replay)
 
 	if (replay->file_size < STAGING_HEAD_LEN)
 		return true;
+	if (replay->file_size >= STAGING_HEAD_LEN + ORIGIN_BYTES_MAX)
+		return false;
 	return read_whole(replay->s->fd, encoded, sizeof(encoded), 0, NULL) == 0 &&
 	       staging_head_decode(&head, encoded) && head.type == STAGING_BEGIN &&
 	       head.length > replay->file_size - STAGING_HEAD_LEN;
@@ -493,6 +499,35 @@ static int set_aside(struct staging *s, struct error *e)
 			 "it is kept as staging/%s", s->name, s->name, lost);
 }
 
+/* Looks for a whole entry behind the place where replaying ended: its checksum knows position and salt, so that it
+ * cannot be one by chance. */
+static int find_more(struct replay *replay, struct error *e)
+{
+	static const uint8_t magic[] = { 0x44, 0x62, 0x4a, 0x31 };
+	struct staging *s = replay->s;
+	CLEANUP(buf_release) struct buf rest = { 0 };
+	uint64_t stopped = s->end;
+	size_t n = (size_t)(replay->file_size - stopped);
+	struct staging_head head;
+	int r = 0;
+
+	uint8_t *at = buf_grow(&rest, n), *end = at + n;
+	if (buf_check(&rest, e) < 0)
+		return -E_NO_MEMORY;
+	r = read_whole(s->fd, at, n, stopped, e);
+	while (r == 0 && end - at > 1 && (at = memmem(at + 1, (size_t)(end - at - 1), magic, sizeof(magic)))) {
+		s->end = stopped + (uint64_t)(at - rest.data);
+		r = read_entry(replay, &head, e);
+	}
+	s->end = stopped;
+	return r;
+}
+
+bool staging_is_damaged(const struct staging *s)
+{
+	return s->damaged;
+}
+
 static int replay_all(struct replay *replay, struct staging_origin *ret_origin, bool *ret_torn, struct error *e)
 {
 	struct staging *s = replay->s;
@@ -507,6 +542,12 @@ static int replay_all(struct replay *replay, struct staging_origin *ret_origin, 
 	if (r < 0 && (r != -E_CORRUPT || replay->origin.len))
 		return r;
 	*ret_torn = s->end < replay->file_size && replay->stale != replay->file_size;
+	if (replay->origin.len && *ret_torn) {
+		r = find_more(replay, e);
+		if (r < 0)
+			return r;
+		s->damaged = r > 0;
+	}
 	if (replay->origin.len)
 		return decode_origin(ret_origin, buf_view(&replay->origin), e);
 	if (r < 0 || !never_begun(replay))

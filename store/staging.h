@@ -61,6 +61,10 @@ void staging_abandon(struct staging *s);
 int staging_recover(int directory_fd, const char *name, struct staging **ret, struct staging_origin *ret_origin,
 		    struct buf *ret_strings, bool *ret_torn, struct error *e);
 
+/* Of a recovered one: is the journal damaged where reading it ended, with whole entries behind?  (If not, that was the
+ * last one, cut short.)  Those can be told from noise, but not be applied. */
+bool staging_is_damaged(const struct staging *s);
+
 /* Test hook: the n-th following journal write fails with errno code, after `part` bytes when part > 0. */
 void staging_fail_nth(unsigned n, int code, size_t part);
 

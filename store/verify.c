@@ -51,8 +51,9 @@ int verify_get(struct verifier *v, enum family family, struct key key, struct vi
 
 	*ret = buf_view(&v->value);
 	if (r == -E_CORRUPT) {
-		/* Named here; the caller then finds the record missing. */
-		r = verify_damage(v, "%s", why.text);
+		/* Named here, once; the caller then finds the record missing. */
+		r = strcmp(v->unreadable, why.text) == 0 ? 0 : verify_damage(v, "%s", why.text);
+		snprintf(v->unreadable, sizeof(v->unreadable), "%s", why.text);
 		return r < 0 ? error_set(e, r, "the verification was stopped") : 0;
 	}
 	if (r < 0 && e)
@@ -137,6 +138,7 @@ static int verify_tables(struct verifier *v, struct error *e)
 	struct error why = { 0 };
 	int r = kv_check(v->kv, &why);
 
+	snprintf(v->unreadable, sizeof(v->unreadable), "%s", r == -E_CORRUPT ? why.text : "");
 	if (r == -E_CORRUPT)
 		return verify_damage(v, "%s", why.text);
 	if (r < 0 && e)

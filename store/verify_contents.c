@@ -32,6 +32,41 @@ static int check_pairs(struct verifier *v, const char *what, uint64_t id, struct
 	return in.failed ? verify_damage(v, "%s %llu: its list of parts is damaged", what, N(id)) : 0;
 }
 
+/* Damaged bytes are told by the versions that have them, for people know no contents. */
+static int tell_versions(struct verifier *v, uint64_t id, const struct digest *digest, const char *why,
+			 struct error *e)
+{
+	struct key prefix = key_by_digest(digest, 0, 0);
+	struct view key, value;
+	uint64_t told = 0;
+	int rc;
+
+	prefix.len = DIGEST_LEN;
+	CLEANUP(kv_iter_release) struct kv_iter *it =
+		kv_iter_open(v->kv, v->snapshot, FAMILY_BY_DIGEST, key_view(&prefix), false);
+	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
+		struct reader in = reader_of(key), content = reader_of(value);
+		struct version_record version;
+		char where[WHERE_MAX];
+
+		reader_bytes(&in, DIGEST_LEN);
+		uint64_t doc = reader_u64(&in), number = reader_u64(&in);
+		if (!reader_done(&in) || reader_varint(&content) != id)
+			continue;
+		rc = verify_get(v, FAMILY_VERSION, key_numbers(doc, ~number), &value, e);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || version_decode(&version, value, NULL) < 0)
+			continue;
+		verify_where(v, version.parent, version.name, where);
+		rc = verify_damage(v, "%s, version %llu: %s", where, N(number), why);
+		if (rc < 0)
+			return rc;
+		told++;
+	}
+	return rc < 0 || told ? rc : verify_damage(v, "%s", why);
+}
+
 static int visit_content(struct verifier *v, struct view key, struct view value, struct error *e)
 {
 	struct reader in = reader_of(key);
@@ -51,8 +86,8 @@ static int visit_content(struct verifier *v, struct view key, struct view value,
 		return rc;
 	rc = content_check(store_contents(v->store), id, &why);
 	if (rc == -E_CORRUPT || rc == -E_FORMAT_NEWER)
-		return verify_damage(v, "%s", why.text);
-	if (rc < 0 && e)
+		rc = tell_versions(v, id, &r.digest, why.text, e);
+	else if (rc < 0 && e)
 		*e = why;
 	return rc < 0 ? rc : verify_tick(v, r.size, e);
 }
@@ -140,7 +175,7 @@ static int visit_wrong_name(struct verifier *v, struct view key, struct view val
 	if (!reader_done(&in))
 		return 0;
 	found = verify_get(v, FAMILY_CHUNK, key_number(id), &value, e);
-	return found == 0 ? verify_damage(v, "the name of chunk %llu is there, the chunk is missing", N(id)) :
+	return found == 0 ? verify_damage(v, "chunk %llu has a name, but is missing or cannot be read", N(id)) :
 	       found < 0  ? found :
 			    0;
 }

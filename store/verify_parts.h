@@ -22,6 +22,7 @@ struct verifier {
 	uint64_t done, total;              /* bytes, about; for the progress */
 	uint64_t stage_done, stage_total, ticks;
 	struct buf value;                  /* of verify_get() */
+	char unreadable[240];              /* what was last told of a part of the database that cannot be read */
 	uint64_t live_files, live_bytes;   /* as counted */
 	struct buf past_name;              /* of PAST_DIRENT: the name of the interval before, its key's beginning */
 	uint64_t newer_since;              /* and where that, the next newer one, begins */

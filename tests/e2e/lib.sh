@@ -50,7 +50,9 @@ result()
 	fi
 	fail_count=$((fail_count + 1))
 	echo "not ok $test_count - $2"
-	diag "at ${BASH_SOURCE[2]##*/} line ${BASH_LINENO[1]}"
+	local caller=1
+	[ "${#BASH_LINENO[@]}" -gt 2 ] || caller=0 # called by the test itself
+	diag "at ${BASH_SOURCE[caller + 1]##*/} line ${BASH_LINENO[caller]}"
 	return 1
 }
 
