@@ -11,6 +11,7 @@ diag "SEED=$SEED OPERATIONS=$OPERATIONS"
 make_users anna ben cleo
 new_share
 tap "three users" "$PYTHON" "$E2E/model.py" run "$MNT/dept" "$T/state" "$SEED" "$OPERATIONS" "$anna" "$ben" "$cleo"
+[ $fail_count -eq 0 ] || done_testing
 tap "as it is" "$PYTHON" "$E2E/model.py" check "$MNT/dept" "$T/state"
 kill_daemon
 start

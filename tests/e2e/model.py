@@ -99,8 +99,8 @@ class Tree:
     def step(self, user, node, name, above, depth):
         require(node.kind == "dir", errno.ENOTDIR)
         require(user.may(node, X), errno.EACCES)
-        require(name in node.content, errno.ENOENT)
-        node = node.content[name]
+        node = self.look(node, name)
+        require(node, errno.ENOENT)
         if node.kind == "link":
             return self.follow(user, node, depth)
         return node
@@ -268,6 +268,8 @@ class Session:
         return model, real
 
     def change_bytes(self, user, flags, data, edit, do):
+        """data: what is written, None when it is no write.  A file that was emptied and closed is saved some time
+        after close() has returned; fsync() makes it now."""
         path = self.any_path(("file", "file", "link", "dir") if self.rng.random() < 0.1 else ("file",))
 
         def model():
@@ -279,6 +281,8 @@ class Session:
             fd = os.open(self.real(path), os.O_WRONLY | flags)
             try:
                 do(fd)
+                if data == b"":
+                    os.fsync(fd)
             finally:
                 os.close(fd)
 
@@ -462,6 +466,7 @@ class Session:
                 try:
                     while os.copy_file_range(a, b, 1 << 20):
                         pass
+                    os.fsync(b)
                 finally:
                     os.close(b)
             finally:
