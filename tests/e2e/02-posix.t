@@ -7,11 +7,14 @@ new_share
 uid=$(id -u "$anna") gid=$(id -g "$anna")
 
 mkdir "$MNT/posix" "$T/posix"
-tap "beside" "$HELPERS/posix" "$T/posix" "$uid" "$gid"
+case $(stat -f -c %T "$T") in
+ext*|xfs|btrfs) tap "beside" "$HELPERS/posix" "$T/posix" "$uid" "$gid" ;;
+*) skip "beside" "only on ext4 and its like does all of it work: $(stat -f -c %T "$T")" ;;
+esac
 tap "share" "$HELPERS/posix" "$MNT/posix" "$uid" "$gid"
 
 cd "$MNT" || bail "the share is there"
-is "what was unlinked is gone" "$(ls -A "$T/posix" | sort | paste -sd ' ')" "$(ls -A posix | sort | paste -sd ' ')"
+[ -z "$(ls -A "$T/posix")" ] || is "what was unlinked is gone" "$(ls -A "$T/posix" | sort | paste -sd ' ')" "$(ls -A posix | sort | paste -sd ' ')"
 
 # what programs see
 echo one > a

@@ -5,7 +5,7 @@
 # --- make install -------------------------------------------------------------------------------------------------
 
 prefix=$T/usr
-check "make install" make -s -C "$ROOT" BUILD="$BUILD" PREFIX=/usr DESTDIR="$T" install
+check "make install" make -s -C "$ROOT" BUILD="$MADE" PREFIX=/usr DESTDIR="$T" install
 check "the programs are there" test -x "$prefix/bin/daybook" -a -x "$prefix/sbin/daybookd"
 is "and every manual page" "$(cd "$prefix" && find share/man -type f -printf '%f\n' | sort)" "$(ls "$ROOT/man" | sort)"
 PATH=$prefix/bin:$prefix/sbin:$PATH
@@ -23,8 +23,12 @@ MNT=$T/shared/mnt
 installed()
 {
 	unshare --mount --propagation unchanged sh -c '
-		mount --make-private "$(findmnt -n -o TARGET -T /usr/local/sbin)" &&
-		mount --bind "$1" /usr/local/sbin && shift && exec "$@"' sh "$prefix/sbin" "$@"
+		top=$(findmnt -n -o TARGET -T /usr/local/sbin) # nothing in a chroot that is no mount
+		[ -z "$top" ] || mount --make-private "$top"
+		mount --bind "$1" /usr/local/sbin && shift && "$@"
+		status=$?
+		umount -l /usr/local/sbin
+		exit $status' sh "$prefix/sbin" "$@"
 }
 
 # --- what is said when it cannot be mounted -----------------------------------------------------------------------
@@ -150,6 +154,6 @@ daemon=$(pid_of "$MNT")
 umount "$MNT"
 ended "$daemon"
 
-check "make uninstall" make -s -C "$ROOT" BUILD="$BUILD" PREFIX=/usr DESTDIR="$T" uninstall
+check "make uninstall" make -s -C "$ROOT" BUILD="$MADE" PREFIX=/usr DESTDIR="$T" uninstall
 is "leaves no file" "$(find "$prefix" -type f | wc -l)" 0
 done_testing

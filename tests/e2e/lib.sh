@@ -4,7 +4,8 @@
 # its own that is removed when all went well and kept, unmounted, when a check failed.  Only processes that the
 # test started are ended, by their ids.
 #
-#   $ROOT   the checkout            $BUILD  where daybookd, daybook and the helpers were built
+#   $ROOT   the checkout            $MADE   where it was built
+#   $BUILD  daybookd, daybook and the helpers, copied to where every user may run them: a checkout may be private
 #   $STORE  the store               $MNT    where it is mounted
 # shellcheck shell=bash disable=SC2034
 
@@ -14,16 +15,19 @@ export LC_ALL=C.UTF-8 TZ=UTC
 umask 022
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-BUILD=${BUILD:-$ROOT/build}
-case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
-HELPERS=$BUILD/tests/e2e
+MADE=${BUILD:-$ROOT/build}
+case $MADE in /*) ;; *) MADE=$ROOT/$MADE ;; esac
 PYTHON=/usr/bin/python3
-E2E=$ROOT/tests/e2e
-PATH=$BUILD:$PATH:/usr/sbin:/sbin
 NAME=$(basename "$0" .t)
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/daybook-$NAME.XXXXXX") || exit 1
 chmod 711 "$T"
+BUILD=$T/bin HELPERS=$T/bin E2E=$T/bin
+PATH=$BUILD:$PATH:/usr/sbin:/sbin
+mkdir "$BUILD" || exit 1
+for program in "$MADE/daybook" "$MADE/daybookd" "$MADE"/tests/e2e/* "$ROOT"/tests/e2e/*.py; do
+	case $program in *.d) ;; *) install -m 755 "$program" "$BUILD/" || exit 1 ;; esac
+done
 STORE=$T/store
 MNT=$T/mnt
 LOG=$T/daybookd.log

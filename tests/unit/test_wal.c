@@ -45,7 +45,8 @@ static void find_log(struct fixture *f)
 		char path[600];
 
 		snprintf(path, sizeof(path), "%s/%s", f->db, entry->d_name);
-		if (strstr(entry->d_name, ".log") && stat(path, &st) == 0 && st.st_size > 0) {
+		if (strstr(entry->d_name, ".log") && stat(path, &st) == 0 && st.st_size > 0 &&
+		    strcmp(path, f->log) > 0) {
 			snprintf(f->log, sizeof(f->log), "%.290s", path);
 			f->size = (size_t)st.st_size;
 		}
