@@ -525,6 +525,8 @@ struct found_version {
 
 struct name_history {
 	struct store *store;
+	uint64_t parent;
+	struct view name;
 	bool scratch, failed;
 	int64_t now;
 	size_t doc_count, version_count, version_room;
@@ -626,8 +628,8 @@ static int collect_document(struct name_history *h, size_t i, struct error *e)
 		return rc;
 	if (document.pred)
 		add_document(h, document.pred, UINT64_MAX, document.born);
-	if (!document.ino)
-		d.change_limit = UINT64_MAX; /* it never went on elsewhere; a save may have come after unlink */
+	if (!document.ino && document.parent == h->parent && view_equal(document.name, h->name))
+		d.change_limit = UINT64_MAX; /* it ended here; a save may have come after unlink */
 	if (is_hidden(h, d.doc, &document))
 		return 0;
 	struct collect c = { h, d };
@@ -646,7 +648,8 @@ static int newest_first(const void *a, const void *b)
 int timeline_name_versions(struct store *store, uint64_t parent, struct view name, bool scratch,
 			   name_version_visitor each, void *arg, struct error *e)
 {
-	CLEANUP(name_history_release) struct name_history h = { .store = store, .scratch = scratch,
+	CLEANUP(name_history_release) struct name_history h = { .store = store, .parent = parent,
+								.name = name, .scratch = scratch,
 								.now = clock_now() };
 	int rc = timeline_name(store, parent, name, add_interval, &h, e);
 
