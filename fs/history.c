@@ -297,9 +297,9 @@ int history_lookup(struct history *h, const struct credentials *who, uint64_t pa
 
 static void set_times(struct stat *st, int64_t atime, int64_t mtime, int64_t ctime)
 {
-	st->st_atim = (struct timespec){ atime / NS_PER_SECOND, atime % NS_PER_SECOND };
-	st->st_mtim = (struct timespec){ mtime / NS_PER_SECOND, mtime % NS_PER_SECOND };
-	st->st_ctim = (struct timespec){ ctime / NS_PER_SECOND, ctime % NS_PER_SECOND };
+	st->st_atim = clock_timespec(atime);
+	st->st_mtim = clock_timespec(mtime);
+	st->st_ctim = clock_timespec(ctime);
 }
 
 static int set_size(struct history *h, struct stat *st, uint64_t content, uint64_t size, struct error *e)

@@ -30,13 +30,6 @@ void reply_status(fuse_req_t req, const char *operation, uint64_t ino, int rc, c
 		fuse_reply_err(req, 0);
 }
 
-static struct timespec timespec_of(int64_t ns)
-{
-	int64_t seconds = ns / NS_PER_SECOND, rest = ns % NS_PER_SECOND;
-
-	return rest < 0 ? (struct timespec){ seconds - 1, rest + NS_PER_SECOND } : (struct timespec){ seconds, rest };
-}
-
 /* Blocks that hold data.  Only files large enough to be worth a hole are looked into. */
 static uint64_t blocks_of(struct mount *m, const struct inode *inode, const struct file_attributes *a)
 {
@@ -64,9 +57,9 @@ void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
 	st->st_size = (off_t)(S_ISDIR(a.mode) ? 4096 : a.size);
 	st->st_blksize = 4096;
 	st->st_blocks = S_ISDIR(a.mode) ? 8 : (blkcnt_t)blocks_of(m, inode, &a);
-	st->st_atim = timespec_of(inode->r.atime);
-	st->st_mtim = timespec_of(a.mtime);
-	st->st_ctim = timespec_of(a.ctime);
+	st->st_atim = clock_timespec(inode->r.atime);
+	st->st_mtim = clock_timespec(a.mtime);
+	st->st_ctim = clock_timespec(a.ctime);
 }
 
 int stat_of(struct mount *m, uint64_t ino, struct stat *st, struct error *e)

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #define SECONDS_PER_DAY 86400ll
 #define YEAR_MIN 1970
@@ -25,6 +24,13 @@ int64_t clock_now(void)
 static int64_t floor_div(int64_t a, int64_t b)
 {
 	return a / b - (a % b < 0);
+}
+
+struct timespec clock_timespec(int64_t ns)
+{
+	int64_t seconds = floor_div(ns, NS_PER_SECOND);
+
+	return (struct timespec){ seconds, ns - seconds * NS_PER_SECOND };
 }
 
 /* Days since 1970-01-01, counted in years that begin in March so that the leap day comes last. */

@@ -3,6 +3,7 @@
 #define DAYBOOK_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "bytes.h"
 
@@ -10,6 +11,7 @@
 #define NS_PER_SECOND 1000000000ll
 
 int64_t clock_now(void); /* CLOCK_REALTIME, ns */
+struct timespec clock_timespec(int64_t ns); /* also of times before 1970: tv_nsec is never negative */
 
 /* "2026-03-03_14.15.20Z" (for names) and "2026-03-03T14:15:20.123456789Z" (for the log, JSON and CSV). */
 void clock_name(char out[CLOCK_NAME_LEN + 1], int64_t ns);

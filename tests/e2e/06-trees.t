@@ -26,9 +26,10 @@ make_tree()
 		for i in "$anna" "$ben"; do echo "$i" >"of $i" && chown "$i:$GROUP" "of $i"; done
 		ln "mode 644" "hard link" && ln "mode 644" sticky/third
 		ln -s "mode 644" symlink && ln -s /nowhere/at/all dangling && ln -s ../odd directory
-		mkfifo fifo
+		mkfifo fifo && mknod null c 1 3 && mknod disk b 8 1
 		printf 'x' >$'new\nline' && printf 'x' >$'not \xff\xfe UTF-8' && printf 'x' >"$(printf 'n%.0s' $(seq 255))"
 		touch -d '1985-10-26 01:21:00.123456789 UTC' old && touch -d '2199-12-31 23:59:59.5 UTC' future
+		touch -d @-2000000000.25 older && touch -h -d @4294967296.999999999 dangling && mkdir then && touch -d @-1 then
 		: >empty && truncate -s 5M sparse && printf end | dd of=sparse bs=1 seek=3000000 conv=notrunc status=none
 		for i in 1 2 3; do setfattr -n "user.attribute$i" -v "value $i" "mode 644" || exit; done
 		setfattr -n user.binary -v 0x00ff00 old && setfattr -n trusted.root -v only old
@@ -57,7 +58,7 @@ facts()
 alike()
 {
 	local differs
-	differs=$(diff -r --no-dereference "$2" "$3" 2>&1 | grep -v 'is a fifo' | head)
+	differs=$(diff -r --no-dereference "$2" "$3" 2>&1 | grep -vE 'is a (fifo|character|block)' | head)
 	is "$1: content" "$differs" ""
 	differs=$(diff <(facts "$2") <(facts "$3") | head -n 20)
 	is "$1: modes, owners, times, links, xattrs, ACLs" "$differs" ""
@@ -98,7 +99,10 @@ is "make finds nothing to do a second time" "$(env -u MAKEFLAGS -u MAKELEVEL -u 
 
 remount
 alike "after a remount" "$plain/tree" "$work/tree"
+instant=$(instant)
+next_second
 check "rm -r removes it all" rm -r "$work/copy" "$work/rsync" "$work/clone"
+alike "the instant before, in .history/at" "$plain/tree" "$work/.history/at/$instant/copy"
 unmount_share
 verify_clean "the store verifies"
 done_testing

@@ -27,6 +27,8 @@ START_TEST(a_time_has_a_name_that_sorts_and_an_iso_form)
 	ck_assert_str_eq(name, "1970-01-01_00.00.00Z");
 	clock_name(name, -1);
 	ck_assert_str_eq(name, "1969-12-31_23.59.59Z");
+	struct timespec before = clock_timespec(-1750000000);
+	ck_assert(before.tv_sec == -2 && before.tv_nsec == 250000000);
 }
 END_TEST
 
