@@ -29,7 +29,7 @@ make_tree()
 		mkfifo fifo && mknod null c 1 3 && mknod disk b 8 1
 		printf 'x' >$'new\nline' && printf 'x' >$'not \xff\xfe UTF-8' && printf 'x' >"$(printf 'n%.0s' $(seq 255))"
 		touch -d '1985-10-26 01:21:00.123456789 UTC' old && touch -d '2199-12-31 23:59:59.5 UTC' future
-		touch -d @-2000000000.25 older && touch -h -d @4294967296.999999999 dangling && mkdir then && touch -d @-1 then
+		touch -d @-2000000000.25 older && touch -h -d @4294967296.999999999 dangling && mkdir long-ago && touch -d @-1 long-ago
 		: >empty && truncate -s 5M sparse && printf end | dd of=sparse bs=1 seek=3000000 conv=notrunc status=none
 		for i in 1 2 3; do setfattr -n "user.attribute$i" -v "value $i" "mode 644" || exit; done
 		setfattr -n user.binary -v 0x00ff00 old && setfattr -n trusted.root -v only old
