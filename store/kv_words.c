@@ -1,13 +1,14 @@
 /* kv_words.c - see kv_words.h. */
 #include "kv_words.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 /* The name (below the store, "db/000012.sst") of the database file that message speaks of, or "db". */
 static void file_in_message(const char *path, const char *message, char *name, size_t size)
 {
-	static const char *const endings[] = { ".sst", ".log", "MANIFEST-", "CURRENT", "OPTIONS-", "IDENTITY" };
+	static const char *const endings[] = { ".sst", ".ldb", ".log", "MANIFEST-", "CURRENT", "OPTIONS-", "IDENTITY" };
 	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
@@ -17,7 +18,10 @@ static void file_in_message(const char *path, const char *message, char *name, s
 			continue;
 		while (start > message && start[-1] != '/' && start[-1] != ' ')
 			start--;
-		snprintf(name, size, "%s/%.*s", base, (int)(strcspn(start, " :,;")), start);
+		int length = (int)strcspn(start, " :,;");
+		/* A table that is missing is told by the ending that LevelDB gave tables. */
+		bool table = strcmp(endings[i], ".ldb") == 0 && end + 4 == start + length;
+		snprintf(name, size, "%s/%.*s%s", base, table ? length - 4 : length, start, table ? ".sst" : "");
 		return;
 	}
 	snprintf(name, size, "%s", base);
@@ -52,8 +56,8 @@ int kv_words(const char *path, const char *message, struct error *e)
 		error_set(e, code, "another process has the store open: stop it, or ask it (%.100s)", path);
 		break;
 	case -E_CORRUPT:
-		error_set(e, code, "%s is damaged: keep a copy of the store, then restore that file from a backup; "
-			  "RocksDB says: %.110s", file, message);
+		error_set(e, code, "%s is %s: keep a copy of the store, then restore that file from a backup; "
+			  "RocksDB says: %.110s", file, strstr(message, "No such file") ? "missing" : "damaged", message);
 		break;
 	case -E_FORMAT_NEWER:
 		error_set(e, code, "%s was written by a newer Daybook: upgrade this one (%.110s)", file, message);

@@ -183,6 +183,7 @@ damaged "$good" "a cut MANIFEST" cut_manifest
 damaged "$good" "a damaged MANIFEST" flip_largest db 'MANIFEST-*'
 [ -z "$up" ] || { is "a damaged MANIFEST: nothing is lost" "$(readable)" 21; unmount_share; }
 damaged "$good" "a lost table" lose_largest db '*.sst'
+like "a lost table: it says which" "$(cat "$LOG")" "db/[0-9]+\.sst is missing"
 [ -z "$up" ] || unmount_share
 
 # One block of content is damaged: what does not need it is read on.
