@@ -245,7 +245,7 @@ as()
 	(
 		umask 002
 		exec setpriv --reuid "$user" --regid "$user" --init-groups \
-			env HOME="$T/home/${user%%[0-9]*}" USER="$user" LOGNAME="$user" "$@"
+			env HOME="$T/home/${user%%[0-9]*}" TMPDIR="$T/home/${user%%[0-9]*}" USER="$user" LOGNAME="$user" "$@"
 	)
 }
 
