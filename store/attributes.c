@@ -12,6 +12,16 @@
 
 #define FACT_PREFIX "user.daybook."
 
+/* smbd sets times as root after the save of the user for whom it runs: it is the user's doing. */
+static void act_for(struct change *c, const struct version_record *v, struct buf *memory)
+{
+	c->author = (struct actor){ .uid = (uint32_t)v->uid, .gid = (uint32_t)v->gid, .tgid = (uint32_t)v->tgid,
+				    .name = v->author, .command = v->command, .client = v->client };
+	c->author_memory = *memory;
+	*memory = (struct buf){ 0 };
+	c->actor = &c->author;
+}
+
 /* L1: attributes set right after a save by the session that saved belong to that version. */
 static int fold_into_version(struct change *c, const struct inode_record *inode, struct error *e)
 {
@@ -26,6 +36,8 @@ static int fold_into_version(struct change *c, const struct inode_record *inode,
 	slot_sign(&v, inode, (struct place){ inode->parent, inode->name });
 	change_put_version(c, inode->doc, inode->version, &v);
 	c->log.flags |= LOG_FOLDED;
+	if (c->actor->uid != v.uid)
+		act_for(c, &v, &memory);
 	return 0;
 }
 

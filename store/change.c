@@ -43,6 +43,7 @@ void change_abort(struct change *c)
 	buf_release(&c->path);
 	buf_release(&c->path2);
 	buf_release(&c->home);
+	buf_release(&c->author_memory);
 	if (c->owns_batch)
 		kv_batch_free(c->batch);
 	c->batch = NULL;

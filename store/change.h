@@ -27,6 +27,8 @@ struct change {
 	struct store *store;
 	struct kv_batch *batch;
 	const struct actor *actor;
+	struct actor author;     /* what actor becomes when it acted for somebody (attributes.c) */
+	struct buf author_memory;
 	uint64_t number;
 	int64_t time;            /* ns; never before the last change's */
 	struct log_record log;   /* operation, ino, path... filled by the operation; the rest by commit */

@@ -67,7 +67,9 @@ bool lineage_is_passing(const struct dirent_record *past, int64_t began, bool li
 
 bool lineage_folds_attributes(const struct version_record *version, uint32_t uid, uint32_t tgid, int64_t now)
 {
-	return version->uid == uid && version->tgid == tgid && now - version->time <= LINEAGE_FOLD_NS;
+	bool same_session = version->tgid == tgid && (version->uid == uid || (uid == 0 && tgid));
+
+	return same_session && now - version->time <= LINEAGE_FOLD_NS;
 }
 
 bool lineage_is_conflict(uint64_t base, uint64_t head, const struct version_record *head_version, uint32_t uid)

@@ -43,7 +43,8 @@ bool lineage_is_hidden(const struct document_record *doc, uint64_t size, int64_t
  * names hide these. */
 bool lineage_is_passing(const struct dirent_record *past, int64_t began, bool lives);
 
-/* L1: does a change of attributes belong to the version saved at saved_ns by session (uid, tgid)? */
+/* L1: does a change of attributes by (uid, tgid) belong to the version?  It is the session's that saved, or its
+ * process's as root (smbd). */
 bool lineage_folds_attributes(const struct version_record *version, uint32_t uid, uint32_t tgid, int64_t now);
 
 /* Conflicts: saved over the head, somebody else's, without having read it.  base 0: unknown, no conflict. */

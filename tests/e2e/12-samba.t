@@ -96,6 +96,7 @@ same "the first is as it was" first.csv "$(version "$MNT/dept/budget.csv" 1)"
 is "the log knows both, and no save that did not finish" \
 	"$(daybook log --json --reverse "$MNT/dept/budget.csv" | grep '"operation":"save"' |
 		sed -E 's/.*"author":"([^"]*)".*"flags":("[^"]*"|null).*/\1 \2/' | paste -sd ' ')" "$anna null $ben null"
+unlike "what smbd does as root for ben is ben's" "$(daybook log --json "$MNT/dept/budget.csv")" '"author":"root"'
 check "anna reads it" smb "$anna" 'cd dept; get budget.csv read.csv'
 same "as ben left it" second.csv read.csv
 

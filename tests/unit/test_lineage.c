@@ -74,6 +74,19 @@ START_TEST(a_name_that_was_left_within_a_minute_was_passing)
 }
 END_TEST
 
+START_TEST(attributes_after_a_save_belong_to_it)
+{
+	struct version_record v = { .uid = 4001, .tgid = 7, .time = 10 * SECOND };
+
+	ck_assert(lineage_folds_attributes(&v, 4001, 7, 15 * SECOND));
+	ck_assert(!lineage_folds_attributes(&v, 4001, 7, 16 * SECOND));
+	ck_assert(!lineage_folds_attributes(&v, 4001, 8, 11 * SECOND));
+	ck_assert(!lineage_folds_attributes(&v, 4002, 7, 11 * SECOND));
+	ck_assert(lineage_folds_attributes(&v, 0, 7, 11 * SECOND)); /* smbd as root */
+	ck_assert(!lineage_folds_attributes(&v, 0, 8, 11 * SECOND));
+}
+END_TEST
+
 START_TEST(a_conflict_is_a_save_over_somebody_elses_unread_version)
 {
 	struct version_record head = { .uid = 4002 };
@@ -361,6 +374,7 @@ int main(void)
 	tcase_add_test(rules, hint_names_are_those_of_temporary_and_lock_files);
 	tcase_add_test(rules, a_hint_name_that_survives_with_content_is_promoted);
 	tcase_add_test(rules, a_name_that_was_left_within_a_minute_was_passing);
+	tcase_add_test(rules, attributes_after_a_save_belong_to_it);
 	tcase_add_test(rules, a_conflict_is_a_save_over_somebody_elses_unread_version);
 	tcase_add_checked_fixture(dances, tree_setup, tree_teardown);
 	tcase_set_timeout(dances, 30);
