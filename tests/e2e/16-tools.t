@@ -136,7 +136,7 @@ is "an unknown option: 2" "$(status_of daybook log --frobnicate)" 2
 is "a bad time: 2" "$(status_of daybook log --since never "$MNT")" 2
 is "both formats: 2" "$(status_of daybook log --json --csv "$MNT")" 2
 is "a file that never was: 1" "$(status_of daybook history "$D/nothing")" 1
-refuses "a path that is on no share" 'not on a mounted' daybook log /
+refuses "a path that is on no share" 'not on a mounted|is on no mount' daybook log /
 refuses "a path in the past" 'name the file' daybook history "$D/.history/README.txt"
 refuses "a directory has no versions" 'is a directory' daybook history "$D"
 for command in init mount log history restore status verify tags conflicts; do
