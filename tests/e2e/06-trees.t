@@ -88,12 +88,12 @@ check "git fsck finds nothing" "${git[@]}" -C "$work/clone" fsck --no-progress -
 is "git status is clean" "$("${git[@]}" -C "$work/clone" status --porcelain)" ""
 is "both clones have the same files" "$(diff -r -x .git "$work/clone" "$plain/clone")" ""
 for at in "$work" "$plain"; do
-	check "make builds in ${at#"$T/"}" env -u MAKEFLAGS -u MAKELEVEL -u BUILD make -s -C "$at/clone" -j2 CFLAGS=-O0 build/libstore.a
+	check "make builds in ${at#"$T/"}" env -u CI -u MAKEFLAGS -u MAKELEVEL -u BUILD make -s -C "$at/clone" -j2 CFLAGS=-O0 build/libstore.a
 done
 is "both builds made the same objects" "$(cd "$work/clone/build" && find . -name '*.o' | wc -l) $(
 	cd "$work/clone/build" && find . -name '*.o' -exec cmp {} "$plain/clone/build/{}" \; 2>&1 | head)" \
 	"$(find "$plain/clone/build" -name '*.o' | wc -l) "
-is "make finds nothing to do a second time" "$(env -u MAKEFLAGS -u MAKELEVEL -u BUILD make -C "$work/clone" CFLAGS=-O0 build/libstore.a | grep -c '^cc')" 0
+is "make finds nothing to do a second time" "$(env -u CI -u MAKEFLAGS -u MAKELEVEL -u BUILD make -C "$work/clone" CFLAGS=-O0 build/libstore.a | grep -c '^cc')" 0
 
 # --- afterwards ---------------------------------------------------------------------------------------------------
 
