@@ -86,8 +86,11 @@ int mount_find(const char *path, struct mount_entry *ret, struct error *e)
 	}
 	free(line);
 	fclose(table);
-	if (r == 0 && !best.point)
-		r = error_set(e, -E_NO_ENTRY, "%s: is on no mount", path);
+	if (r == 0 && !best.point) { /* a chroot's root need not be a mount: then the table has no line for it */
+		char root[] = "/", unknown[] = "none";
+
+		r = keep(&best, &(struct mount_entry){ root, root, unknown, unknown }, e);
+	}
 	if (r < 0)
 		mount_entry_release(&best);
 	else

@@ -13,7 +13,7 @@ struct mount_entry {
 void mount_entry_release(struct mount_entry *m);
 
 /* The mount that shows the absolute path without symlinks: the deepest, and of several at one point the last.
- * -E_NO_ENTRY: none at all.  Reads only the table, never the mount: it works when a daemon hangs. */
+ * In a chroot whose root is no mount: "/" of type "none".  Reads only the table, never the mount: it works when a daemon hangs. */
 int mount_find(const char *path, struct mount_entry *ret, struct error *e);
 
 /* Undoes the table's \ooo escapes in place. */

@@ -13,7 +13,8 @@ plain=$T/plain work=$MNT/work
 make_tree()
 {
 	local i
-	mkdir -p "$1/odd" "$1/deep"
+	mkdir -p "$1/odd" "$1/deep" "$1/many"
+	for i in $(seq 2000); do echo "$i" >"$1/many/file $i"; done
 	for i in linux asm-generic x86_64-linux-gnu c++ rocksdb fuse3; do
 		[ ! -e "/usr/include/$i" ] || cp -rL "/usr/include/$i" "$1/$i"
 	done
