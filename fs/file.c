@@ -135,6 +135,12 @@ static struct staging_origin origin_of(const struct file *file, const struct ide
 		.mtime = clock_now() };
 }
 
+static void end_staging(struct file *file)
+{
+	staging_end(file->staging);
+	file->staging = NULL;
+}
+
 /* After a save: the journal ends, or starts over when the handle is going to write on (fsync). */
 static void journal_saved(struct file *file, const struct saved *saved, bool go_on)
 {
@@ -142,8 +148,7 @@ static void journal_saved(struct file *file, const struct saved *saved, bool go_
 
 	if (go_on && staging_rebase(file->staging, &origin, NULL) == 0)
 		return;
-	staging_end(file->staging);
-	file->staging = NULL;
+	end_staging(file);
 }
 
 static int save(struct files *files, struct file *file, bool killed, bool go_on, struct error *e)
@@ -197,6 +202,8 @@ void files_restored(struct files *files, uint64_t ino)
 	if (file) {
 		lock_take(&file->lock);
 		file->fold_handle = 0;
+		if (!file->dirty)
+			end_staging(file);
 		lock_drop(&file->lock);
 	}
 	file_put(files, file);
@@ -298,10 +305,8 @@ int file_close(struct files *files, struct file *file, const struct handle *hand
 		rc = save(files, file, false, false, e);
 	if (file->fold_handle == handle->id)
 		file->fold_handle = 0;
-	if (file->opens == 0 && file->staging && !file->dirty) {
-		staging_end(file->staging);
-		file->staging = NULL;
-	}
+	if (file->opens == 0 && !file->dirty)
+		end_staging(file);
 	lock_drop(&file->lock);
 	return rc;
 }
@@ -323,6 +328,11 @@ static int begin_staging(struct files *files, struct file *file, const struct in
 	return staging_begin(store_staging_fd(files->store), &origin, &file->staging, e);
 }
 
+static bool same_session(const struct identity *a, const struct identity *b)
+{
+	return a->uid == b->uid && a->tgid == b->tgid;
+}
+
 /* Makes the file ready for a change by who: what another wrote is saved first, a journal is there. */
 static int begin_change(struct files *files, struct file *file, const struct handle *handle,
 			const struct identity *who, struct error *e)
@@ -333,15 +343,12 @@ static int begin_change(struct files *files, struct file *file, const struct han
 
 	if (rc == 0)
 		rc = check_regular(inode, e);
-	if (rc == 0 && file->dirty &&
-	    (file->writer.uid != who->uid || file->writer.tgid != who->tgid || (file->writer_handle && !id)))
+	if (rc == 0 && file->dirty && (!same_session(&file->writer, who) || (file->writer_handle && !id)))
 		rc = save(files, file, false, false, e);
 	if (rc < 0)
 		return rc;
-	if (file->staging && !file->dirty && file->writer_handle != id) { /* rebased for another */
-		staging_end(file->staging);
-		file->staging = NULL;
-	}
+	if (!file->dirty && (file->writer_handle != id || !same_session(&file->writer, who)))
+		end_staging(file); /* rebased for another, whose name is in it (ids are used again) */
 	if (!file->staging) {
 		inode_put(inode);
 		inode = NULL;
@@ -382,10 +389,8 @@ static int finish_change(struct files *files, struct file *file, const struct ha
 /* An unchanged journal is not left behind by a change that failed. */
 static void end_unused(struct file *file)
 {
-	if (file->dirty || !file->staging || file->opens)
-		return;
-	staging_end(file->staging);
-	file->staging = NULL;
+	if (!file->dirty && !file->opens)
+		end_staging(file);
 }
 
 /* One change of the bytes: what apply() does to the journal, with everything before and after that a change needs. */

@@ -58,7 +58,8 @@ int file_settle(struct files *files, struct file *file, struct error *e);
 int files_settle(struct files *files, uint64_t ino, struct error *e);
 /* The same before a change of attributes: an open file that was only emptied waits for its bytes. */
 int files_settle_written(struct files *files, uint64_t ino, struct error *e);
-/* A version was put back in the inode: what an open handle saves next is a version of its own. */
+/* A version was put back in the inode: open handles go on from its bytes, and what they save next is a version of its
+ * own. */
 void files_restored(struct files *files, uint64_t ino);
 
 /* Writing.  handle NULL: by path, as who, saved at once. */
