@@ -207,8 +207,10 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int rc = handle_find(m->handles, fi->fh, &handle, &e);
 
 	if (rc == 0 && handle->file) {
-		/* A dying writer, or smbd closing for a client whose connection broke (L8). */
-		bool killed = (ctx->uid == 0 && handle->who.uid != 0) || identity_is_killed(ctx->pid);
+		/* A dying writer, or smbd closing for a client whose connection broke (L8).  Of others, root closes users'
+		 * files every day: sudo's output in a file that the user's shell opened. */
+		bool lost = ctx->uid == 0 && handle->who.uid != 0 && handle->who.client[0];
+		bool killed = lost || identity_is_killed(ctx->pid);
 
 		rc = file_flush(m->files, handle->file, handle, killed, &e);
 	}
