@@ -52,6 +52,21 @@ static void lookup_past(fuse_req_t req, uint64_t parent, const char *name)
 	reply_history(req, "lookup", parent, rc, &found, &e);
 }
 
+/* A file handle (NFS, open_by_handle_at) may outlive what the kernel remembers: "." of any inode is that inode, and
+ * ".." the directory above. */
+static int look_up(struct mount *m, uint64_t parent, const char *name, struct dirent_record *ret, struct error *e)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	bool up = strcmp(name, "..") == 0;
+
+	if (!up && strcmp(name, ".") != 0)
+		return namespace_lookup(m->store, parent, view_str(name), ret, e);
+	int rc = inode_get(m->store, parent, &inode, e);
+	if (rc == 0)
+		*ret = (struct dirent_record){ .ino = up ? inode->r.parent : parent };
+	return rc;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = mount_of(req);
@@ -64,7 +79,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		lookup_past(req, parent, name);
 		return;
 	}
-	int rc = namespace_lookup(m->store, parent, view_str(name), &dirent, &e);
+	int rc = look_up(m, parent, name, &dirent, &e);
 	if (rc == -E_NO_ENTRY) { /* the kernel may remember that there is nothing */
 		fuse_reply_entry(req, &negative);
 		return;
