@@ -3,11 +3,32 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 /* mount(8) hands these on although they are its own affair, or are always so here. */
 static const char *const ignored[] = { "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group",
-	"nofail", "_netdev", "dev", "nodev", "suid", "nosuid", "exec", "atime", "noatime", "relatime", "norelatime",
-	"diratime", "nodiratime", "async", "allow_other", "default_permissions", "nonempty" };
+	"nofail", "_netdev", "dev", "nodev", "suid", "nosuid", "atime", "noatime", "relatime", "norelatime",
+	"diratime", "nodiratime", "strictatime", "nostrictatime", "lazytime", "nolazytime", "silent", "loud",
+	"allow_other", "default_permissions", "nonempty" };
+
+/* What the kernel does for any file system; the last one given counts. */
+static const struct {
+	const char *set, *clear;
+	unsigned long flag;
+} kernels[] = { { "noexec", "exec", MS_NOEXEC }, { "sync", "async", MS_SYNCHRONOUS }, { "dirsync", NULL, MS_DIRSYNC } };
+
+static bool set_kernels(struct config *c, const char *option)
+{
+	for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
+		bool clear = kernels[i].clear && strcmp(option, kernels[i].clear) == 0;
+
+		if (!clear && strcmp(option, kernels[i].set) != 0)
+			continue;
+		c->mount_flags = clear ? c->mount_flags & ~kernels[i].flag : c->mount_flags | kernels[i].flag;
+		return true;
+	}
+	return false;
+}
 
 static bool is_ignored(const char *option)
 {
@@ -16,7 +37,7 @@ static bool is_ignored(const char *option)
 			return true;
 	}
 	return strncmp(option, "x-", 2) == 0 || strncmp(option, "comment=", 8) == 0 ||
-	       strncmp(option, "fsname=", 7) == 0 || strncmp(option, "subtype=", 8) == 0;
+	       strncmp(option, "user=", 5) == 0 || strncmp(option, "fsname=", 7) == 0 || strncmp(option, "subtype=", 8) == 0;
 }
 
 static int parse_size(const char *text, size_t *ret, struct error *e)
@@ -53,7 +74,7 @@ static int parse_option(struct config *c, const char *option, struct error *e)
 		c->debug = true;
 	else if (strncmp(option, "cache=", 6) == 0)
 		return parse_size(option + 6, &c->cache_bytes, e);
-	else if (*option && !is_ignored(option))
+	else if (*option && !set_kernels(c, option) && !is_ignored(option))
 		return error_set(e, -E_USAGE, "-o %s: there is no such option; `daybookd --help` lists them", option);
 	return 0;
 }

@@ -17,12 +17,14 @@
 
 struct config {
 	char *store, *mountpoint;
+	unsigned long mount_flags; /* of mount(2), further ones: MS_NOEXEC and the like */
 	bool foreground, read_only, show_history, debug, help, version;
 	size_t cache_bytes; /* 0 = default */
 };
 
 /* Reads the arguments; -E_USAGE with a sentence.  Options of mount(8) that are not for file systems (noauto, nofail,
- * user, _netdev, x-*, defaults and the like) are accepted and mean nothing here. */
+ * user, _netdev, x-*, defaults and the like) are accepted and mean nothing here; those that the kernel carries out
+ * for any (noexec, which `user` brings with it, sync, dirsync) become mount_flags. */
 int config_parse(int argc, char **argv, struct config *ret, struct error *e);
 void config_release(struct config *config);
 

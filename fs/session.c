@@ -27,7 +27,8 @@ static int open_device(struct error *e)
 
 static int mount_device(struct mount *m, const struct config *config, int fd, struct error *e)
 {
-	unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOATIME | (config->read_only ? MS_RDONLY : 0);
+	unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOATIME | config->mount_flags |
+			      (config->read_only ? MS_RDONLY : 0);
 	char options[256];
 	struct stat st;
 
