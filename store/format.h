@@ -159,6 +159,7 @@ enum slot_end {
 	SLOT_ABSORBED,  /* renamed over another name, which took its content (L2) */
 	SLOT_REPLACED,  /* another inode was renamed over, linked or exchanged into the name */
 	SLOT_REDOCUMENTED, /* same inode, but its document changed (L3: a copy split off) */
+	SLOT_PASSED,    /* renamed away, and only passed through here (L3c) */
 };
 
 enum inode_flag {

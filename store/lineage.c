@@ -6,7 +6,7 @@
 
 enum lineage_fill lineage_fill(const struct dirent_record *past, int64_t now)
 {
-	if (!past || !past->doc)
+	if (!past || !past->doc || past->ended == SLOT_PASSED)
 		return LINEAGE_NEW;
 	if ((past->ended == SLOT_UNLINKED || past->ended == SLOT_MOVED) && now - past->until_time <= LINEAGE_REFILL_NS)
 		return LINEAGE_CONTINUE;
@@ -21,6 +21,12 @@ bool lineage_is_young(const struct document_record *doc, int64_t now)
 bool lineage_returns(uint64_t source_doc, const struct document_record *dest, int64_t now)
 {
 	return source_doc && dest->copy_of == source_doc && lineage_is_young(dest, now);
+}
+
+bool lineage_passes_through(const struct document_record *source, const struct document_record *copy, int64_t now)
+{
+	return copy->copy_of_version < 2 && copy->born - source->born < LINEAGE_YOUNG_NS &&
+	       now - copy->born < LINEAGE_YOUNG_NS;
 }
 
 bool lineage_dies_scratch(const struct document_record *doc, uint32_t uid, uint32_t tgid, int64_t now)
@@ -61,7 +67,8 @@ bool lineage_is_hidden(const struct document_record *doc, uint64_t size, int64_t
 
 bool lineage_is_passing(const struct dirent_record *past, int64_t began, bool lives)
 {
-	return (past->ended == SLOT_MOVED || past->ended == SLOT_REDOCUMENTED || (past->ended == SLOT_UNLINKED && lives)) &&
+	return (past->ended == SLOT_MOVED || past->ended == SLOT_REDOCUMENTED || past->ended == SLOT_PASSED ||
+		(past->ended == SLOT_UNLINKED && lives)) &&
 	       past->until_time - began < LINEAGE_YOUNG_NS;
 }
 

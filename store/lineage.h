@@ -29,6 +29,11 @@ bool lineage_is_young(const struct document_record *doc, int64_t now);
  * returns. */
 bool lineage_returns(uint64_t source_doc, const struct document_record *dest, int64_t now);
 
+/* L3c: a name used for one file after another on their way to others (`sort >tmp; mv tmp a; sort >tmp; mv tmp b`).
+ * source was refilled here (L3) while copy, untouched since, split off with what had left: is its file, which leaves
+ * too, only passing through?  It is when source had been as new then: a file that lived here had versions, or age. */
+bool lineage_passes_through(const struct document_record *source, const struct document_record *copy, int64_t now);
+
 /* L7: is a document that dies now scratch: deleted by its own session soon after birth? */
 bool lineage_dies_scratch(const struct document_record *doc, uint32_t uid, uint32_t tgid, int64_t now);
 

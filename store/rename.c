@@ -138,26 +138,29 @@ static void return_identity(struct change *c, struct move *m, struct document_re
 	d->name = m->to.name;
 }
 
-/* Decides and carries out which document the source's content belongs to under its new name: L2, L3, L3b, L5. */
+/* Decides and carries out which document the source's content belongs to under its new name: L2, L3, L3b, L3c,
+ * L5. */
 static int settle_document(struct change *c, struct move *m, uint64_t target_doc, struct error *e)
 {
 	struct document_record *own, *target;
-	bool absorbed = false;
 	uint64_t doc = target_doc;
-	int rc;
+	int passes, rc = 0;
 
 	m->source_end = SLOT_MOVED;
 	if (!m->inode->doc)
 		return 0;
-	rc = change_document(c, m->inode->doc, &own, e);
-	if (rc == 0 && !m->replaced)
+	if (!m->replaced)
 		rc = slot_vacated(c, m->to, m->inode, &doc, e);
+	passes = rc < 0 ? rc : slot_passes_through(c, m->inode, m->from, e);
+	rc = passes < 0 ? passes : change_document(c, m->inode->doc, &own, e);
 	if (rc < 0)
 		return rc;
+	if (passes)
+		m->source_end = SLOT_PASSED;
 	if (!doc || doc == m->inode->doc) { /* L5 */
 		own->parent = m->to.parent;
 		own->name = m->to.name;
-		return 0;
+		return passes ? slot_leave_behind(c, m->inode, m->from, m->to, e) : 0;
 	}
 	rc = change_document(c, doc, &target, e);
 	if (rc < 0)
@@ -166,8 +169,10 @@ static int settle_document(struct change *c, struct move *m, uint64_t target_doc
 		return_identity(c, m, target, own);
 		return 0;
 	}
+	bool absorbed = passes;
 	rc = slot_adopt(c, m->inode, doc, m->to, m->from, m->base, &absorbed, e);
-	m->source_end = absorbed ? SLOT_ABSORBED : SLOT_MOVED;
+	if (absorbed && !passes)
+		m->source_end = SLOT_ABSORBED;
 	return rc;
 }
 

@@ -311,14 +311,13 @@ static int append_version(struct change *c, struct document_record *d, uint64_t 
 }
 
 int slot_adopt(struct change *c, struct inode_record *inode, uint64_t doc, struct place place, struct place leaving,
-	       uint64_t base, bool *ret_absorbed, struct error *e)
+	       uint64_t base, bool *absorbed, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct document_record *d, *left = NULL;
 	struct version_record v;
 	int held = held_version(c, inode, &v, &memory, e), rc;
 
-	*ret_absorbed = false;
 	rc = held < 0 ? held : held == 0 ? empty_version(c, &v, e) : 0;
 	if (rc == 0)
 		rc = change_document(c, doc, &d, e);
@@ -327,11 +326,11 @@ int slot_adopt(struct change *c, struct inode_record *inode, uint64_t doc, struc
 	if (rc < 0)
 		return rc;
 	if (left) {
-		*ret_absorbed = lineage_is_young(left, c->time);
-		left->absorbed_by = *ret_absorbed ? doc : 0;
+		*absorbed = *absorbed || lineage_is_young(left, c->time);
+		left->absorbed_by = *absorbed ? doc : 0;
 		left->ino = 0;
 		left->died = c->time;
-		if (!*ret_absorbed) {
+		if (!*absorbed) {
 			v.from = inode->doc;
 			v.from_version = inode->version;
 			v.uid = c->actor->uid;
@@ -417,6 +416,40 @@ static int find_renamed_away(struct change *c, const struct inode_record *inode,
 		return rc;
 	rc = change_document(c, (*ret)->doc, &copy, e);
 	return rc < 0 ? rc : lineage_returns(inode->doc, copy, c->time);
+}
+
+int slot_passes_through(struct change *c, const struct inode_record *inode, struct place place, struct error *e)
+{
+	struct document_record *was, *copy;
+	struct inode_record *ahead;
+	int rc = inode->doc ? find_renamed_away(c, inode, place, &ahead, e) : 0;
+
+	if (rc <= 0)
+		return rc;
+	rc = change_document(c, inode->doc, &was, e);
+	if (rc == 0)
+		rc = change_document(c, ahead->doc, &copy, e);
+	return rc < 0 ? rc : lineage_passes_through(was, copy, c->time);
+}
+
+int slot_leave_behind(struct change *c, struct inode_record *inode, struct place place, struct place to,
+		      struct error *e)
+{
+	struct document_record *was, *own;
+	int rc = change_document(c, inode->doc, &was, e);
+
+	if (rc == 0)
+		rc = slot_split(c, inode, place, e);
+	if (rc == 0)
+		rc = change_document(c, inode->doc, &own, e);
+	if (rc < 0)
+		return rc;
+	own->parent = to.parent;
+	own->name = to.name;
+	was->absorbed_by = inode->doc;
+	was->ino = 0;
+	was->died = c->time;
+	return 0;
 }
 
 /* An abandoned lock file (git's HEAD.lock): the document goes back to the file that it was of. */

@@ -26,10 +26,10 @@ int place_check(struct place place, struct error *e);
 int slot_settle_new(struct change *c, struct place place, struct inode_record *inode, struct error *e);
 
 /* The inode takes over document doc at place (L2, L3): its content becomes doc's next version unless it is the same.
- * The document that it leaves is absorbed when young (*ret_absorbed), else `from`.  base: what the session had read
+ * The document that it leaves is absorbed when *absorbed says so or it is young (*absorbed then says it), else `from`.  base: what the session had read
  * of doc; a conflict is recorded.  The names that the inode has besides `leaving` get the document too. */
 int slot_adopt(struct change *c, struct inode_record *inode, uint64_t doc, struct place place, struct place leaving,
-	       uint64_t base, bool *ret_absorbed, struct error *e);
+	       uint64_t base, bool *absorbed, struct error *e);
 
 /* The inode's document stays behind with somebody else: the inode gets a new one, a copy of what it holds (L3). Its
  * names besides `leaving` get the new document. */
@@ -47,6 +47,14 @@ int slot_name_removed(struct change *c, struct inode_record *inode, struct place
 /* The inode's last name, place, is gone: the document dies (L9), the inode becomes an orphan.  When the name had only
  * been refilled (L3) and nothing was saved under it, who was renamed away gets the document back. */
 int slot_orphan(struct change *c, struct inode_record *inode, struct place place, struct error *e);
+
+/* L3c: does the inode, which leaves place, only pass through?  1 or 0. */
+int slot_passes_through(struct change *c, const struct inode_record *inode, struct place place, struct error *e);
+
+/* The inode moves on from place to `to` (its names besides place stay) and gets a new document, a copy of what it
+ * holds; the one that place lent it ends. */
+int slot_leave_behind(struct change *c, struct inode_record *inode, struct place place, struct place to,
+		      struct error *e);
 
 /* The inode's document changed: its names besides `leaving` say so from now on. */
 int slot_redocument(struct change *c, struct inode_record *inode, struct place leaving, struct error *e);

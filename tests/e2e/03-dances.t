@@ -293,6 +293,18 @@ saved "git checkout, back again" repo/plan.txt "$ben"
 git_as "$ben" fsck --strict
 unlike "git: its lock files are not shown" "$(ls repo/.git/.history/files repo/.git/.history/deleted)" "\.lock"
 
+for i in a b c d; do
+	as "$anna" sh -c 'echo "$1" >x.tmp; mv x.tmp "sorted-$1.txt"' sh $i
+done
+for i in a b c d; do
+	is "one temporary name for many new files: $i has what is its own" "$(version_count sorted-$i.txt) $(cat "$(version sorted-$i.txt 1)")" "1 $i"
+done
+for i in a b c d; do
+	was sorted-$i.txt
+	as "$ben" sh -c 'echo "$1$1" >x.tmp; mv -f x.tmp "sorted-$1.txt"' sh $i
+	saved "one temporary name for many files that are there: $i" sorted-$i.txt "$ben"
+done
+
 # --- sqlite -------------------------------------------------------------------------------------------------------
 
 as "$anna" sqlite3 roll.db 'create table t (i integer primary key, s text)'

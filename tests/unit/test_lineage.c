@@ -249,6 +249,32 @@ START_TEST(an_abandoned_lock_file_gives_identity_back)
 }
 END_TEST
 
+START_TEST(one_temporary_name_serves_many_files)
+{
+	static const char *const names[] = { "b", "c", "d", "e" };
+
+	for (int i = 0; i < 4; i++) {
+		tree_write(&anna, R, "x.tmp", names[i]);
+		tree_rename(&anna, R, "x.tmp", names[i]);
+	}
+	for (int i = 0; i < 4; i++) {
+		ck_assert_uint_eq(tree_head(tree_doc(R, names[i])), 1);
+		ck_assert_str_eq(tree_text(tree_doc(R, names[i]), 1), names[i]);
+		for (int k = 0; k < i; k++)
+			ck_assert_uint_ne(tree_doc(R, names[i]), tree_doc(R, names[k]));
+	}
+	for (int i = 0; i < 4; i++) { /* the same again, over files that are there */
+		uint64_t doc = tree_doc(R, names[i]);
+
+		tree_write(&anna, R, "x.tmp", "more");
+		tree_rename(&anna, R, "x.tmp", names[i]);
+		ck_assert_uint_eq(tree_doc(R, names[i]), doc);
+		ck_assert_uint_eq(tree_head(doc), 2);
+		ck_assert_str_eq(tree_text(doc, 2), "more");
+	}
+}
+END_TEST
+
 START_TEST(link_and_unlink_is_rename)
 {
 	struct inode *inode = NULL;
@@ -388,6 +414,7 @@ int main(void)
 	tcase_add_test(dances, backup_by_rename_and_create_keeps_the_document);
 	tcase_add_test(dances, gits_lock_file_gives_identity_back);
 	tcase_add_test(dances, an_abandoned_lock_file_gives_identity_back);
+	tcase_add_test(dances, one_temporary_name_serves_many_files);
 	tcase_add_test(dances, link_and_unlink_is_rename);
 	tcase_add_test(dances, a_plain_rename_takes_the_document_along);
 	tcase_add_test(dances, an_exchange_gives_each_name_a_version);
