@@ -12,8 +12,6 @@
 #include "log.h"
 #include "session.h"
 
-#define VERSION "0.1"
-
 static void print_help(void)
 {
 	printf("usage: daybookd STORE MOUNTPOINT [-o option,...] [-f]\n"
@@ -214,7 +212,7 @@ int main(int argc, char **argv)
 		if (config.help)
 			print_help();
 		else
-			printf("daybookd %s\n", VERSION);
+			printf("daybookd %s\n", DAYBOOK_VERSION);
 		config_release(&config);
 		return 0;
 	}

@@ -294,7 +294,7 @@ static int name_again(struct change *c, struct inode_record *inode, struct place
 {
 	struct document_record *d;
 	uint64_t vacated = 0;
-	bool absorbed;
+	bool absorbed = false;
 	int rc;
 
 	if (!inode->doc)

@@ -98,7 +98,7 @@ static int write_format(struct store *store, struct error *e)
 		return error_system(e, "%s/FORMAT", store->path);
 	bool ok = write(fd, text, (size_t)n) == n && fsync(fd) == 0;
 	ok = close(fd) == 0 && ok;
-	ok = ok && renameat(store->directory_fd, "FORMAT.new", store->directory_fd, "FORMAT") == 0;
+	ok = ok && renameat(store->directory_fd, "FORMAT.new", store->directory_fd, STORE_FORMAT_NAME) == 0;
 	ok = ok && fsync(store->directory_fd) == 0;
 	return ok ? 0 : error_system(e, "%s/FORMAT", store->path);
 }
@@ -127,7 +127,7 @@ static int parse_format(struct store *store, const char *text, struct error *e)
 static int read_format(struct store *store, struct error *e)
 {
 	char text[512];
-	int fd = openat(store->directory_fd, "FORMAT", O_RDONLY | O_CLOEXEC);
+	int fd = openat(store->directory_fd, STORE_FORMAT_NAME, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT)
 		return error_set(e, -E_NOT_STORE, "%s: is not a Daybook store; `daybook init %s` makes one",
@@ -369,7 +369,7 @@ int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid,
 		rc = init_in(store, root_mode, uid, gid, e);
 	store_free(store);
 	if (rc < 0) {
-		static const char *const parts[] = { "db", "staging", "LOCK", "FORMAT.new", "FORMAT" };
+		static const char *const parts[] = { "db", "staging", "LOCK", "FORMAT.new", STORE_FORMAT_NAME };
 
 		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 			remove_below(path, parts[i]);

@@ -15,6 +15,9 @@
 #include "kv.h"
 #include "staging.h"
 
+#define DAYBOOK_VERSION "0.2" /* of the programs; what stores look like has numbers of its own (format.h) */
+#define STORE_FORMAT_NAME "FORMAT"
+
 struct store;
 
 struct actor {

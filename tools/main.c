@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "store/store.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -205,6 +206,10 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
 		return help(argv[2]);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		printf("daybook %s\n", DAYBOOK_VERSION);
+		return EXIT_SUCCESS;
+	}
 	command = find_command(argv[1]);
 	if (!command) {
 		fprintf(stderr, "daybook: %s: there is no such command: see `daybook --help`\n", argv[1]);

@@ -85,8 +85,8 @@ static int join(const char *a, const char *b, char **ret, struct error *e)
 
 static int not_on_a_share(const char *path, struct error *e)
 {
-	return error_set(e, -E_NO_DAEMON, "%s: is not on a mounted Daybook share: name a path on one, or use --store "
-			 "STORE", path);
+	return error_set(e, -E_NO_DAEMON, "%s: is not on a mounted Daybook share: name a path on one, or a "
+			 "store's directory", path);
 }
 
 /* Cuts the path at the mount: what lies below it goes to *ret_path. */
@@ -95,6 +95,25 @@ static int below_mount(const struct mount_entry *m, const char *path, char **ret
 	const char *rest = path + (strcmp(m->point, "/") == 0 ? 0 : strlen(m->point));
 
 	return join(m->root, rest, ret_path, e);
+}
+
+static int find_stored(const char *store, const char *path, struct whereabouts *ret, struct error *e)
+{
+	ret->store = realpath(store, NULL);
+	if (!ret->store)
+		return error_system(e, "%s: cannot find the store", store);
+	return join("", path ? path : "", &ret->path, e);
+}
+
+/* A store's own directory stands for the root of its share. */
+static int find_by_store(const char *path, struct whereabouts *ret, struct error *e)
+{
+	CLEANUP(buf_release) struct buf format = { 0 };
+
+	buf_printf(&format, "%s/%s", path, STORE_FORMAT_NAME);
+	if (format.failed)
+		return out_of_memory(e);
+	return access(buf_cstr(&format), F_OK) == 0 ? find_stored(path, NULL, ret, e) : not_on_a_share(path, e);
 }
 
 static int find_mounted(const char *path, struct whereabouts *ret, struct error *e)
@@ -114,11 +133,12 @@ static int find_mounted(const char *path, struct whereabouts *ret, struct error 
 		if (r == 0)
 			r = mount_find(real, &m, e);
 	}
-	if (r == 0 && strcmp(m.type, MOUNT_TYPE) != 0)
-		r = not_on_a_share(path, e);
-	if (r == 0)
+	bool mounted = r == 0 && strcmp(m.type, MOUNT_TYPE) == 0;
+	if (r == 0 && !mounted)
+		r = find_by_store(path, ret, e);
+	else if (r == 0)
 		r = below_mount(&m, real, &ret->path, e);
-	if (r == 0) {
+	if (r == 0 && mounted) {
 		ret->store = strdup(m.source);
 		ret->mountpoint = strdup(m.point);
 		r = ret->store && ret->mountpoint ? 0 : out_of_memory(e);
@@ -127,14 +147,6 @@ static int find_mounted(const char *path, struct whereabouts *ret, struct error 
 	free(absolute);
 	free(real);
 	return r;
-}
-
-static int find_stored(const char *store, const char *path, struct whereabouts *ret, struct error *e)
-{
-	ret->store = realpath(store, NULL);
-	if (!ret->store)
-		return error_system(e, "%s: cannot find the store", store);
-	return join("", path ? path : "", &ret->path, e);
 }
 
 int whereabouts_find(const char *store, const char *path, struct whereabouts *ret, struct error *e)

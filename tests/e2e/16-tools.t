@@ -136,6 +136,7 @@ is "an unknown option: 2" "$(status_of daybook log --frobnicate)" 2
 is "a bad time: 2" "$(status_of daybook log --since never "$MNT")" 2
 is "both formats: 2" "$(status_of daybook log --json --csv "$MNT")" 2
 is "a file that never was: 1" "$(status_of daybook history "$D/nothing")" 1
+is "--version says which" "$(daybook --version) $(daybook -V)" "$(daybookd --version | head -n 1 | sed 's/d / /') $(daybook --version)"
 refuses "a path that is on no share" 'not on a mounted|is on no mount' daybook log /
 refuses "a path in the past" 'name the file' daybook history "$D/.history/README.txt"
 refuses "a directory has no versions" 'is a directory' daybook history "$D"
@@ -182,6 +183,7 @@ refuses "nothing is restored in a share mounted read-only" 'read-only' daybook r
 kill_daemon
 is "--store works beside a dead daemon's socket" "$(field mountpoint daybook status --store "$STORE")" None
 is "history from the store itself" "$(rows daybook history --store "$STORE" dept/budget.csv)" 7
+is "and the store named as a path" "$(rows daybook log "$STORE")" "$(rows daybook log --store "$STORE")"
 check "restore into the store itself" daybook restore --store "$STORE" /dept/budget.csv --version 1
 verify_clean "the store is whole"
 mount_share
