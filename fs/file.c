@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "store/clock.h"
+#include "store/lineage.h"
 
 #define BUCKETS 4096
 #define STAGED_MAX (64ull << 20) /* then a save in between bounds journal and memory */
@@ -61,6 +62,22 @@ struct file *file_peek(struct files *files, uint64_t ino)
 		file->refs++;
 	lock_drop(&files->lock);
 	return file;
+}
+
+/* The file with the lowest inode number above `after` in a bucket, held; NULL at its end. */
+static struct file *next_in_bucket(struct files *files, size_t bucket, uint64_t after)
+{
+	struct file *next = NULL;
+
+	lock_take(&files->lock);
+	for (struct file *file = files->buckets[bucket]; file; file = file->next) {
+		if (file->ino > after && (!next || file->ino < next->ino))
+			next = file;
+	}
+	if (next)
+		next->refs++;
+	lock_drop(&files->lock);
+	return next;
 }
 
 int file_get(struct files *files, uint64_t ino, struct file **ret, struct error *e)
@@ -174,6 +191,7 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 	file->truncated = file->truncated && !file->written;
 	file->fold_handle = saved.own ? file->writer_handle : 0;
 	bases_set(files->bases, &file->writer, saved.doc, saved.number);
+	file->base = saved.number;
 	journal_saved(file, &saved, go_on);
 	return 0;
 }
@@ -184,6 +202,50 @@ int file_settle(struct files *files, struct file *file, struct error *e)
 	int rc = save(files, file, false, file->opens > 0, e);
 	lock_drop(&file->lock);
 	return rc;
+}
+
+int file_sync(struct files *files, struct file *file, struct error *e)
+{
+	lock_take(&file->lock);
+	int rc = save(files, file, false, file->opens > 0, e);
+	file->synced = rc == 0;
+	lock_drop(&file->lock);
+	return rc;
+}
+
+/* Ends the version that the open handle's saves went into: its next one begins another. */
+static void publish(struct files *files, struct file *file)
+{
+	struct error e = { 0 };
+
+	lock_take(&file->lock);
+	int64_t now = clock_monotonic();
+	bool due = file->unpublished && file->opens && !(file->dirty && is_only_emptied(file)) &&
+		   lineage_publishes(now - file->changed, now - file->unpublished, file->synced);
+	if (due && save(files, file, false, true, &e) == 0) {
+		file->fold_handle = 0;
+		file->unpublished = 0;
+	} else if (due) {
+		file->changed = now; /* the next try is some time from now */
+	}
+	lock_drop(&file->lock);
+	if (e.code)
+		log_line(LOG_ERR, "inode %llu: what its writer holds open is not saved yet: %s",
+			 (unsigned long long)file->ino, e.text);
+}
+
+void files_publish(struct files *files)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		uint64_t after = 0;
+		struct file *file;
+
+		while ((file = next_in_bucket(files, i, after))) {
+			after = file->ino;
+			publish(files, file);
+			file_put(files, file);
+		}
+	}
 }
 
 int files_settle(struct files *files, uint64_t ino, struct error *e)
@@ -370,6 +432,10 @@ static void changed(struct file *file, const struct handle *handle, const struct
 	if (file->fold_handle && file->fold_handle != (handle ? handle->id : 0))
 		file->fold_handle = 0;
 	file->dirty = true;
+	file->synced = false;
+	file->changed = clock_monotonic();
+	if (!file->unpublished || file->writer_handle != (handle ? handle->id : 0))
+		file->unpublished = file->changed;
 	file->writer = *who;
 	file->writer_handle = handle ? handle->id : 0;
 	file->mtime = clock_now();

@@ -5,7 +5,7 @@
  * are saved, so that each version has one author.
  *
  * A save by the same handle as the one before, with no other writer in between, folds into the same version; FLUSH
- * saves provisionally, RELEASE finally. */
+ * saves provisionally, RELEASE finally, and files_publish() what stays open for long (L6). */
 #ifndef DAYBOOK_FS_FILE_H
 #define DAYBOOK_FS_FILE_H
 
@@ -29,6 +29,8 @@ struct file {
 	uint64_t fold_handle;     /* its save is the head of this inode's document; 0: nobody's */
 	uint64_t base;
 	int64_t mtime;
+	int64_t changed, unpublished; /* clock_monotonic(): last change; first since a published version, or 0 */
+	bool synced;                  /* by fsync, since the last change */
 	uint64_t from_doc, from_version; /* the unsaved bytes are a whole copy of this version */
 };
 
@@ -56,7 +58,11 @@ int file_flush(struct files *files, struct file *file, const struct handle *hand
 int file_settle(struct files *files, struct file *file, struct error *e);
 /* The same by inode number; nothing to do when it is not open. */
 int files_settle(struct files *files, uint64_t ino, struct error *e);
-/* The same before a change of attributes: an open file that was only emptied waits for its bytes. */
+/* For fsync: saves, and marks that the program wanted it so (L6). */
+int file_sync(struct files *files, struct file *file, struct error *e);
+/* Gives files that stay open their versions (L6); to be called about once a second. */
+void files_publish(struct files *files);
+/* files_settle() before a change of attributes: an open file that was only emptied waits for its bytes. */
 int files_settle_written(struct files *files, uint64_t ino, struct error *e);
 /* A version was put back in the inode: open handles go on from its bytes, and what they save next is a version of its
  * own. */

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "publisher.h"
 #include "session.h"
 
 static void print_help(void)
@@ -135,6 +136,8 @@ static int start_parts(struct mount *m, struct bases **bases, struct error *e)
 		rc = history_open(m->store, &m->history, e);
 	if (rc == 0)
 		rc = syncer_start(m->store, &m->syncer, e);
+	if (rc == 0)
+		rc = publisher_start(m->files, &m->publisher, e);
 	return rc;
 }
 
@@ -143,6 +146,7 @@ static void stop_parts(struct mount *m, struct bases *bases)
 {
 	socket_stop(m->socket);
 	notifier_stop(m->notifier);
+	publisher_stop(m->publisher);
 	syncer_stop(m->syncer);
 	session_end(m);
 	files_free(m->files);

@@ -22,6 +22,7 @@ struct mount {
 	struct handles *handles;
 	struct notifier *notifier;
 	struct syncer *syncer;
+	struct publisher *publisher;
 	struct control_context control; /* for the socket: what the tools' commands work on */
 	struct socket_server *socket;
 	const char *mountpoint;

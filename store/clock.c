@@ -21,6 +21,14 @@ int64_t clock_now(void)
 	return ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
 }
 
+int64_t clock_monotonic(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec * NS_PER_SECOND + t.tv_nsec;
+}
+
 static int64_t floor_div(int64_t a, int64_t b)
 {
 	return a / b - (a % b < 0);

@@ -11,6 +11,7 @@
 #define NS_PER_SECOND 1000000000ll
 
 int64_t clock_now(void); /* CLOCK_REALTIME, ns */
+int64_t clock_monotonic(void); /* CLOCK_MONOTONIC_COARSE, ns: for durations of some milliseconds and more */
 struct timespec clock_timespec(int64_t ns); /* also of times before 1970: tv_nsec is never negative */
 
 /* "2026-03-03_14.15.20Z" (for names) and "2026-03-03T14:15:20.123456789Z" (for the log, JSON and CSV). */

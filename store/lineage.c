@@ -84,6 +84,11 @@ bool lineage_is_conflict(uint64_t base, uint64_t head, const struct version_reco
 	return base && base < head && head_version->uid != uid;
 }
 
+bool lineage_publishes(int64_t quiet, int64_t age, bool synced)
+{
+	return quiet >= (synced ? LINEAGE_SYNCED_NS : LINEAGE_IDLE_NS) || age >= LINEAGE_OPEN_NS;
+}
+
 bool lineage_is_incomplete(uint64_t size_before, uint64_t size_after, bool truncated, bool written)
 {
 	return truncated && !written && size_before > 0 && size_after == 0;

@@ -11,6 +11,9 @@
 #define LINEAGE_YOUNG_NS (60ll * 1000000000)       /* L2: born in this dance */
 #define LINEAGE_SCRATCH_NS (600ll * 1000000000)    /* L7 */
 #define LINEAGE_FOLD_NS (5ll * 1000000000)         /* L1: attributes right after a save belong to it */
+#define LINEAGE_SYNCED_NS (2ll * 1000000000)       /* L6: quiet for so long after an fsync */
+#define LINEAGE_IDLE_NS (30ll * 1000000000)        /* L6: quiet for so long without one */
+#define LINEAGE_OPEN_NS (600ll * 1000000000)       /* L6: never quiet */
 #define LINEAGE_LOCK_SIZE 1024                     /* bytes; L7: "lock-sized" */
 
 /* L3, L4: what becomes of a slot that is filled by create, rename-in or link-in.  past is its last ended interval,
@@ -54,6 +57,11 @@ bool lineage_folds_attributes(const struct version_record *version, uint32_t uid
 
 /* Conflicts: saved over the head, somebody else's, without having read it.  base 0: unknown, no conflict. */
 bool lineage_is_conflict(uint64_t base, uint64_t head, const struct version_record *head_version, uint32_t uid);
+
+/* L6: does what a handle wrote become a version of its own although the handle stays open?  What it writes then is
+ * the next one's.  quiet, age: ns since its last change, and since the first that no such version has; synced: fsync
+ * was its last act. */
+bool lineage_publishes(int64_t quiet, int64_t age, bool synced);
 
 /* L8: emptied and closed with nothing written. */
 bool lineage_is_incomplete(uint64_t size_before, uint64_t size_after, bool truncated, bool written);

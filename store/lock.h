@@ -7,6 +7,7 @@
 #define DAYBOOK_LOCK_H
 
 #include <pthread.h>
+#include <stdint.h>
 
 /* X(NAME, what it guards) - first may be held while later ones are taken. */
 #define LOCKS(X) \
@@ -40,6 +41,8 @@ void lock_take(struct lock *lock);
 void lock_drop(struct lock *lock);
 /* Waits on a condition with the lock held, as pthread_cond_wait(3). */
 void lock_wait(struct lock *lock, pthread_cond_t *condition);
+/* The same for at most so many ms. */
+void lock_wait_for(struct lock *lock, pthread_cond_t *condition, int64_t ms);
 /* Whether this thread holds a lock of the rank (for asserts). */
 int lock_is_held(enum lock_rank rank);
 

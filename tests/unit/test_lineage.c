@@ -98,6 +98,17 @@ START_TEST(a_conflict_is_a_save_over_somebody_elses_unread_version)
 }
 END_TEST
 
+START_TEST(a_long_open_writer_is_published)
+{
+	ck_assert(!lineage_publishes(SECOND, 20 * SECOND, true));
+	ck_assert(lineage_publishes(2 * SECOND, 2 * SECOND, true));
+	ck_assert(!lineage_publishes(29 * SECOND, 599 * SECOND, false));
+	ck_assert(lineage_publishes(30 * SECOND, 30 * SECOND, false));
+	ck_assert(lineage_publishes(0, 600 * SECOND, false));
+	ck_assert(lineage_publishes(0, 600 * SECOND, true));
+}
+END_TEST
+
 START_TEST(saving_in_place_makes_the_next_version)
 {
 	uint64_t ino = tree_write(&anna, R, "x", "one"), doc = tree_doc(R, "x");
@@ -401,6 +412,7 @@ int main(void)
 	tcase_add_test(rules, a_hint_name_that_survives_with_content_is_promoted);
 	tcase_add_test(rules, a_name_that_was_left_within_a_minute_was_passing);
 	tcase_add_test(rules, attributes_after_a_save_belong_to_it);
+	tcase_add_test(rules, a_long_open_writer_is_published);
 	tcase_add_test(rules, a_conflict_is_a_save_over_somebody_elses_unread_version);
 	tcase_add_checked_fixture(dances, tree_setup, tree_teardown);
 	tcase_set_timeout(dances, 30);
