@@ -1,5 +1,5 @@
 # Daybook: a shared drive that forgets nothing.
-# make | check [T=name] | e2e [T=name] | sanitize | bench [ARGS=--quick] | lint | layers | install | uninstall | clean
+# make | check [T=name] | e2e [T=name] | sanitize | fuzz [T=name] [SECONDS=n] | bench [ARGS=--quick] | lint | layers | install | uninstall | clean
 
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
@@ -73,6 +73,35 @@ sanitize:
 
 sanitize-units:
 	$(MAKE) $(SANITIZED) units
+
+# Fuzz targets, with clang's libFuzzer: tests/fuzz/NAME.c each.  What they need of fs/ and tools/ comes from archives.
+FUZZ_BUILD = $(BUILD)/fuzz
+FUZZED = BUILD=$(FUZZ_BUILD) CC=clang CI= CFLAGS='-O1 -g' \
+	SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+FUZZ_BIN = $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+$(BUILD)/libfs.a: $(filter-out $(BUILD)/fs/main.o,$(FS_OBJ))
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/libtools.a: $(filter-out $(BUILD)/tools/main.o,$(TOOLS_OBJ))
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libfs.a $(BUILD)/libtools.a $(BUILD)/libstore.a
+	$(CC) -fsanitize=fuzzer $(SANITIZE) $(LDFLAGS) -o $@ $^ $(FS_LIBS) $(STORE_LIBS)
+
+$(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(FS_CFLAGS) -c -o $@ $<
+
+fuzz-targets-here: $(FUZZ_BIN)
+
+fuzz-targets:
+	$(MAKE) $(FUZZED) fuzz-targets-here
+
+fuzz: fuzz-targets
+	tests/fuzz/run --keep $(FUZZ_BUILD)/tests/fuzz $(or $(SECONDS),60) $(T)
+
+.PHONY: fuzz fuzz-targets fuzz-targets-here
 
 # What plays work for the benchmark; bigstore makes large stores with the store's own functions.
 $(BUILD)/tests/bench/savebench: $(BUILD)/tests/bench/savebench.o $(BUILD)/tests/bench/documents.o

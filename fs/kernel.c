@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ops.h"
+#include "store/clock.h"
 
 #define OPCODE_STATX 52 /* protocol 7.39 */
 
@@ -141,8 +142,7 @@ static int live_statx(struct mount *m, uint64_t ino, struct stat *st, struct sta
 	stat_of_inode(m, inode, st);
 	fill_statx(st, to);
 	to->mask |= STATX_BTIME;
-	to->btime.tv_sec = inode->r.btime / 1000000000;
-	to->btime.tv_nsec = (uint32_t)(inode->r.btime % 1000000000);
+	to->btime = time_of(clock_timespec(inode->r.btime));
 	return 0;
 }
 

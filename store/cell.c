@@ -39,10 +39,9 @@ static bool has_any(struct view text, const char *set)
 
 static void csv_text(struct buf *out, struct view text)
 {
-	const char *at = text.data, *end = at + text.len;
-
 	if (text.len == 0)
 		return;
+	const char *at = text.data, *end = at + text.len;
 	bool guard = *at && strchr("=+-@\t\r'", *at);
 	bool quote = has_any(text, ",\"\r\n") || *at == ' ' || end[-1] == ' ';
 

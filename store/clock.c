@@ -36,9 +36,9 @@ static int64_t floor_div(int64_t a, int64_t b)
 
 struct timespec clock_timespec(int64_t ns)
 {
-	int64_t seconds = floor_div(ns, NS_PER_SECOND);
+	int64_t rest = ns % NS_PER_SECOND;
 
-	return (struct timespec){ seconds, ns - seconds * NS_PER_SECOND };
+	return (struct timespec){ floor_div(ns, NS_PER_SECOND), rest < 0 ? rest + NS_PER_SECOND : rest };
 }
 
 /* Days since 1970-01-01, counted in years that begin in March so that the leap day comes last. */
@@ -84,11 +84,11 @@ void clock_name(char out[CLOCK_NAME_LEN + 1], int64_t ns)
 
 void clock_iso(char out[31], int64_t ns)
 {
-	int64_t seconds = floor_div(ns, NS_PER_SECOND);
-	struct civil c = civil_from_seconds(seconds);
+	struct timespec t = clock_timespec(ns);
+	struct civil c = civil_from_seconds(t.tv_sec);
 
 	snprintf(out, 31, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", (unsigned)c.year % 10000, c.month % 100, c.day % 100,
-		 c.hour % 100, c.minute % 100, c.second % 100, (unsigned)(ns - seconds * NS_PER_SECOND) % 1000000000u);
+		 c.hour % 100, c.minute % 100, c.second % 100, (unsigned)t.tv_nsec % 1000000000u);
 }
 
 static int bad_time(struct view text, struct error *e)
@@ -243,7 +243,9 @@ static bool parse_relative(struct view text, int64_t now_ns, int64_t *ret_last_n
 		return false;
 	if (minus && at != end)
 		return false;
-	*ret_last_ns = (floor_div(now_ns, NS_PER_SECOND) - count * unit + 1) * NS_PER_SECOND - 1;
+	int64_t second = floor_div(now_ns, NS_PER_SECOND) - count * unit;
+
+	*ret_last_ns = second < 0 ? -1 : (second + 1) * NS_PER_SECOND - 1; /* no store is older than 1970 */
 	return true;
 }
 

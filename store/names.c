@@ -10,7 +10,7 @@
 #define EXTENSION_MAX 16
 #define COOKIE_DIGITS 13 /* of 5 bits: 62 bits */
 #define ESCAPED_MAX (3 * NAMES_LEN_MAX)
-#define AUTHOR_MIN 3
+#define AUTHOR_MIN 4 /* one character, however long */
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -198,74 +198,6 @@ void names_version(char out[NAMES_LEN_MAX + 1], const struct names_version *v)
 	put_name(out, v->raw, v->cookie, added);
 }
 
-/* Reads "v12.", "v12-2." or "-2." (a directory's twin) at `at`; the bytes read, 0 when there is none. */
-static size_t read_number(const char *at, size_t left, struct names_parts *ret)
-{
-	size_t i = 0;
-
-	ret->number = ret->twin = 0;
-	if (i < left && at[i] == 'v') {
-		for (i = 1; i < left && i < 20 && at[i] >= '0' && at[i] <= '9'; i++)
-			ret->number = ret->number * 10 + (uint64_t)(at[i] - '0');
-		if (i == 1 || at[1] == '0' || i == 20)
-			return 0;
-	}
-	if (i < left && at[i] == '-') {
-		for (i++; i < left && ret->twin < 1000000 && at[i] >= '0' && at[i] <= '9'; i++)
-			ret->twin = ret->twin * 10 + (unsigned)(at[i] - '0');
-	}
-	return i > 0 && i < left && at[i] == '.' ? i + 1 : 0;
-}
-
-/* Where the last ".2026-03-03_14.15.20Z" begins whose time is one; len when there is none. */
-static size_t find_time(const char *name, size_t len, int64_t *ret_second)
-{
-	for (size_t at = len < CLOCK_NAME_LEN + 3 ? 0 : len - CLOCK_NAME_LEN - 2; at > 0; at--) {
-		struct view text = view_of(name + at + 1, CLOCK_NAME_LEN);
-		char again[CLOCK_NAME_LEN + 1];
-		int64_t last;
-
-		if (name[at] != '.' || name[at + CLOCK_NAME_LEN] != 'Z' || clock_parse(text, 0, &last, NULL) < 0)
-			continue;
-		clock_name(again, last);
-		if (memcmp(again, text.data, CLOCK_NAME_LEN) != 0)
-			continue;
-		*ret_second = last / NS_PER_SECOND;
-		return at;
-	}
-	return len;
-}
-
-bool names_version_read(struct view shown, struct names_parts *ret)
-{
-	const char *name = shown.data;
-	size_t len = shown.len, stem, rest, dot;
-	char joined[2 * NAMES_LEN_MAX + 1];
-
-	memset(ret, 0, sizeof(*ret));
-	if (len > NAMES_LEN_MAX)
-		return false;
-	stem = find_time(name, len, &ret->second);
-	if (stem == len)
-		return false;
-	rest = stem + 1 + CLOCK_NAME_LEN;
-	if (rest >= len || (name[rest] != '.' && name[rest] != '-'))
-		return false;
-	rest += name[rest] == '.';
-	rest += read_number(name + rest, len - rest, ret);
-	if (rest >= len)
-		return false;
-	dot = extension_at(name, len);
-	dot = dot > rest ? dot : len;
-	memcpy(joined, name, stem);
-	memcpy(joined + stem, name + dot, len - dot);
-	names_read(view_of(joined, stem + len - dot), ret->raw, &ret->raw_len, &ret->cookie);
-	ret->raw2_len = dot < len ? unescape(ret->raw2, joined, stem) : 0;
-	if (!ret->cookie && dot < len)
-		ret->cookie = read_cookie(joined, stem);
-	return true;
-}
-
 void names_author(char out[NAMES_AUTHOR_ROOM], struct view author, uint32_t uid, bool with_domain)
 {
 	const char *name = author.data;
@@ -275,7 +207,8 @@ void names_author(char out[NAMES_AUTHOR_ROOM], struct view author, uint32_t uid,
 	for (size_t i = from; i < author.len && n + 5 < NAMES_AUTHOR_ROOM;) {
 		const uint8_t *at = (const uint8_t *)name + i;
 		size_t sequence = utf8_len(at, author.len - i);
-		bool bad = sequence == 0 || is_bad(*at) || *at == ' ' || *at == '%' || *at == '~';
+		bool bad = sequence == 0 || is_bad(*at) || *at == ' ' || *at == '%' || *at == '~' ||
+			   (*at == '.' && n == 0);
 
 		if (bad)
 			out[n++] = name + i == domain ? '+' : '_';

@@ -35,20 +35,8 @@ struct names_version {
 };
 void names_version(char out[NAMES_LEN_MAX + 1], const struct names_version *v);
 
-/* Takes such a name apart: false when it is none.  raw, cookie: as names_read() gives them for the file's name;
- * `raw2` the other reading, when what follows the author could be part of his name (anna.berg): without extension. */
-struct names_parts {
-	char raw[NAMES_LEN_MAX + 1], raw2[NAMES_LEN_MAX + 1];
-	size_t raw_len, raw2_len;
-	uint64_t cookie;
-	int64_t second; /* since 1970 */
-	uint64_t number;
-	unsigned twin;
-};
-bool names_version_read(struct view shown, struct names_parts *ret);
-
-/* A person's name for use in names: "DOM\anna" is "anna", or "DOM+anna" with_domain; what a shown name cannot have
- * becomes "_"; "uid-1000" for an empty one.  out has room for 64 bytes. */
+/* A person's name for use in names: "DOM\anna" is "anna", or "DOM+anna" with_domain; what a shown name cannot have,
+ * and a dot in front, becomes "_"; "uid-1000" for an empty one.  out has room for 64 bytes. */
 #define NAMES_AUTHOR_ROOM 64
 void names_author(char out[NAMES_AUTHOR_ROOM], struct view author, uint32_t uid, bool with_domain);
 

@@ -47,6 +47,15 @@ START_TEST(every_day_of_four_centuries_goes_there_and_back)
 }
 END_TEST
 
+START_TEST(what_lies_before_the_first_year_is_before_all_stores)
+{
+	ck_assert_int_eq(parsed("-1000000000w"), -1);
+	ck_assert_int_eq(parsed("999999999 weeks ago"), -1);
+	ck_assert_int_lt(parsed("-3000w"), 0);
+	ck_assert_int_gt(parsed("-2900w"), 0);
+}
+END_TEST
+
 START_TEST(a_prefix_names_the_end_of_its_period)
 {
 	static const struct {
@@ -139,6 +148,7 @@ int main(void)
 	TCase *tests = tcase_create("clock");
 
 	suite_add_tcase(suite, tests);
+	tcase_add_test(tests, what_lies_before_the_first_year_is_before_all_stores);
 	tcase_add_test(tests, a_time_has_a_name_that_sorts_and_an_iso_form);
 	tcase_add_test(tests, every_day_of_four_centuries_goes_there_and_back);
 	tcase_add_test(tests, a_prefix_names_the_end_of_its_period);
