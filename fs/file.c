@@ -286,6 +286,14 @@ int files_settle_written(struct files *files, uint64_t ino, struct error *e)
 	return rc;
 }
 
+bool file_is_owed(struct file *file, const struct handle *handle)
+{
+	lock_take(&file->lock);
+	bool owed = file->dirty && file->writer_handle == handle->id;
+	lock_drop(&file->lock);
+	return owed;
+}
+
 int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e)
 {
 	int rc = 0;

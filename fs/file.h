@@ -49,6 +49,8 @@ struct file *file_peek(struct files *files, uint64_t ino);
 void file_open(struct files *files, struct file *file);
 int file_close(struct files *files, struct file *file, const struct handle *handle, struct error *e);
 
+/* Whether the handle wrote what is not saved yet: if not, its close has nothing to do. */
+bool file_is_owed(struct file *file, const struct handle *handle);
 /* close(2) was called on the handle (not yet the last one, perhaps): saves what it wrote; that it only emptied the
  * file is left to file_close().  killed: its process is dying or its connection was lost, so the save is
  * incomplete. */

@@ -55,20 +55,73 @@ static void user_name(uint32_t uid, char name[64])
 	lock_drop(&names.lock);
 }
 
-/* Reads /proc/PID/what into text; its length, 0 when the process is gone. */
-static size_t read_proc(pid_t pid, const char *what, char *text, size_t room)
+/* ---- processes ---- */
+
+/* A process as it was met: files of /proc that stay its own.  Reading one fails when the process is gone, so that a
+ * number which another process got since is not taken for it; and a read costs a tenth of opening and reading. */
+#define PROCESSES 64
+
+struct process {
+	pid_t pid; /* the thread; 0: free */
+	uint32_t tgid;
+	int comm_fd, stat_fd; /* stat_fd: -1 until somebody asks */
+};
+
+static struct {
+	struct lock lock;
+	struct process at[PROCESSES];
+} processes = { .lock = LOCK_INITIALIZER(LOCK_IDENTITY) };
+
+static int open_proc(pid_t pid, const char *what)
 {
 	char path[64];
-	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, what);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, room - 1);
-	close(fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Reads a file of /proc from its begin into text; its length, 0 when the process is gone. */
+static size_t read_open(int fd, char *text, size_t room)
+{
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, room - 1, 0);
+
 	text[n > 0 ? n : 0] = '\0';
 	return n > 0 ? (size_t)n : 0;
+}
+
+static size_t read_proc(pid_t pid, const char *what, char *text, size_t room)
+{
+	int fd = open_proc(pid, what);
+	size_t n = read_open(fd, text, room);
+
+	if (fd >= 0)
+		close(fd);
+	return n;
+}
+
+static void process_forget(struct process *p)
+{
+	if (!p->pid)
+		return;
+	close(p->comm_fd);
+	if (p->stat_fd >= 0)
+		close(p->stat_fd);
+	*p = (struct process){ 0 };
+}
+
+/* The process when it is known and still there, with its command's name; else NULL.  With the lock held. */
+static struct process *process_find(pid_t pid, char command[32])
+{
+	struct process *p = &processes.at[(unsigned)pid % PROCESSES];
+
+	if (p->pid != pid)
+		return NULL;
+	if (!read_open(p->comm_fd, command, 32)) {
+		process_forget(p);
+		return NULL;
+	}
+	command[strcspn(command, "\n")] = '\0';
+	return p;
 }
 
 static void read_groups(const char *at, struct caller *ret)
@@ -87,38 +140,53 @@ static void read_groups(const char *at, struct caller *ret)
 	}
 }
 
-static void read_command(const char *at, char command[32])
+/* The number that stands in /proc/PID/status behind "\nTgid:\t"; pid when the process is gone. */
+static uint32_t read_tgid(pid_t pid)
 {
-	size_t n = strcspn(at, "\n");
+	char status[16384], *at;
 
-	n = n < 31 ? n : 31;
-	memcpy(command, at, n);
-	command[n] = '\0';
+	at = read_proc(pid, "status", status, sizeof(status)) ? strstr(status, "\nTgid:\t") : NULL;
+	return (uint32_t)(at ? strtoul(at + 7, NULL, 10) : (unsigned long)pid);
+}
+
+static void meet_process(pid_t pid, struct identity *who)
+{
+	struct process *p = &processes.at[(unsigned)pid % PROCESSES];
+	struct process met = { .pid = pid, .stat_fd = -1, .comm_fd = open_proc(pid, "comm") };
+
+	if (met.comm_fd < 0)
+		return;
+	met.tgid = who->tgid = read_tgid(pid);
+	lock_take(&processes.lock);
+	process_forget(p);
+	*p = met;
+	process_find(pid, who->command); /* last: what was read before is of the process that comm_fd is of */
+	lock_drop(&processes.lock);
 }
 
 void identity_of_caller(uint32_t uid, uint32_t gid, pid_t pid, struct caller *ret)
 {
-	char status[16384], *at;
+	struct identity *who = &ret->who;
 
-	memset(&ret->who, 0, sizeof(ret->who));
-	ret->who.uid = uid;
-	ret->who.gid = gid;
-	ret->who.tgid = (uint32_t)pid;
+	memset(who, 0, sizeof(*who));
+	who->uid = uid;
+	who->gid = gid;
+	who->tgid = (uint32_t)pid;
 	ret->pid = pid;
 	ret->group_count = 0;
-	user_name(uid, ret->who.name);
-	if (pid <= 0 || !read_proc(pid, "status", status, sizeof(status)))
+	ret->groups_known = false;
+	user_name(uid, who->name);
+	if (pid <= 0)
 		return;
-	if (strncmp(status, "Name:\t", 6) == 0)
-		read_command(status + 6, ret->who.command);
-	at = strstr(status, "\nTgid:\t");
-	if (at)
-		ret->who.tgid = (uint32_t)strtoul(at + 7, NULL, 10);
-	at = strstr(status, "\nGroups:\t");
-	if (at)
-		read_groups(at + 9, ret);
-	if (strcmp(ret->who.command, "smbd") == 0)
-		snprintf(ret->who.client, sizeof(ret->who.client), "smb");
+	lock_take(&processes.lock);
+	struct process *p = process_find(pid, who->command);
+	if (p)
+		who->tgid = p->tgid;
+	lock_drop(&processes.lock);
+	if (!p)
+		meet_process(pid, who);
+	if (strcmp(who->command, "smbd") == 0)
+		snprintf(who->client, sizeof(who->client), "smb");
 }
 
 struct actor identity_actor(const struct identity *who)
@@ -127,10 +195,33 @@ struct actor identity_actor(const struct identity *who)
 			       .command = view_str(who->command), .client = view_str(who->client) };
 }
 
-struct credentials identity_credentials(const struct caller *caller)
+struct credentials identity_credentials(struct caller *caller)
 {
+	char status[16384], *at;
+
+	if (!caller->groups_known && caller->pid > 0 && read_proc(caller->pid, "status", status, sizeof(status))) {
+		at = strstr(status, "\nGroups:\t");
+		if (at)
+			read_groups(at + 9, caller);
+	}
+	caller->groups_known = true;
 	return (struct credentials){ .uid = caller->who.uid, .gid = caller->who.gid,
 				     .group_count = caller->group_count, .groups = caller->groups };
+}
+
+static size_t read_stat(pid_t pid, char *text, size_t room)
+{
+	char command[32];
+	size_t n = 0;
+
+	lock_take(&processes.lock);
+	struct process *p = process_find(pid, command);
+	if (p && p->stat_fd < 0)
+		p->stat_fd = open_proc(pid, "stat");
+	if (p)
+		n = read_open(p->stat_fd, text, room);
+	lock_drop(&processes.lock);
+	return n ? n : read_proc(pid, "stat", text, room);
 }
 
 bool identity_is_killed(pid_t pid)
@@ -138,7 +229,7 @@ bool identity_is_killed(pid_t pid)
 	char text[1024], *at;
 	unsigned flags = 0;
 
-	if (pid <= 0 || !read_proc(pid, "stat", text, sizeof(text)))
+	if (pid <= 0 || !read_stat(pid, text, sizeof(text)))
 		return false;
 	at = strrchr(text, ')'); /* the command may hold anything */
 	if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)

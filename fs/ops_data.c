@@ -63,7 +63,7 @@ int open_live(struct mount *m, const struct caller *caller, const struct inode *
 	return 0;
 }
 
-static int open_past(struct mount *m, const struct caller *caller, uint64_t node, struct fuse_file_info *fi,
+static int open_past(struct mount *m, struct caller *caller, uint64_t node, struct fuse_file_info *fi,
 		     struct error *e)
 {
 	struct credentials who = identity_credentials(caller);
@@ -206,7 +206,7 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct error e = { 0 };
 	int rc = handle_find(m->handles, fi->fh, &handle, &e);
 
-	if (rc == 0 && handle->file) {
+	if (rc == 0 && handle->file && file_is_owed(handle->file, handle)) {
 		/* A dying writer, or smbd closing for a client whose connection broke (L8).  Of others, root closes users'
 		 * files every day: sudo's output in a file that the user's shell opened. */
 		bool lost = ctx->uid == 0 && handle->who.uid != 0 && handle->who.client[0];
@@ -292,7 +292,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 }
 
 /* What copy_file_range takes: an immutable content behind the source, from offset on. */
-static int share_of(struct mount *m, const struct caller *caller, uint64_t ino, uint64_t offset, struct share *ret,
+static int share_of(struct mount *m, struct caller *caller, uint64_t ino, uint64_t offset, struct share *ret,
 		    struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;

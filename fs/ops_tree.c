@@ -316,7 +316,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 }
 
 /* `mv .history/... live`: the old version becomes the newest of the live name, and stays where it is. */
-static int restore_by_rename(struct mount *m, const struct caller *caller, uint64_t parent, const char *name,
+static int restore_by_rename(struct mount *m, struct caller *caller, uint64_t parent, const char *name,
 			     uint64_t new_parent, const char *new_name, unsigned flags, struct error *e)
 {
 	struct credentials who = identity_credentials(caller);
