@@ -110,28 +110,12 @@ int history_tags_list(struct history *h, const struct node *folder, struct listi
 	return tag_each(h->store, folder->dir, add_tag, l, e);
 }
 
-/* P4 for one inode: its rights then and now, and the way to where it is now.  1 yes, 0 no. */
-static int may_see(struct history *h, const struct credentials *who, const struct inode_record *then, struct error *e)
-{
-	CLEANUP(buf_release) struct buf memory = { 0 };
-	struct inode_record now;
-	int rc;
-
-	if (who->uid == 0)
-		return 1;
-	rc = access_past_inode(h->store, who, then, e);
-	if (rc <= 0 || then->ino == ROOT_INODE)
-		return rc;
-	rc = timeline_inode(h->store, UINT64_MAX, then->ino, &now, &memory, e);
-	return rc < 0 ? rc : access_directory(h->store, who, now.parent, e);
-}
-
 int history_past_see(struct history *h, const struct credentials *who, const struct node *node,
 		     struct inode_record *ret, struct buf *memory, struct error *e)
 {
 	int rc = timeline_inode(h->store, node->a, node->b, ret, memory, e);
 
-	return rc < 0 ? rc : may_see(h, who, ret, e);
+	return rc < 0 ? rc : access_past(h->store, who, ret, e);
 }
 
 static struct node past_node(const struct node *folder, uint64_t ino)

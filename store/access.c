@@ -197,6 +197,21 @@ int access_version(struct store *store, const struct credentials *who, uint64_t 
 	return access_document(store, who, doc, e);
 }
 
+int access_past(struct store *store, const struct credentials *who, const struct inode_record *then, struct error *e)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct inode_record now;
+	int rc;
+
+	if (who->uid == 0)
+		return 1;
+	rc = access_past_inode(store, who, then, e);
+	if (rc <= 0 || then->ino == ROOT_INODE)
+		return rc;
+	rc = newest_inode(store, then->ino, &now, &memory, e);
+	return rc <= 0 ? rc : access_directory(store, who, now.parent, e);
+}
+
 /* Names in records are those of then, in directories of then: each is shown to those who may list it now. */
 static int may_see_names(struct store *store, const struct credentials *who, const struct log_record *record,
 			 const struct inode_record *then, const struct inode_record *now, struct error *e)

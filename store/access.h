@@ -47,6 +47,9 @@ int access_version(struct store *store, const struct credentials *who, uint64_t 
 int access_past_inode(struct store *store, const struct credentials *who, const struct inode_record *then,
 		      struct error *e);
 
+/* The same, and the way to where it is now, or last was. */
+int access_past(struct store *store, const struct credentials *who, const struct inode_record *then, struct error *e);
+
 /* May who see this log record?  1 yes, 0 no.  (The paths in it are names, too.) */
 int access_log_record(struct store *store, const struct credentials *who, const struct log_record *record,
 		      struct error *e);

@@ -38,6 +38,12 @@ int control_number(const struct command *c, const char *name, uint64_t fallback,
 /* Whether the flag is set. */
 bool control_flag(const struct command *c, const char *name);
 
+/* Puts back everything that was in directory `then`, an inode number, at the instant: into the directory `to`, made when
+ * it is not there.  A row for each file that is given other bytes than it has.  What cannot be put back is passed over:
+ * the code and sentence are those of the first, and say how many. */
+int control_restore_folder(const struct command *c, const struct spot *to, uint64_t instant, uint64_t then,
+			   struct error *e);
+
 /* Passes a row on: 0, or -ECANCELED when nobody listens. */
 int control_row(const struct command *c, const struct cell *cells, size_t count, struct error *e);
 int control_canceled(struct error *e);

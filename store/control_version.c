@@ -66,7 +66,8 @@ static int nothing_there(const struct spot *spot, bool hidden, struct error *e)
 	const char *path = spot->path.data;
 
 	if (spot->live && spot->type == S_IFDIR)
-		return error_set(e, -E_IS_DIR, "%.*s: is a directory: name a file, or see `daybook log`",
+		return error_set(e, -E_IS_DIR, "%.*s: is a directory: name a file; or restore all of it with --at TIME; or see "
+				 "`daybook log`",
 				 length ? length : 1, length ? path : "/");
 	if (spot->live && spot->type != S_IFREG)
 		return error_set(e, -E_INVALID, "%.*s: only regular files have versions", length, path);
@@ -265,12 +266,34 @@ static int tell_restored(const struct command *c, const struct spot *to, const s
 	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
 }
 
+/* Was the path a directory at --at?  1 and the instant and its inode, or 0. */
+static int find_folder(const struct command *c, const struct spot *from, const struct wanted *w, uint64_t *ret_instant,
+		       uint64_t *ret_ino, struct error *e)
+{
+	struct dirent_record dirent = { .ino = ROOT_INODE, .type = S_IFDIR };
+	int r;
+
+	if (w->by_number || !from->known || (from->live && from->type != S_IFDIR))
+		return 0;
+	r = timeline_instant(c->store, w->until, ret_instant, e);
+	if (r == 0 && from->name.len)
+		r = timeline_lookup(c->store, *ret_instant, from->parent, from->name, &dirent, e);
+	if (r == -E_NO_ENTRY && from->type == S_IFDIR)
+		return error_set(e, r, "%.*s: was not there at that time", (int)from->path.len,
+				 (const char *)from->path.data);
+	if (r < 0)
+		return r == -E_NO_ENTRY ? 0 : r;
+	*ret_ino = dirent.ino;
+	return (dirent.type & S_IFMT) == S_IFDIR;
+}
+
 int control_restore(const struct command *c, struct error *e)
 {
 	CLEANUP(buf_release) struct buf from_memory = { 0 }, to_memory = { 0 };
 	struct wanted wanted = { .command = c, .e = e };
 	struct saved saved = { 0 };
 	struct spot from, to;
+	uint64_t instant = 0, folder = 0;
 	int r = read_wanted(&wanted, e);
 
 	if (r == 0)
@@ -279,10 +302,15 @@ int control_restore(const struct command *c, struct error *e)
 		r = find_target(c, &from, &to, &to_memory, e);
 	if (r < 0)
 		return r;
-	if (!from.name.len || !from.known || (from.live && from.type != S_IFREG))
+	int is_folder = find_folder(c, &from, &wanted, &instant, &folder, e);
+	if (is_folder < 0)
+		return is_folder;
+	if (!is_folder && (!from.name.len || !from.known || (from.live && from.type != S_IFREG)))
 		return nothing_there(&from, false, e);
 	if (c->context->read_only || store_is_read_only(c->store))
 		return error_set(e, -E_READ_ONLY, "the share is mounted read-only: nothing can be restored in it");
+	if (is_folder)
+		return control_restore_folder(c, &to, instant, folder, e);
 	r = check_target(c, &to, e);
 	if (r == 0 && to.live && c->context->settle)
 		r = c->context->settle(c->context->arg, to.ino, e);

@@ -1,4 +1,4 @@
-/* cmd_restore.c - daybook restore: puts an old version back. */
+/* cmd_restore.c - daybook restore: puts an old version back, or a folder as it was. */
 #include <stdlib.h>
 
 #include "rows.h"
@@ -43,7 +43,7 @@ int cmd_restore(const struct invocation *in, struct error *e)
 	rows_pass(in, &request, names);
 	if (to)
 		request_add(&request, "to", view_str(to));
-	r = rows_at(in, &place, &request, &printer, true, false, e);
+	r = rows_at(in, &place, &request, &printer, true, true, e);
 	free(to);
 	return r;
 }

@@ -14,7 +14,7 @@
 	X(mount,     "STORE MOUNTPOINT", 2, 2, "mounts a store: starts daybookd") \
 	X(log,       "[PATH]",           0, 1, "lists what happened in and below a directory, or to a file") \
 	X(history,   "FILE",             1, 1, "lists the versions of a file, also of a deleted one") \
-	X(restore,   "FILE",             1, 1, "puts an old version back, as a new version") \
+	X(restore,   "FILE",             1, 1, "puts an old version back, as a new version; or a whole folder") \
 	X(status,    "[PATH]",           0, 1, "shows what a share holds, and what its history costs") \
 	X(verify,    "[PATH]",           0, 1, "checks everything in a store against everything else") \
 	X(tags,      "[PATH]",           0, 1, "lists the tags of a directory and below") \
@@ -42,7 +42,7 @@
 	X(history, all,     '\0', NULL,            "also versions of programs' temporary files") \
 	ROW_OPTIONS(X, history) \
 	X(restore, version, '\0', "N",             "the version's number, or DOCUMENT@N, as history lists them") \
-	X(restore, at,      '\0', "TIME",          "the version that was there at the end of this time") \
+	X(restore, at,      '\0', "TIME",          "what was there at the end of this time; also of a folder") \
 	X(restore, to,      '\0', "NAME",          "put it there and leave FILE alone") \
 	ROW_OPTIONS(X, restore) \
 	ROW_OPTIONS(X, status) \

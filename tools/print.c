@@ -54,13 +54,15 @@ static bool print_progress(void *arg, uint64_t done, uint64_t total)
 	struct printer *p = arg;
 	int filled;
 
-	if (total == 0)
+	p->progress = true;
+	if (total == 0) {
+		fprintf(stderr, "\r%llu done", (unsigned long long)done);
 		return true;
+	}
 	done = done < total ? done : total;
 	filled = (int)(done * BAR_WIDTH / total);
 	fprintf(stderr, "\r[%.*s%*s] %3d%%", filled, "########################################", BAR_WIDTH - filled, "",
 		(int)(done * 100 / total));
-	p->progress = true;
 	return true;
 }
 

@@ -19,7 +19,7 @@ struct printer {
 /* The format that the options ask for: -E_USAGE when they ask for two. */
 int print_format(const struct invocation *in, enum print_format *ret, struct error *e);
 
-/* The answer that prints rows with the printer, which must outlive it; a progress bar goes to standard error when
+/* The answer that prints rows with the printer, which must outlive it; a progress bar, or a count where the end is not known, goes to standard error when
  * that is a terminal and with_progress. */
 struct answer print_answer(struct printer *printer, bool with_progress);
 /* Takes the bar away. */
