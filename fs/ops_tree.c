@@ -131,7 +131,7 @@ static int inherit(struct mount *m, uint64_t parent, mode_t mode, mode_t umask, 
 	if (S_ISLNK(mode))
 		return 0;
 	if (!xattr_find(directory->r.xattrs, view_str(ACL_DEFAULT_NAME), &acl)) {
-		make->mode &= ~umask;
+		make->mode &= ~(umask & 0777);
 		return 0;
 	}
 	make->mode = (make->mode & ~0777u) | acl_inherit(&access, acl, mode);
