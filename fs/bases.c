@@ -16,22 +16,39 @@ struct base {
 struct bases {
 	struct lock lock;
 	uint64_t clock;
-	struct base at[SETS][WAYS];
+	struct base (*at)[WAYS];
+	void *own;
 };
 
-int bases_new(struct bases **ret, struct error *e)
+_Static_assert(SETS * WAYS * sizeof(struct base) == BASES_BYTES, "the table fills its memory");
+
+int bases_new(void *memory, struct bases **ret, struct error *e)
 {
-	*ret = calloc(1, sizeof(**ret));
-	if (!*ret)
+	struct bases *bases = calloc(1, sizeof(*bases));
+	void *own = memory ? NULL : calloc(1, BASES_BYTES);
+
+	if (!bases || (!memory && !own)) {
+		free(bases);
+		free(own);
 		return error_set(e, -E_NO_MEMORY, "out of memory for the sessions' table");
-	lock_init(&(*ret)->lock, LOCK_FS_TABLE);
+	}
+	bases->own = own;
+	bases->at = memory ? memory : own;
+	for (size_t i = 0; memory && i < SETS * WAYS; i++) {
+		if (bases->at[i / WAYS][i % WAYS].used > bases->clock)
+			bases->clock = bases->at[i / WAYS][i % WAYS].used;
+	}
+	lock_init(&bases->lock, LOCK_FS_TABLE);
+	*ret = bases;
 	return 0;
 }
 
 void bases_free(struct bases *bases)
 {
-	if (bases)
-		lock_destroy(&bases->lock);
+	if (!bases)
+		return;
+	lock_destroy(&bases->lock);
+	free(bases->own);
 	free(bases);
 }
 

@@ -9,7 +9,9 @@
 
 struct bases;
 
-int bases_new(struct bases **ret, struct error *e);
+/* memory: BASES_BYTES that outlive the process, zero at first; NULL: the table has its own. */
+#define BASES_BYTES (1ull << 20)
+int bases_new(void *memory, struct bases **ret, struct error *e);
 void bases_free(struct bases *bases);
 void bases_set(struct bases *bases, const struct identity *who, uint64_t doc, uint64_t version);
 uint64_t bases_get(struct bases *bases, const struct identity *who, uint64_t doc); /* 0: unknown */

@@ -1,6 +1,7 @@
 /* config.c - see config.h. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -90,6 +91,17 @@ static int parse_options(struct config *c, const char *list, struct error *e)
 	return rc;
 }
 
+/* For the holder's eyes only. */
+static int parse_worker(struct config *c, const char *text, struct error *e)
+{
+	char rest;
+
+	if (sscanf(text, "%d,%d,%d%c", &c->ends.device, &c->ends.region, &c->ends.talk, &rest) != 3)
+		return error_set(e, -E_USAGE, "--worker is how daybookd starts itself; leave it out");
+	c->is_worker = true;
+	return 0;
+}
+
 static int parse_positional(struct config *c, const char *arg, struct error *e)
 {
 	if (!c->store)
@@ -111,6 +123,8 @@ int config_parse(int argc, char **argv, struct config *ret, struct error *e)
 			ret->help = true;
 		else if (strcmp(arg, "-V") == 0 || strcmp(arg, "--version") == 0)
 			ret->version = true;
+		else if (strcmp(arg, "--worker") == 0 && i + 1 < argc)
+			rc = parse_worker(ret, argv[++i], e);
 		else if (strcmp(arg, "-f") == 0)
 			ret->foreground = true;
 		else if (strcmp(arg, "-o") == 0 && i + 1 < argc)

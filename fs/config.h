@@ -15,11 +15,18 @@
 	X("cache", "=SIZE", "memory for all caches, with a suffix k, m or g; default 256m") \
 	X("debug", "", "say more in the log")
 
+/* What a worker is started with (holder.h): file descriptors. */
+struct worker_ends {
+	int device, region, talk;
+};
+
 struct config {
 	char *store, *mountpoint;
 	unsigned long mount_flags; /* of mount(2), further ones: MS_NOEXEC and the like */
 	bool foreground, read_only, show_history, debug, help, version;
 	size_t cache_bytes; /* 0 = default */
+	bool is_worker;     /* started by a holder, with these */
+	struct worker_ends ends;
 };
 
 /* Reads the arguments; -E_USAGE with a sentence.  Options of mount(8) that are not for file systems (noauto, nofail,

@@ -143,13 +143,13 @@ static bool is_incomplete(const struct file *file, uint64_t size_before, bool ki
 	return killed || (is_only_emptied(file) && size_before > 0);
 }
 
-static struct staging_origin origin_of(const struct file *file, const struct identity *who, uint64_t content,
-				       uint64_t size)
+static struct staging_origin origin_of(const struct file *file, const struct identity *who, uint64_t handle,
+				       uint64_t content, uint64_t size)
 {
 	return (struct staging_origin){ .ino = file->ino, .content = content, .size = size, .uid = who->uid,
 		.gid = who->gid, .tgid = who->tgid, .author = view_str(who->name),
 		.command = view_str(who->command), .client = view_str(who->client), .base = file->base,
-		.mtime = clock_now() };
+		.mtime = clock_now(), .handle = handle, .folds = handle && file->fold_handle == handle };
 }
 
 static void end_staging(struct file *file)
@@ -161,7 +161,8 @@ static void end_staging(struct file *file)
 /* After a save: the journal ends, or starts over when the handle is going to write on (fsync). */
 static void journal_saved(struct file *file, const struct saved *saved, bool go_on)
 {
-	struct staging_origin origin = origin_of(file, &file->writer, saved->content, saved->size);
+	struct staging_origin origin = origin_of(file, &file->writer, file->writer_handle, saved->content,
+						 saved->size);
 
 	if (go_on && staging_rebase(file->staging, &origin, NULL) == 0)
 		return;
@@ -381,6 +382,68 @@ int file_close(struct files *files, struct file *file, const struct handle *hand
 	return rc;
 }
 
+/* -------------------------------------------------------------------------- going on for another worker */
+
+int file_adopt(struct files *files, struct handle *handle, struct error *e)
+{
+	int rc = file_get(files, handle->ino, &handle->file, e);
+
+	if (rc == 0)
+		file_open(files, handle->file);
+	return rc;
+}
+
+void file_adopt_staging(struct files *files, const struct handle *handle, const struct staging_origin *origin,
+			struct staging *staging, bool dirty)
+{
+	struct file *file = handle->file;
+	uint64_t size = staging_size(staging);
+
+	(void)files;
+	lock_take(&file->lock);
+	file->staging = staging;
+	file->dirty = dirty;
+	file->truncated = dirty && origin->size > 0 && size == 0;
+	file->written = dirty && size > 0;
+	file->kill_privileges = dirty && handle->who.uid != 0;
+	file->writer = handle->who;
+	file->writer_handle = handle->id;
+	file->fold_handle = origin->folds ? handle->id : 0;
+	file->base = origin->base;
+	file->mtime = origin->mtime;
+	file->changed = file->unpublished = clock_monotonic();
+	lock_drop(&file->lock);
+}
+
+void file_was_saved(struct files *files, struct file *file, const struct handle *handle)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+
+	if (inode_get(files->store, file->ino, &inode, NULL) < 0)
+		return;
+	lock_take(&file->lock);
+	if (file->dirty && file->writer_handle == handle->id) {
+		file->dirty = false;
+		file->fold_handle = handle->id;
+		file->base = inode->r.version;
+		end_staging(file);
+	}
+	lock_drop(&file->lock);
+}
+
+void file_discard(struct files *files, struct file *file, const struct handle *handle)
+{
+	(void)files;
+	lock_take(&file->lock);
+	file->opens--;
+	if (file->writer_handle == handle->id) {
+		file->dirty = false;
+		file->writer_handle = file->fold_handle = 0;
+		end_staging(file);
+	}
+	lock_drop(&file->lock);
+}
+
 /* -------------------------------------------------------------------------------------------- writing */
 
 static int check_regular(const struct inode *inode, struct error *e)
@@ -389,12 +452,12 @@ static int check_regular(const struct inode *inode, struct error *e)
 }
 
 static int begin_staging(struct files *files, struct file *file, const struct inode *inode,
-			 const struct identity *who, struct error *e)
+			 const struct identity *who, uint64_t handle, struct error *e)
 {
 	struct staging_origin origin;
 
 	file->base = bases_get(files->bases, who, inode->r.doc);
-	origin = origin_of(file, who, inode->r.content, inode->r.size);
+	origin = origin_of(file, who, handle, inode->r.content, inode->r.size);
 	return staging_begin(store_staging_fd(files->store), &origin, &file->staging, e);
 }
 
@@ -423,7 +486,7 @@ static int begin_change(struct files *files, struct file *file, const struct han
 		inode_put(inode);
 		inode = NULL;
 		rc = inode_get(files->store, file->ino, &inode, e);
-		rc = rc < 0 ? rc : begin_staging(files, file, inode, who, e);
+		rc = rc < 0 ? rc : begin_staging(files, file, inode, who, id, e);
 		if (rc < 0)
 			return rc;
 	}
@@ -668,11 +731,13 @@ void files_attributes(struct files *files, uint64_t ino, struct file_attributes 
 	file_put(files, file);
 }
 
-static void free_file(struct files *files, struct file *file)
+static void free_file(struct files *files, struct file *file, bool keep)
 {
 	struct error e = { 0 };
 
-	if (save(files, file, false, false, &e) < 0) {
+	if (keep) {
+		staging_abandon(file->staging);
+	} else if (save(files, file, false, false, &e) < 0) {
 		log_line(LOG_ERR, "inode %llu: unsaved bytes stay in the journal for the next start: %s",
 			 (unsigned long long)file->ino, e.text);
 		staging_abandon(file->staging);
@@ -683,7 +748,7 @@ static void free_file(struct files *files, struct file *file)
 	free(file);
 }
 
-void files_free(struct files *files)
+void files_free(struct files *files, bool keep)
 {
 	if (!files)
 		return;
@@ -692,7 +757,7 @@ void files_free(struct files *files)
 			struct file *file = files->buckets[i];
 
 			files->buckets[i] = file->next;
-			free_file(files, file);
+			free_file(files, file, keep);
 		}
 	}
 	for (size_t i = 0; i < BUCKETS; i++) {
@@ -700,7 +765,8 @@ void files_free(struct files *files)
 			struct orphan *orphan = files->orphans[i];
 
 			files->orphans[i] = orphan->next;
-			namespace_drop_orphan(files->store, orphan->ino, NULL);
+			if (!keep)
+				namespace_drop_orphan(files->store, orphan->ino, NULL);
 			free(orphan);
 		}
 	}

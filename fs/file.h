@@ -35,8 +35,9 @@ struct file {
 };
 
 int files_new(struct store *store, struct bases *bases, struct files **ret, struct error *e);
-/* Saves what is unsaved; what cannot be saved stays in its journal for the next start. */
-void files_free(struct files *files);
+/* Saves what is unsaved; what cannot be saved stays in its journal for the next start.  keep: all of it does, for
+ * another worker to go on with. */
+void files_free(struct files *files, bool keep);
 struct bases *files_bases(struct files *files);
 
 /* The file of an inode, made when there is none; held until file_put(). */
@@ -55,6 +56,15 @@ bool file_is_owed(struct file *file, const struct handle *handle);
  * file is left to file_close().  killed: its process is dying or its connection was lost, so the save is
  * incomplete. */
 int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e);
+
+/* Another worker's handle, still open, and the journal of what it has not saved; the staging is the file's then. */
+int file_adopt(struct files *files, struct handle *handle, struct error *e);
+void file_adopt_staging(struct files *files, const struct handle *handle, const struct staging_origin *origin,
+			struct staging *staging, bool dirty);
+/* What the handle wrote was saved before its worker died. */
+void file_was_saved(struct files *files, struct file *file, const struct handle *handle);
+/* The handle was never given to anybody: what it did to the file is undone. */
+void file_discard(struct files *files, struct file *file, const struct handle *handle);
 
 /* Saves whatever is unsaved, whoever wrote it (fsync, rename, link, chmod, a reader of the history). */
 int file_settle(struct files *files, struct file *file, struct error *e);

@@ -1,24 +1,38 @@
 /* handle.c - see handle.h. */
 #include "handle.h"
 
+#include <sys/mman.h>
 #include <stdlib.h>
 
 #include "store/lock.h"
 
+/* at[0] is no handle: its id is the highest that was ever used. */
 struct handles {
 	struct lock lock;
-	struct handle **at; /* by id; at[0] is never used */
-	size_t count, free_first;
+	struct handle *at;
+	uint64_t free_first;
+	bool own;
 };
 
-int handles_new(struct handles **ret, struct error *e)
+int handles_new(void *memory, struct handles **ret, struct error *e)
 {
 	struct handles *handles = calloc(1, sizeof(*handles));
+	void *at = memory;
 
-	if (!handles)
+	if (!memory)
+		at = mmap(NULL, HANDLES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!handles || at == MAP_FAILED) {
+		free(handles);
 		return error_set(e, -E_NO_MEMORY, "out of memory for handles");
-	lock_init(&handles->lock, LOCK_FS_TABLE);
+	}
+	handles->at = at;
+	handles->own = !memory;
 	handles->free_first = 1;
+	lock_init(&handles->lock, LOCK_FS_TABLE);
+	for (uint64_t id = 1; id <= handles->at[0].id; id++) {
+		handles->at[id].file = NULL;
+		handles->at[id].past = NULL;
+	}
 	*ret = handles;
 	return 0;
 }
@@ -27,63 +41,66 @@ void handles_free(struct handles *handles)
 {
 	if (!handles)
 		return;
-	for (size_t i = 1; i < handles->count; i++)
-		free(handles->at[i]);
-	free(handles->at);
+	if (handles->own)
+		munmap(handles->at, HANDLES_BYTES);
 	lock_destroy(&handles->lock);
 	free(handles);
 }
 
-static int grow(struct handles *handles)
+int handle_add(struct handles *handles, uint64_t opened_by, struct handle **ret, struct error *e)
 {
-	size_t count = handles->count ? handles->count * 2 : 64;
-	struct handle **at = realloc(handles->at, count * sizeof(*at));
+	uint64_t id;
 
-	if (!at)
-		return -1;
-	memset(at + handles->count, 0, (count - handles->count) * sizeof(*at));
-	handles->at = at;
-	handles->count = count;
-	return 0;
-}
-
-int handle_add(struct handles *handles, struct handle **ret, struct error *e)
-{
-	struct handle *handle = calloc(1, sizeof(*handle));
-	size_t id;
-
-	if (!handle)
-		return error_set(e, -E_NO_MEMORY, "out of memory for a handle");
 	lock_take(&handles->lock);
-	for (id = handles->free_first; id < handles->count && handles->at[id]; id++)
+	for (id = handles->free_first; id <= HANDLES_MAX && handles->at[id].id; id++)
 		;
-	if (id >= handles->count && grow(handles) < 0) {
+	if (id > HANDLES_MAX) {
 		lock_drop(&handles->lock);
-		free(handle);
-		return error_set(e, -E_NO_MEMORY, "out of memory for handles");
+		return error_set(e, -E_TOO_MANY_OPEN, "more than %d files are open", HANDLES_MAX);
 	}
-	handle->id = id;
-	handles->at[id] = handle;
+	handles->at[id] = (struct handle){ .opened_by = opened_by };
+	handles->at[id].id = id;
+	if (id > handles->at[0].id)
+		handles->at[0].id = id;
 	handles->free_first = id + 1;
 	lock_drop(&handles->lock);
-	*ret = handle;
+	*ret = &handles->at[id];
 	return 0;
 }
 
 int handle_find(struct handles *handles, uint64_t id, struct handle **ret, struct error *e)
 {
 	lock_take(&handles->lock);
-	*ret = id && id < handles->count ? handles->at[id] : NULL;
+	*ret = id && id <= handles->at[0].id && handles->at[id].id == id ? &handles->at[id] : NULL;
 	lock_drop(&handles->lock);
 	return *ret ? 0 : error_set(e, -E_STALE, "there is no handle %llu", (unsigned long long)id);
+}
+
+struct handle *handle_next(struct handles *handles, uint64_t after)
+{
+	for (uint64_t id = after + 1; id <= handles->at[0].id; id++) {
+		if (handles->at[id].id == id)
+			return &handles->at[id];
+	}
+	return NULL;
+}
+
+struct handle *handle_opened_by(struct handles *handles, uint64_t request)
+{
+	struct handle *handle = NULL;
+
+	lock_take(&handles->lock);
+	while ((handle = handle_next(handles, handle ? handle->id : 0)) && handle->opened_by != request)
+		;
+	lock_drop(&handles->lock);
+	return handle;
 }
 
 void handle_remove(struct handles *handles, struct handle *handle)
 {
 	lock_take(&handles->lock);
-	handles->at[handle->id] = NULL;
 	if (handle->id < handles->free_first)
 		handles->free_first = handle->id;
+	handle->id = 0;
 	lock_drop(&handles->lock);
-	free(handle);
 }

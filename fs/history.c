@@ -19,7 +19,7 @@ static const struct {
 #undef X
 };
 
-int history_open(struct store *store, struct history **ret, struct error *e)
+int history_open(struct store *store, void *memory, struct history **ret, struct error *e)
 {
 	struct history *h = calloc(1, sizeof(*h));
 	int rc;
@@ -27,7 +27,7 @@ int history_open(struct store *store, struct history **ret, struct error *e)
 	if (!h)
 		return error_set(e, -E_NO_MEMORY, "out of memory for the history tree");
 	h->store = store;
-	rc = nodes_new(&h->nodes, e);
+	rc = nodes_new(memory, &h->nodes, e);
 	if (rc < 0) {
 		free(h);
 		return rc;

@@ -38,8 +38,12 @@ struct history_entry {
 	double attr_timeout;
 };
 
-/* The tree over an opened store; *ret is the caller's for history_close(), which forgets all nodes. */
-int history_open(struct store *store, struct history **ret, struct error *e);
+/* The tree over an opened store; *ret is the caller's for history_close(), which forgets all nodes.  memory:
+ * HISTORY_BYTES that outlive the process, zero at first, so that another process knows the nodes that are in it;
+ * nodes beyond the first HISTORY_NODES_KEPT are forgotten with the process.  NULL: all are. */
+#define HISTORY_NODES_KEPT 1048575
+#define HISTORY_BYTES ((HISTORY_NODES_KEPT + 1ull) * 384)
+int history_open(struct store *store, void *memory, struct history **ret, struct error *e);
 void history_close(struct history *h); /* accepts NULL */
 
 static inline bool history_is_node(uint64_t node)

@@ -4,8 +4,16 @@
 
 #include "history_tree.h"
 
+/* A node in memory that outlives the process; the first one is none: its id is the number of places in use. */
+struct kept {
+	uint64_t id, count; /* id 0: free */
+	struct node node;
+};
+_Static_assert(sizeof(struct kept) <= HISTORY_BYTES / (HISTORY_NODES_KEPT + 1), "the kept nodes fit");
+
 struct known {
 	uint64_t id, count;
+	struct kept *kept;                  /* NULL: known to this process only */
 	struct known *same_id, *same_place; /* next in the chains */
 	struct node node;                   /* allocated as far as its name goes */
 };
@@ -14,6 +22,8 @@ struct nodes {
 	size_t used, size; /* size: of each table, a power of two */
 	uint64_t next;
 	struct known **by_id, **by_place;
+	struct kept *kept; /* NULL: nothing outlives the process */
+	uint64_t free_first;
 };
 
 static uint64_t mix(uint64_t x)
@@ -100,7 +110,67 @@ static void grow(struct nodes *nodes)
 	free(old.by_place);
 }
 
-int nodes_new(struct nodes **ret, struct error *e)
+/* Copies a node to where it outlives the process, when there is room. */
+static void keep(struct nodes *nodes, struct known *known)
+{
+	uint64_t i = nodes->free_first;
+
+	if (!nodes->kept)
+		return;
+	while (i <= HISTORY_NODES_KEPT && nodes->kept[i].id)
+		i++;
+	nodes->free_first = i;
+	if (i > HISTORY_NODES_KEPT)
+		return;
+	known->kept = &nodes->kept[i];
+	memcpy(&known->kept->node, &known->node, node_bytes(&known->node));
+	known->kept->count = known->count;
+	__atomic_store_n(&known->kept->id, known->id, __ATOMIC_RELEASE); /* last: the process may die at any moment */
+	if (i > nodes->kept[0].id)
+		nodes->kept[0].id = i;
+}
+
+static struct known *known_new(const struct node *node, struct error *e)
+{
+	struct known *known = calloc(1, offsetof(struct known, node) + node_bytes(node));
+
+	if (known)
+		memcpy(&known->node, node, node_bytes(node));
+	else
+		error_set(e, -E_NO_MEMORY, "out of memory for a node of the history tree");
+	return known;
+}
+
+static void add_known(struct nodes *nodes, struct known *known)
+{
+	if (nodes->used >= nodes->size)
+		grow(nodes);
+	link_known(nodes, known);
+	nodes->used++;
+}
+
+/* Learns the nodes that another process left. */
+static int load_kept(struct nodes *nodes, struct error *e)
+{
+	for (uint64_t i = 1; nodes->kept && i <= nodes->kept[0].id; i++) {
+		struct kept *kept = &nodes->kept[i];
+
+		if (!kept->id || kept->node.name_len > NAMES_LEN_MAX)
+			continue;
+		struct known *known = known_new(&kept->node, e);
+		if (!known)
+			return -E_NO_MEMORY;
+		known->id = kept->id;
+		known->count = kept->count;
+		known->kept = kept;
+		if ((kept->id & ~HISTORY_NODE_BIT) > nodes->next)
+			nodes->next = kept->id & ~HISTORY_NODE_BIT;
+		add_known(nodes, known);
+	}
+	return 0;
+}
+
+int nodes_new(void *memory, struct nodes **ret, struct error *e)
 {
 	struct nodes *nodes = calloc(1, sizeof(*nodes));
 
@@ -112,6 +182,13 @@ int nodes_new(struct nodes **ret, struct error *e)
 	if (!nodes || !nodes->by_id || !nodes->by_place) {
 		nodes_free(nodes);
 		return error_set(e, -E_NO_MEMORY, "out of memory for the history tree");
+	}
+	nodes->kept = memory;
+	nodes->free_first = 1;
+	int rc = load_kept(nodes, e);
+	if (rc < 0) {
+		nodes_free(nodes);
+		return rc;
 	}
 	*ret = nodes;
 	return 0;
@@ -139,17 +216,16 @@ int nodes_intern(struct nodes *nodes, const struct node *node, uint64_t *ret_id,
 	while (known && !node_equal(&known->node, node))
 		known = known->same_place;
 	if (!known) {
-		known = calloc(1, offsetof(struct known, node) + node_bytes(node));
+		known = known_new(node, e);
 		if (!known)
-			return error_set(e, -E_NO_MEMORY, "out of memory for a node of the history tree");
-		memcpy(&known->node, node, node_bytes(node));
+			return -E_NO_MEMORY;
 		known->id = HISTORY_NODE_BIT | ++nodes->next;
-		if (nodes->used >= nodes->size)
-			grow(nodes);
-		link_known(nodes, known);
-		nodes->used++;
+		add_known(nodes, known);
+		keep(nodes, known);
 	}
 	known->count++;
+	if (known->kept)
+		known->kept->count = known->count;
 	*ret_id = known->id;
 	return 0;
 }
@@ -179,8 +255,15 @@ void nodes_forget(struct nodes *nodes, uint64_t id, uint64_t count)
 	if (!known)
 		return;
 	known->count -= count < known->count ? count : known->count;
+	if (known->kept)
+		known->kept->count = known->count;
 	if (known->count)
 		return;
+	if (known->kept) {
+		known->kept->id = 0;
+		if ((uint64_t)(known->kept - nodes->kept) < nodes->free_first)
+			nodes->free_first = (uint64_t)(known->kept - nodes->kept);
+	}
 	for (at = id_bucket(nodes, id); *at != known; at = &(*at)->same_id)
 		;
 	*at = known->same_id;

@@ -53,7 +53,8 @@ static inline struct view node_name(const struct node *node)
 /* --- history_node.c: the table --- */
 
 struct nodes;
-int nodes_new(struct nodes **ret, struct error *e);
+/* memory: HISTORY_BYTES that outlive the process, zero at first; nodes found in it are known.  NULL: none. */
+int nodes_new(void *memory, struct nodes **ret, struct error *e);
 void nodes_free(struct nodes *nodes); /* accepts NULL */
 /* The id of the node that is described, made when it is not there; counts one.  The caller holds the tree's lock,
  * here and below. */

@@ -1,6 +1,8 @@
 /* identity.c - see identity.h. */
 #include "identity.h"
 
+__thread uint64_t request_number;
+
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -192,7 +194,8 @@ void identity_of_caller(uint32_t uid, uint32_t gid, pid_t pid, struct caller *re
 struct actor identity_actor(const struct identity *who)
 {
 	return (struct actor){ .uid = who->uid, .gid = who->gid, .tgid = who->tgid, .name = view_str(who->name),
-			       .command = view_str(who->command), .client = view_str(who->client) };
+			       .command = view_str(who->command), .client = view_str(who->client),
+			       .request = request_number };
 }
 
 struct credentials identity_credentials(struct caller *caller)

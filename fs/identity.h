@@ -28,6 +28,10 @@ struct caller {
 /* Fills in what can be known but for the groups; a process that is gone leaves tgid = pid and no groups. */
 void identity_of_caller(uint32_t uid, uint32_t gid, pid_t pid, struct caller *ret);
 
+/* The kernel's number of the request that this thread answers, 0 on other threads: it goes with what the request
+ * changes, so that the next worker can tell what was done when it is sent again (resent.h). */
+extern __thread uint64_t request_number;
+
 /* Both borrow from their argument; credentials fill in its groups. */
 struct actor identity_actor(const struct identity *who);
 struct credentials identity_credentials(struct caller *caller);

@@ -17,6 +17,8 @@
 #include "store/clock.h"
 
 #define OPCODE_STATX 52 /* protocol 7.39 */
+#define NOTIFY_RESEND 7 /* protocol 7.40 */
+#define INIT2_HAS_RESEND (1u << 7)
 
 struct statx_time {
 	int64_t tv_sec;
@@ -45,6 +47,7 @@ struct statx_answer {
 /* The INIT request that is being answered: its id, and what the kernel offered. */
 static _Atomic uint64_t init_unique;
 static _Atomic uint32_t init_offered;
+static _Atomic uint64_t replayed; /* the greeting's number, while libfuse hears it again */
 
 #define INIT_WANTED (FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS)
 
@@ -83,11 +86,41 @@ ssize_t kernel_read(int fd, void *buf, size_t n, void *userdata)
 	return read(fd, buf, n);
 }
 
+void kernel_expect_replay(const struct region *region)
+{
+	const struct fuse_in_header *in = (const void *)region->init;
+
+	replayed = in->unique;
+}
+
+void kernel_resend(int fd)
+{
+	kernel_answer(fd, 0, -NOTIFY_RESEND, NULL, 0);
+}
+
+/* Keeps the greeting for workers to come. */
+static void keep_init(struct region *region, const struct fuse_buf *request)
+{
+	const struct fuse_in_header *in = request->mem;
+	const struct fuse_init_in *init = (const void *)(in + 1);
+	bool extended = request->size >= sizeof(*in) + sizeof(*init) && (init->flags & FUSE_INIT_EXT);
+
+	if (region->init_len || request->size > REGION_INIT_MAX)
+		return;
+	region->resends = extended && (init->flags2 & INIT2_HAS_RESEND);
+	memcpy(region->init, request->mem, request->size);
+	region->init_len = (uint32_t)request->size;
+}
+
 ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct fuse_out_header *header = iov[0].iov_base;
 
 	(void)userdata;
+	if (replayed && header->unique == replayed) {
+		replayed = 0;
+		return header->len;
+	}
 	if (init_unique && iov[0].iov_len == sizeof(*header) && header->unique == init_unique && count > 1 &&
 	    !header->error) {
 		struct fuse_init_out *init = iov[1].iov_base;
@@ -98,8 +131,7 @@ ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 	return writev(fd, iov, count);
 }
 
-/* False when the request was interrupted: the kernel did not take the answer. */
-static bool answer(int fd, uint64_t unique, int err, const void *data, size_t n)
+bool kernel_answer(int fd, uint64_t unique, int err, const void *data, size_t n)
 {
 	struct fuse_out_header header = { .len = (uint32_t)(sizeof(header) + n), .error = -err, .unique = unique };
 	struct iovec iov[2] = { { &header, sizeof(header) }, { (void *)(uintptr_t)data, n } };
@@ -165,12 +197,12 @@ static void handle_statx(struct mount *m, int fd, const struct fuse_in_header *i
 		rc = live_statx(m, in->nodeid, &st, &out.stat, &e);
 	}
 	out.attr_valid = (uint64_t)timeout;
-	answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out));
+	kernel_answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out));
 }
 
 /* ------------------------------------------------------------------------------------------- tmpfile */
 
-static void fill_attr(const struct stat *st, struct fuse_attr *to)
+void kernel_fill_attr(const struct stat *st, struct fuse_attr *to)
 {
 	to->ino = st->st_ino;
 	to->size = (uint64_t)st->st_size;
@@ -205,11 +237,11 @@ static void handle_tmpfile(struct mount *m, int fd, const struct fuse_in_header 
 	if (rc == 0) {
 		out.entry.nodeid = entry.ino;
 		out.entry.attr_valid = out.entry.entry_valid = (uint64_t)MOUNT_TIMEOUT_S;
-		fill_attr(&entry.attr, &out.entry.attr);
+		kernel_fill_attr(&entry.attr, &out.entry.attr);
 		out.open.fh = fi.fh;
 		out.open.open_flags = FOPEN_KEEP_CACHE;
 	}
-	if (!answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out)) && rc == 0)
+	if (!kernel_answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out)) && rc == 0)
 		close_handle(m, fi.fh);
 }
 
@@ -224,7 +256,7 @@ static void syncfs_done(void *arg, int rc)
 {
 	struct syncfs_request *request = arg;
 
-	answer(request->fd, request->unique, rc < 0 ? error_errno(rc) : 0, NULL, 0);
+	kernel_answer(request->fd, request->unique, rc < 0 ? error_errno(rc) : 0, NULL, 0);
 	free(request);
 }
 
@@ -233,7 +265,7 @@ static void handle_syncfs(struct mount *m, int fd, const struct fuse_in_header *
 	struct syncfs_request *request = malloc(sizeof(*request));
 
 	if (!request) {
-		answer(fd, in->unique, ENOMEM, NULL, 0);
+		kernel_answer(fd, in->unique, ENOMEM, NULL, 0);
 		return;
 	}
 	*request = (struct syncfs_request){ fd, in->unique };
@@ -253,6 +285,7 @@ bool kernel_handle(struct mount *m, int fd, const struct fuse_buf *request)
 		if (n >= sizeof(struct fuse_init_in) || n >= 16) {
 			init_offered = ((const struct fuse_init_in *)body)->flags;
 			init_unique = in->unique;
+			keep_init(m->region, request);
 		}
 		return false;
 	case OPCODE_STATX:

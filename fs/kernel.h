@@ -15,4 +15,16 @@ bool kernel_handle(struct mount *m, int fd, const struct fuse_buf *request);
 ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata);
 ssize_t kernel_read(int fd, void *buf, size_t n, void *userdata);
 
+/* The greeting in the region is about to be told to libfuse once more: its answer is not for the kernel. */
+void kernel_expect_replay(const struct region *region);
+/* Asks the kernel to send again what was read from the device and never answered. */
+void kernel_resend(int fd);
+/* In the number of a request that is sent again. */
+#define KERNEL_RESENT (1ull << 63)
+
+/* Answers a request by hand.  False when it was interrupted: the kernel did not take the answer. */
+bool kernel_answer(int fd, uint64_t unique, int err, const void *data, size_t n);
+struct fuse_attr;
+void kernel_fill_attr(const struct stat *st, struct fuse_attr *to);
+
 #endif

@@ -8,6 +8,8 @@
 #include "history.h"
 #include "identity.h"
 #include "notify.h"
+#include "publisher.h"
+#include "region.h"
 #include "socket.h"
 #include "sync.h"
 
@@ -26,8 +28,11 @@ struct mount {
 	struct control_context control; /* for the socket: what the tools' commands work on */
 	struct socket_server *socket;
 	const char *mountpoint;
+	struct region *region;   /* what outlives this process */
+	struct resent *resent;   /* what another worker did and did not answer; NULL: nothing */
+	struct bases *bases;
 	bool read_only, show_history;
-	bool mounted;            /* session.c's */
+	bool restart;            /* stops for another worker to go on */
 	int fd;                  /* of the kernel's device */
 	pthread_t signal_thread;
 };

@@ -35,7 +35,7 @@ int open_live(struct mount *m, const struct caller *caller, const struct inode *
 	      struct error *e)
 {
 	struct handle *handle;
-	int rc = handle_add(m->handles, &handle, e);
+	int rc = handle_add(m->handles, request_number, &handle, e);
 
 	if (rc < 0)
 		return rc;
@@ -72,7 +72,7 @@ static int open_past(struct mount *m, struct caller *caller, uint64_t node, stru
 	int rc = fi->flags & O_TRUNC ? error_set(e, -E_READ_ONLY, "the past is read-only") : 0;
 
 	if (rc == 0)
-		rc = handle_add(m->handles, &handle, e);
+		rc = handle_add(m->handles, request_number, &handle, e);
 	if (rc < 0)
 		return rc;
 	handle->ino = node;

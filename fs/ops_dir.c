@@ -23,9 +23,11 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	caller_of(req, &caller);
 	struct credentials who = identity_credentials(&caller);
-	rc = handle_add(m->handles, &handle, &e);
+	rc = handle_add(m->handles, request_number, &handle, &e);
 	if (rc == 0) {
 		handle->ino = ino;
+		handle->who = caller.who;
+		handle->directory = true;
 		rc = history_opendir(m->history, &who, ino, &handle->past, &e);
 		if (rc < 0)
 			handle_remove(m->handles, handle);

@@ -2,70 +2,58 @@
 #include "session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel.h"
-#include "log.h"
+#include "resent.h"
 #include "ops.h"
 
 #define THREADS 8 /* a large save keeps one busy: chunking runs on the thread that was asked to save */
 
-static int open_device(struct error *e)
+static void stop_signals(sigset_t *set)
 {
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-
-	return fd >= 0 ? fd : error_system(e, "/dev/fuse: the kernel's FUSE device cannot be opened");
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
 }
 
-static int mount_device(struct mount *m, const struct config *config, int fd, struct error *e)
+void session_block_signals(struct mount *m)
 {
-	unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOATIME | config->mount_flags |
-			      (config->read_only ? MS_RDONLY : 0);
-	char options[256];
-	struct stat st;
+	sigset_t set;
 
-	if (stat(config->mountpoint, &st) < 0)
-		return error_system(e, "%s: cannot mount here", config->mountpoint);
-	if (!S_ISDIR(st.st_mode))
-		return error_set(e, -ENOTDIR, "%s: cannot mount here: not a directory", config->mountpoint);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
-		 fd);
-	if (mount(store_path(m->store), config->mountpoint, "fuse.daybookd", flags, options) < 0)
-		return error_system(e, "%s: cannot mount here", config->mountpoint);
-	return 0;
+	stop_signals(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	m->signal_thread = pthread_self();
 }
 
-int session_mount(struct mount *m, const struct config *config, struct error *e)
+/* What the kernel said when it was mounted is told to libfuse again; its answer goes nowhere. */
+static void replay_init(struct mount *m)
+{
+	struct fuse_buf buf = { .size = m->region->init_len, .mem = m->region->init };
+
+	if (!m->region->init_len)
+		return;
+	kernel_expect_replay(m->region);
+	fuse_session_process_buf(m->session, &buf);
+}
+
+int session_new(struct mount *m, int device, struct error *e)
 {
 	static const struct fuse_custom_io io = { .writev = kernel_writev, .read = kernel_read };
 	char *argv[] = { "daybookd", NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-	int fd = open_device(e), rc;
 
-	if (fd < 0)
-		return fd;
-	rc = mount_device(m, config, fd, e);
-	if (rc < 0) {
-		close(fd);
-		return rc;
-	}
 	m->session = fuse_session_new(&args, &ops_table, sizeof(ops_table), m);
 	fuse_opt_free_args(&args);
-	if (!m->session || fuse_session_custom_io(m->session, &io, fd) != 0) {
-		umount2(config->mountpoint, MNT_DETACH);
-		close(fd);
+	if (!m->session || fuse_session_custom_io(m->session, &io, device) != 0)
 		return error_set(e, -E_NO_MEMORY, "libfuse could not make a session");
-	}
-	m->fd = fd;
-	m->mounted = true;
+	m->fd = device;
+	replay_init(m);
 	return 0;
 }
 
@@ -82,7 +70,8 @@ static void *serve(void *arg)
 			continue;
 		if (n <= 0)
 			break;
-		if (!kernel_handle(m, m->fd, &buf))
+		request_begin(&buf);
+		if (!resent_handle(m, m->fd, &buf) && !kernel_handle(m, m->fd, &buf))
 			fuse_session_process_buf(m->session, &buf);
 	}
 	free(buf.mem);
@@ -96,26 +85,6 @@ static void wake(int number)
 	(void)number;
 }
 
-static void stop_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGHUP);
-	sigaddset(set, SIGUSR1);
-}
-
-/* Asks the kernel to end the mount: at once when nobody is on it, else as soon as the last one leaves it. */
-static void unmount(struct mount *m)
-{
-	if (umount2(m->mountpoint, 0) < 0 && errno == EBUSY) {
-		log_line(LOG_NOTICE, "%s is in use: it is detached, and ends for those who have files open",
-			 m->mountpoint);
-		umount2(m->mountpoint, MNT_DETACH);
-	}
-	m->mounted = false;
-}
-
 int session_run(struct mount *m, struct error *e)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, interrupt = { .sa_handler = wake };
@@ -125,19 +94,16 @@ int session_run(struct mount *m, struct error *e)
 
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGUSR2, &interrupt, NULL); /* without SA_RESTART: ends a read of the device */
-	m->signal_thread = pthread_self();
 	while (started < THREADS && pthread_create(&threads[started], NULL, serve, m) == 0)
 		started++;
 	if (!started)
 		return error_set(e, -EAGAIN, "no thread could be started");
+	if (m->region->workers > 1)
+		kernel_resend(m->fd);
 	stop_signals(&set);
-	while (!fuse_session_exited(m->session) && sigwait(&set, &number) == 0 && number == SIGUSR1)
-		;
-	if (number != SIGUSR1) {
-		unmount(m);
-		fuse_session_exit(m->session);
-	} else {
-		m->mounted = false; /* the connection ended because somebody unmounted */
+	while (!fuse_session_exited(m->session)) { /* SIGINT and SIGHUP are the holder's to hear */
+		if (sigwait(&set, &number) == 0 && number == SIGTERM)
+			fuse_session_exit(m->session);
 	}
 	for (int i = 0; i < started; i++) {
 		while (pthread_tryjoin_np(threads[i], NULL) == EBUSY) {
@@ -148,19 +114,14 @@ int session_run(struct mount *m, struct error *e)
 	return 0;
 }
 
-void session_block_signals(void)
+void session_stop(struct mount *m)
 {
-	sigset_t set;
-
-	stop_signals(&set);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	fuse_session_exit(m->session);
+	pthread_kill(m->signal_thread, SIGUSR1);
 }
 
 void session_end(struct mount *m)
 {
-	if (m->mounted)
-		umount2(m->mountpoint, MNT_DETACH);
-	m->mounted = false;
 	if (m->session)
 		fuse_session_destroy(m->session);
 	m->session = NULL;

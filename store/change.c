@@ -332,6 +332,7 @@ static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 	r->tgid = c->actor->tgid;
 	r->command = c->actor->command;
 	r->client = c->actor->client;
+	r->request = c->actor->request;
 	r->path = buf_view(&c->path);
 	if (c->path2.len)
 		r->path2 = buf_view(&c->path2);

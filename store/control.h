@@ -44,6 +44,10 @@ struct control_context {
 	bool read_only;           /* the mount is: nothing may be changed */
 	/* Called after a command changed live files, so that the mount can tell the kernel; may be NULL. */
 	void (*changed)(void *arg, uint64_t ino, uint64_t parent, struct view name);
+	/* Ends this daemon's process, for another one to go on with the mount; NULL: it cannot. */
+	void (*restart)(void *arg);
+	uint32_t holder, workers;        /* the process that keeps the mount; how many have served it (0: no daemon) */
+	int64_t mounted_ns, started_ns;  /* when; when this one began */
 	/* Saves what is unsaved of the file before it is looked at or replaced; may be NULL. */
 	int (*settle)(void *arg, uint64_t ino, struct error *e);
 	void *arg;
@@ -57,6 +61,7 @@ struct control_context {
 	X(restore,   "path version at to",                "puts a version back (\"12\", \"DOCUMENT@12\"); one row") \
 	X(verify,    "quick",                             "a row per damage, then one with the counts") \
 	X(status,    "",                                  "one row about the store") \
+	X(restart,   "",                                  "another process takes over the mount; one row") \
 	X(tags,      "path",                              "tags of the directory at path and below") \
 	X(conflicts, "path",                              "saves over what their author had not read")
 

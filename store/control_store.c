@@ -7,6 +7,19 @@
 #include "timeline.h"
 #include "verify.h"
 
+/* One of what is known of a mount's processes (fs/holder.h); without a mount there is nothing to say. */
+static struct cell of_daemon(const struct control_context *context, struct cell cell)
+{
+	return context->workers ? cell : (struct cell){ .name = cell.name, .kind = CELL_NONE };
+}
+
+#define DAEMON_CELLS(context) \
+	of_daemon(context, cell_number("holder", (context)->holder)), \
+	of_daemon(context, cell_number("worker", (uint64_t)getpid())), \
+	of_daemon(context, cell_number("restarts", (uint64_t)(context)->workers - 1)), \
+	of_daemon(context, cell_time("mounted_time", (context)->mounted_ns)), \
+	of_daemon(context, cell_time("started_time", (context)->started_ns))
+
 int control_status(const struct command *c, struct error *e)
 {
 	struct store_facts facts;
@@ -34,8 +47,24 @@ int control_status(const struct command *c, struct error *e)
 				cell_number("live_bytes", facts.live_bytes),
 				cell_number("content_bytes", facts.content_bytes),
 				cell_number("index_bytes", facts.index_bytes),
-				cell_text_some("recovery", view_str(recovered)) };
+				cell_text_some("recovery", view_str(recovered)),
+				DAEMON_CELLS(c->context) };
 	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
+}
+
+int control_restart(const struct command *c, struct error *e)
+{
+	if (c->who->uid != 0)
+		return error_set(e, -E_NOT_PERMITTED, "only root may restart a share's daemon");
+	if (!c->context->workers)
+		return error_set(e, -E_NO_DAEMON, "no daemon serves this store: there is nothing to restart");
+	if (!c->context->restart)
+		return error_set(e, -E_INVALID, "this kernel cannot hand a mount over: unmount the share and mount it again");
+	struct cell cells[] = { DAEMON_CELLS(c->context) };
+	int r = control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
+	if (r == 0)
+		c->context->restart(c->context->arg);
+	return r;
 }
 
 /* --- tags ------------------------------------------------------------------------------------------------------- */

@@ -45,7 +45,8 @@
 	X(E_STALE,         1032, ESTALE,       "the file is gone") \
 	X(E_TIMEOUT,       1033, ETIMEDOUT,    "no answer in time") \
 	X(E_INVALID,       1034, EINVAL,       "invalid argument") \
-	X(E_FAILED_VERIFY, 1035, EIO,          "verification found damage")
+	X(E_FAILED_VERIFY, 1035, EIO,          "verification found damage") \
+	X(E_TOO_MANY_OPEN, 1036, ENFILE,       "too many files are open")
 
 enum error_code {
 #define X(code, number, err, text) code = number,

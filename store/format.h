@@ -15,7 +15,8 @@
  * record at or after ~T in its family (for dirents: if T < until as well).
  *
  * FORMAT LIST (date, number, what changed)
- *   2026-11-21  1  first format */
+ *   2026-11-21  1  first format
+ *   2026-11-21  1  log_record: request; origin_record: handle, folds */
 #ifndef DAYBOOK_FORMAT_H
 #define DAYBOOK_FORMAT_H
 
@@ -110,11 +111,13 @@ enum family {
 /* One change.  prev: BLAKE2b-256 of the encoded record before it (all zero for the first): the chain.
  * path, path2: from the share's root, "/"-separated, as they were; path2 is where it went (rename, link) or the
  * target (symlink).  before, after: mode, owner, size or version, by operation: see daybook-changelog(5).
- * flags: enum log_flag. */
+ * flags: enum log_flag.  request: the kernel's number of the request that was answered by it, 0 when there was none;
+ * unique among the changes made through one mount. */
 #define LOG_FIELDS(F) \
 	F(u, change) F(t, time) F(h, prev) F(u, op) F(u, uid) F(u, gid) F(s, author) F(u, tgid) F(s, command) \
 	F(s, client) F(u, ino) F(u, parent) F(s, path) F(s, path2) F(u, doc) F(u, version) F(u, from) F(u, from_version) \
-	F(u, size_before) F(u, size_after) F(h, digest_before) F(h, digest_after) F(s, before) F(s, after) F(u, flags)
+	F(u, size_before) F(u, size_after) F(h, digest_before) F(h, digest_after) F(s, before) F(s, after) F(u, flags) \
+	F(u, request)
 
 #define TAG_FIELDS(F) F(u, change) F(t, time) F(u, uid) F(s, author)
 
@@ -124,7 +127,7 @@ enum family {
 /* Who writes, on what: see struct staging_origin.  In a staging journal's first entry, not in the database. */
 #define ORIGIN_FIELDS(F) \
 	F(u, ino) F(u, content) F(u, size) F(u, uid) F(u, gid) F(u, tgid) F(s, author) F(s, command) F(s, client) \
-	F(u, base) F(t, mtime)
+	F(u, base) F(t, mtime) F(u, handle) F(u, folds)
 
 /* X(record, table, "shown as") */
 #define RECORDS(X) \

@@ -60,7 +60,7 @@ static int save_leftover(struct store *store, struct staging *staging, const str
 	return 0;
 }
 
-static int recover_journal(struct store *store, const char *name, struct error *e)
+static int recover_journal(struct store *store, const char *name, const struct take_over *by, struct error *e)
 {
 	CLEANUP(buf_release) struct buf strings = { 0 };
 	struct staging_origin origin;
@@ -76,6 +76,9 @@ static int recover_journal(struct store *store, const char *name, struct error *
 	if (rc < 0)
 		return error_set(e, rc, "staging/%s: %s", name, why.text);
 	bool damaged = staging_is_damaged(staging);
+	struct work work = staging_work(staging);
+	if (by && !damaged && by->adopt(by->arg, &origin, staging, !is_untouched(&work, &origin)))
+		return 0;
 	rc = save_leftover(store, staging, &origin, torn && !damaged, &why);
 	if (rc == 0 && damaged) {
 		staging_abandon(staging);
@@ -91,7 +94,7 @@ static int recover_journal(struct store *store, const char *name, struct error *
 	return error_set(e, rc, "staging/%s: %s", name, why.text);
 }
 
-static int recover_journals(struct store *store, struct error *e)
+static int recover_journals(struct store *store, const struct take_over *by, struct error *e)
 {
 	int fd = openat(store->staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -107,7 +110,7 @@ static int recover_journals(struct store *store, struct error *e)
 		const char *name = entry->d_name;
 
 		if (strspn(name, "0123456789abcdef") == strlen(name))
-			rc = recover_journal(store, name, e);
+			rc = recover_journal(store, name, by, e);
 		else if (name[0] != '.' && strncmp(name, "lost-", 5) != 0)
 			unlinkat(store->staging_fd, name, 0); /* a journal that had not yet begun */
 	}
@@ -115,7 +118,8 @@ static int recover_journals(struct store *store, struct error *e)
 	return rc;
 }
 
-static int drop_orphans(struct store *store, struct error *e)
+/* Orphans are dropped, or shown to who goes on with them. */
+static int visit_orphans(struct store *store, const struct take_over *by, struct error *e)
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(store->kv, NULL, FAMILY_ORPHAN, view_of(NULL, 0), false);
@@ -126,21 +130,30 @@ static int drop_orphans(struct store *store, struct error *e)
 		struct reader r = reader_of(key);
 		uint64_t ino = reader_u64(&r);
 
-		rc = reader_done(&r) ? namespace_drop_orphan(store, ino, e) : 0;
+		if (!reader_done(&r))
+			continue;
+		if (by)
+			by->orphan(by->arg, ino);
+		rc = by ? 0 : namespace_drop_orphan(store, ino, e);
 		if (rc < 0)
 			return rc;
 	}
 	return rc;
 }
 
-int recovery_run(struct store *store, struct error *e)
+int recovery_take_over(struct store *store, const struct take_over *by, struct error *e)
 {
 	buf_printf(&store->report, "%s", kv_opening_note(store->kv));
-	int rc = recover_journals(store, e);
+	int rc = recover_journals(store, by, e);
 
 	if (rc == 0)
-		rc = drop_orphans(store, e);
+		rc = visit_orphans(store, by, e);
 	if (rc == 0)
 		buf_cstr(&store->report);
 	return rc < 0 ? rc : buf_check(&store->report, e);
+}
+
+int recovery_run(struct store *store, struct error *e)
+{
+	return recovery_take_over(store, NULL, e);
 }

@@ -9,4 +9,7 @@
  * with "lost-".  -E_NO_SPACE: nothing was dropped; free space and open again. */
 int recovery_run(struct store *store, struct error *e);
 
+/* The same, with a front end that goes on with what it knows: see store_take_over(). */
+int recovery_take_over(struct store *store, const struct take_over *by, struct error *e);
+
 #endif

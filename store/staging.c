@@ -131,7 +131,8 @@ static int encode_origin(struct buf *out, const struct staging_origin *origin, s
 	struct origin_record record = {
 		.ino = origin->ino, .content = origin->content, .size = origin->size, .uid = origin->uid,
 		.gid = origin->gid, .tgid = origin->tgid, .author = origin->author, .command = origin->command,
-		.client = origin->client, .base = origin->base, .mtime = origin->mtime,
+		.client = origin->client, .base = origin->base, .mtime = origin->mtime, .handle = origin->handle,
+		.folds = origin->folds,
 	};
 
 	origin_encode(out, &record);
@@ -424,7 +425,8 @@ static int decode_origin(struct staging_origin *origin, struct view data, struct
 	*origin = (struct staging_origin){
 		.ino = record.ino, .content = record.content, .size = record.size, .uid = record.uid,
 		.gid = record.gid, .tgid = record.tgid, .author = record.author, .command = record.command,
-		.client = record.client, .base = record.base, .mtime = record.mtime,
+		.client = record.client, .base = record.base, .mtime = record.mtime, .handle = record.handle,
+		.folds = record.folds != 0,
 	};
 	return 0;
 }

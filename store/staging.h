@@ -20,6 +20,8 @@ struct staging_origin {
 	struct view author, command, client;
 	uint64_t base;           /* version the session had last read, 0 = unknown */
 	int64_t mtime;
+	uint64_t handle;         /* the front end's number for the open file, 0: none */
+	bool folds;              /* the handle's last save is the head and may be folded into (L1) */
 };
 
 /* Begins a journal in directory_fd (the store's staging/) for origin->ino; a leftover one for that inode is an

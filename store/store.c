@@ -247,7 +247,7 @@ int store_open(const char *path, const struct store_options *options, struct sto
 		rc = error_set(e, -E_CORRUPT, "%s: the log is empty, so the store is damaged", store->path);
 	if (rc == 0)
 		rc = load_counters(store, e);
-	if (rc == 0 && !store->read_only)
+	if (rc == 0 && !store->read_only && !(options && options->take_over))
 		rc = recovery_run(store, e);
 	if (rc < 0) {
 		store_free(store);
@@ -255,6 +255,11 @@ int store_open(const char *path, const struct store_options *options, struct sto
 	}
 	*ret = store;
 	return 0;
+}
+
+int store_take_over(struct store *store, const struct take_over *by, struct error *e)
+{
+	return recovery_take_over(store, by, e);
 }
 
 void store_close(struct store *store)

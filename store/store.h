@@ -26,11 +26,13 @@ struct actor {
 	struct view name;    /* user's name; borrowed for the call */
 	struct view command; /* comm of the process */
 	struct view client;  /* e.g. "smb 192.0.2.7 LAPTOP-4", empty when local */
+	uint64_t request;    /* the front end's number of what it answers, 0 none: log_record.request */
 };
 
 struct store_options {
 	bool read_only;      /* looks without changing: no recovery, no writes */
 	size_t cache_bytes;  /* all caches together; 0 = 256 MiB */
+	bool take_over;      /* unsaved bytes and orphans stay as they are for store_take_over() */
 };
 
 /* Makes a store in directory path, which must be absent or empty (-E_STORE_EXISTS).  The root directory gets
@@ -46,6 +48,17 @@ void store_close(struct store *store); /* accepts NULL */
 
 /* What opening did beyond opening, one sentence a line, "" when nothing; valid until store_close(). */
 const char *store_recovery_report(const struct store *store);
+
+/* For a daemon that goes on with a mount on which another died: recovery, with a word in it from the front end. adopt()
+ * is called for each journal of unsaved bytes: true when it goes on (the staging is the front end's then; dirty tells
+ * whether anything in it is unsaved), else it becomes an incomplete version as at any start.  orphan() is called for
+ * each inode without a name, which stays. */
+struct take_over {
+	bool (*adopt)(void *arg, const struct staging_origin *origin, struct staging *staging, bool dirty);
+	void (*orphan)(void *arg, uint64_t ino);
+	void *arg;
+};
+int store_take_over(struct store *store, const struct take_over *by, struct error *e);
 
 /* Everything acknowledged before the call is on stable storage when it returns 0. */
 int store_sync(struct store *store, struct error *e);

@@ -22,6 +22,21 @@ static uint64_t number_of(const struct cell *cells, size_t count, const char *na
 	return cell ? (uint64_t)cell->number : 0;
 }
 
+static void print_daemon(struct buf *out, const struct cell *cells, size_t count)
+{
+	const struct cell *worker = cell_named(cells, count, "worker");
+
+	if (!worker || worker->kind == CELL_NONE)
+		return;
+	buf_printf(out, "%-12s process %llu, since ", "served by", (unsigned long long)worker->number);
+	print_time(out, cells, count, "started_time");
+	buf_printf(out, "; process %llu keeps the mount, since ", (unsigned long long)number_of(cells, count, "holder"));
+	print_time(out, cells, count, "mounted_time");
+	if (number_of(cells, count, "restarts"))
+		buf_printf(out, "; restarts: %llu", (unsigned long long)number_of(cells, count, "restarts"));
+	buf_u8(out, '\n');
+}
+
 static void print_status(struct buf *out, const struct cell *cells, size_t count)
 {
 	uint64_t live = number_of(cells, count, "live_bytes");
@@ -47,6 +62,7 @@ static void print_status(struct buf *out, const struct cell *cells, size_t count
 		buf_printf(out, " (all history: %.2f times the live bytes)", (double)held / (double)live);
 	buf_u8(out, '\n');
 	print_line(out, cells, count, "recovery", "recovery");
+	print_daemon(out, cells, count);
 }
 
 int cmd_status(const struct invocation *in, struct error *e)

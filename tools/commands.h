@@ -16,6 +16,7 @@
 	X(history,   "FILE",             1, 1, "lists the versions of a file, also of a deleted one") \
 	X(restore,   "FILE",             1, 1, "puts an old version back, as a new version; or a whole folder") \
 	X(status,    "[PATH]",           0, 1, "shows what a share holds, and what its history costs") \
+	X(restart,   "[PATH]",           0, 1, "restarts a share's daemon; programs notice nothing") \
 	X(verify,    "[PATH]",           0, 1, "checks everything in a store against everything else") \
 	X(tags,      "[PATH]",           0, 1, "lists the tags of a directory and below") \
 	X(conflicts, "[PATH]",           0, 1, "lists saves over what their author had not read")
@@ -46,6 +47,7 @@
 	X(restore, to,      '\0', "NAME",          "put it there and leave FILE alone") \
 	ROW_OPTIONS(X, restore) \
 	ROW_OPTIONS(X, status) \
+	ROW_OPTIONS(X, restart) \
 	X(verify,  quick,   '\0', NULL,            "do not read the contents of files again") \
 	ROW_OPTIONS(X, verify) \
 	ROW_OPTIONS(X, tags) \

@@ -195,7 +195,7 @@ if [ -n "$up" ]; then
 	like "a damaged table: EIO" "$out" "Input/output error"
 	check "a damaged table: saving goes on" sh -c 'echo more >"$1"' sh "$MNT/dept/more.txt"
 	refuses "a damaged table: verify names the file" "damaged: .*data[0-9]+\.bin" daybook verify "$MNT"
-	check "a damaged table: the daemon lives" kill -0 "$DAEMON"
+	is "a damaged table: the daemon lives" "$(status_field restarts)" 0
 	unmount_share
 	refuses "a damaged table: verify without a daemon names it too" "damaged: .*data[0-9]+\.bin" \
 		daybook verify --store "$STORE"

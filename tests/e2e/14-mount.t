@@ -63,13 +63,22 @@ check "nor is the store harmed" daybook verify --store "$STORE"
 
 # --- the daemon in the background ---------------------------------------------------------------------------------
 
-# pid_of MOUNTPOINT: of the daybookd that serves it, started by this test
-pid_of()
+# pids_of MOUNTPOINT: of the daybookd that keeps it and the one that serves it, started by this test
+pids_of()
 {
 	local dir
 	for dir in /proc/[0-9]*; do
 		[ "$dir/exe" -ef "$prefix/sbin/daybookd" ] &&
 			tr '\0' '\n' <"$dir/cmdline" 2>/dev/null | grep -qxF "$1" && echo "${dir#/proc/}"
+	done
+}
+
+# pid_of MOUNTPOINT: of the one that keeps it, which is the other's parent
+pid_of()
+{
+	local pid
+	for pid in $(pids_of "$1"); do
+		tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qx -- --worker || echo "$pid"
 	done
 }
 
@@ -82,8 +91,9 @@ ended()
 check "daybookd mounts" timeout 30 daybookd "$STORE" "$MNT"
 check "it is ready when it returns" is_mounted
 daemon=$(pid_of "$MNT")
-at_exit 'for pid in $(pid_of "$MNT"); do kill -KILL "$pid"; done'
-like "one process serves it" "$daemon" "^[0-9]+\$"
+at_exit 'for pid in $(pids_of "$MNT"); do kill -KILL "$pid"; done'
+like "one process keeps it" "$daemon" "^[0-9]+\$"
+is "and another one serves it" "$(pids_of "$MNT" | wc -l)" 2
 is "which has no terminal and holds no directory" \
 	"$(readlink "/proc/$daemon/cwd") $(readlink "/proc/$daemon/fd/0") $(readlink "/proc/$daemon/fd/1")" "/ /dev/null /dev/null"
 like "mounted with the options that a shared drive needs" "$(grep " $MNT " /proc/self/mounts)" \
@@ -145,7 +155,9 @@ check "the store is clean after all that" daybook verify --store "$STORE"
 # --- a mountpoint whose daemon died -------------------------------------------------------------------------------
 
 daybookd "$STORE" "$MNT"
-kill -KILL "$(pid_of "$MNT")"
+pids=$(pids_of "$MNT")
+kill -KILL $pids
+for pid in $pids; do ended "$pid"; done
 refuses "over a mount whose daemon died" "." daybookd "$STORE" "$MNT"
 check "it can be unmounted" umount "$MNT"
 check "and mounted anew" daybookd "$STORE" "$MNT"

@@ -275,10 +275,10 @@ is_mounted()
 	[ "$(stat -f -c %t "${1:-$MNT}" 2>/dev/null)" = 65735546 ]
 }
 
-# gone PID
+# gone PID: it has ended, whether or not its parent (in a container, one that does not care) has noticed
 gone()
 {
-	! kill -0 "$1" 2>/dev/null
+	! kill -0 "$1" 2>/dev/null || grep -qs '^State:.*[ZX]' "/proc/$1/status"
 }
 
 # start [daybookd's further arguments]: mounts $STORE at $MNT in the foreground of a process of ours
@@ -326,11 +326,31 @@ unmount_share()
 	[ "$daemon_status" -eq 0 ] || result 1 "daybookd ends with status 0, not $daemon_status"
 }
 
-# kill_daemon: kill -9, and the dead mount taken away
+# status_field NAME: of `daybook status`
+status_field()
+{
+	daybook status --json "$MNT" | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+}
+
+# worker_pid: of the process that serves; $DAEMON is the one that keeps the mount
+worker_pid()
+{
+	pgrep -P "$DAEMON"
+}
+
+# kill_worker: kill -9 of the process that serves: another one takes over
+kill_worker()
+{
+	kill -KILL "$(worker_pid)"
+}
+
+# kill_daemon: kill -9 of all of it, as a power cut would, and the dead mount taken away
 kill_daemon()
 {
-	kill -KILL "$DAEMON"
+	local worker=$(worker_pid)
+	kill -KILL "$DAEMON" $worker
 	wait "$DAEMON" 2>/dev/null
+	[ -z "$worker" ] || wait_for 10 gone "$worker"
 	DAEMON=
 	umount -l "$MNT"
 }

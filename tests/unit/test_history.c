@@ -18,7 +18,7 @@ static const struct credentials as_root = { 0, 0, 0, NULL }, as_anna = { 4001, 4
 static void setup(void)
 {
 	tree_setup();
-	ck_ok(history_open(tree_store, &history, e));
+	ck_ok(history_open(tree_store, NULL, &history, e));
 }
 
 static void teardown(void)
@@ -383,7 +383,7 @@ START_TEST(changes_opens_in_excel)
 		strcpy(grown, read_all(&as_anna, d, "changes.csv"));
 	}
 	history_close(history);
-	ck_ok(history_open(tree_store, &history, e));
+	ck_ok(history_open(tree_store, NULL, &history, e));
 	ck_assert_str_eq(grown, read_all(&as_anna, d, "changes.csv"));
 }
 END_TEST
@@ -442,7 +442,7 @@ START_TEST(by_shows_who_saved_what_on_which_day)
 	ck_assert(!exists(&as_ben, d, "by/ben/2001") && !exists(&as_ben, d, "by/ben/now"));
 	/* users who share a name */
 	history_close(history);
-	ck_ok(history_open(tree_store, &history, e));
+	ck_ok(history_open(tree_store, NULL, &history, e));
 	tree_write(&dom, d, "c.txt", "5");
 	tree_write(&other, d, "d.txt", "5");
 	struct names *names = list(&as_ben, d, "by");
