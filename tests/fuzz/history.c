@@ -80,7 +80,7 @@ static void begin(void)
 	history_close(tree);
 	share_close();
 	share_begin();
-	made(history_open(share, &tree, NULL));
+	made(history_open(share, NULL, &tree, NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

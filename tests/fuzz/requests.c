@@ -265,10 +265,10 @@ static void begin(void)
 	if (null < 0)
 		null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	m = (struct mount){ .store = share, .mountpoint = "/nowhere", .fd = null };
-	made(bases_new(&bases, NULL));
+	made(bases_new(NULL, &bases, NULL));
 	made(files_new(share, bases, &m.files, NULL));
-	made(handles_new(&m.handles, NULL));
-	made(history_open(share, &m.history, NULL));
+	made(handles_new(NULL, &m.handles, NULL));
+	made(history_open(share, NULL, &m.history, NULL));
 	made(syncer_start(share, &m.syncer, NULL));
 	made(publisher_start(m.files, &m.publisher, NULL));
 	m.session = fuse_session_new(&args, &ops_table, sizeof(ops_table), &m);
@@ -286,7 +286,7 @@ static void end(void)
 	publisher_stop(m.publisher);
 	syncer_stop(m.syncer);
 	fuse_session_destroy(m.session);
-	files_free(m.files);
+	files_free(m.files, false);
 	handles_free(m.handles);
 	history_close(m.history);
 	bases_free(bases);
