@@ -260,11 +260,13 @@ static void begin(void)
 	char *argv[] = { "daybookd", NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 	static int null = -1;
+	static struct region region;
 
 	share_begin();
 	if (null < 0)
 		null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	m = (struct mount){ .store = share, .mountpoint = "/nowhere", .fd = null };
+	m = (struct mount){ .store = share, .mountpoint = "/nowhere", .fd = null, .region = &region };
+	region = (struct region){ 0 };
 	made(bases_new(NULL, &bases, NULL));
 	made(files_new(share, bases, &m.files, NULL));
 	made(handles_new(NULL, &m.handles, NULL));
