@@ -12,7 +12,7 @@
 	X("ro", "", "nothing can be changed through the mount") \
 	X("rw", "", "the opposite, the default") \
 	X("show_history", "", "directory listings show .history") \
-	X("cache", "=SIZE", "memory for all caches, with a suffix k, m or g; default 256m") \
+	X("cache", "=SIZE", "memory that the daemon keeps within, all caches in it, with a suffix k, m or g; default 512m") \
 	X("debug", "", "say more in the log")
 
 /* What a worker is started with (holder.h): file descriptors. */

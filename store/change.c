@@ -94,6 +94,7 @@ int change_inode_new(struct change *c, struct inode_record **ret, struct error *
 	if (rc < 0)
 		return rc;
 	edit->r.ino = c->store->next_inode++;
+	c->numbered = true;
 	*ret = &edit->r;
 	return 0;
 }
@@ -139,6 +140,7 @@ int change_document_new(struct change *c, uint64_t *ret_id, struct document_reco
 	if (rc < 0)
 		return rc;
 	*ret_id = edit->id = c->store->next_document++;
+	c->numbered = true;
 	edit->r.born = c->time;
 	edit->r.uid = c->actor->uid;
 	edit->r.tgid = c->actor->tgid;
@@ -298,16 +300,22 @@ static void put_documents(struct change *c)
 	}
 }
 
-static void put_counts(struct change *c)
+void store_put_counts(const struct store *store, struct kv_batch *batch, int64_t files, int64_t bytes)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
-	if (!c->files && !c->bytes)
-		return;
-	buf_varint(&value, c->store->live_files + (uint64_t)c->files);
-	buf_varint(&value, c->store->live_bytes + (uint64_t)c->bytes);
-	c->failed |= value.failed;
-	kv_batch_put(c->batch, FAMILY_META, view_str("live"), buf_view(&value));
+	buf_varint(&value, store->live_files + (uint64_t)files);
+	buf_varint(&value, store->live_bytes + (uint64_t)bytes);
+	buf_varint(&value, store->next_inode);
+	buf_varint(&value, store->next_document);
+	if (!value.failed)
+		kv_batch_put(batch, FAMILY_META, view_str("live"), buf_view(&value));
+}
+
+static void put_counts(struct change *c)
+{
+	if (c->files || c->bytes || c->numbered)
+		store_put_counts(c->store, c->batch, c->files, c->bytes);
 }
 
 /* Whether the second of the change before is over, so that its last change is known. */

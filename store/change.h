@@ -39,6 +39,7 @@ struct change {
 	size_t inode_count, document_count;
 	struct inode_edit inodes[CHANGE_EDITS_MAX];
 	struct document_edit documents[CHANGE_EDITS_MAX];
+	bool numbered;           /* a new inode or document was given a number */
 	bool active, failed, owns_batch; /* failed: an encoding ran out of memory */
 };
 

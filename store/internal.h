@@ -31,6 +31,9 @@ void inode_cache_free(struct inode_cache *cache);
 /* What a committed change made of an inode: its encoded record, or an empty view when it is gone. */
 void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct view encoded);
 
+/* Puts the counts into the batch as they are once files and bytes are added.  Holds the commit lock. */
+void store_put_counts(const struct store *store, struct kv_batch *batch, int64_t files, int64_t bytes);
+
 /* The keys, each appended to an empty buf. */
 #define KEY_ROOM 288
 struct key {

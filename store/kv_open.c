@@ -11,7 +11,9 @@
 #include "wal.h"
 
 #define MIB ((size_t)1 << 20)
+#define DELETIONS_WINDOW 8192 /* keys in a row, of which a quarter are deletions */
 #define OPEN_BYTES_MIN (2 * MIB)
+#define WAL_BYTES_MAX (64 * MIB) /* bounds replay after a crash */
 
 static const char *const column_names[COLUMNS] = { "default", "chunk" };
 
@@ -41,7 +43,7 @@ static void set_database_options(rocksdb_options_t *options, size_t memtable_byt
 {
 	rocksdb_options_set_create_missing_column_families(options, 1);
 	rocksdb_options_set_db_write_buffer_size(options, memtable_bytes);
-	rocksdb_options_set_max_total_wal_size(options, 64 * MIB); /* bounds replay after a crash */
+	rocksdb_options_set_max_total_wal_size(options, WAL_BYTES_MAX);
 	rocksdb_options_set_bytes_per_sync(options, MIB);
 	rocksdb_options_set_wal_bytes_per_sync(options, MIB);
 	rocksdb_options_set_max_open_files(options, 1000);
@@ -70,6 +72,8 @@ static rocksdb_options_t *column_options(const struct kv *kv, size_t column, siz
 	rocksdb_options_set_write_buffer_size(base, memtable_bytes / (chunks ? 2 : 4));
 	rocksdb_options_set_target_file_size_base(base, chunks ? 64 * MIB : 16 * MIB);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(base, 1);
+	/* Where temporary names lived and died, walks would step over each: such tables are compacted soon. */
+	rocksdb_options_add_compact_on_deletion_collector_factory(base, DELETIONS_WINDOW, DELETIONS_WINDOW / 4);
 	/* Not in the C API otherwise.  The default of 1 MiB stops group commit near 128 KiB.  Many keys of a family come
 	 * in order, and changes come one by one: with a hint for each family (its letter) an insertion begins where
 	 * the one before it ended. */
@@ -111,6 +115,12 @@ static void kv_free(struct kv *kv)
 	free(kv);
 }
 
+/* A quarter; more than the logs may hold would never fill. */
+static size_t memtable_bytes(const struct kv_options *options)
+{
+	return options->cache_bytes / 4 < WAL_BYTES_MAX ? options->cache_bytes / 4 : WAL_BYTES_MAX;
+}
+
 static struct kv *kv_alloc(const char *path, const struct kv_options *options)
 {
 	struct kv *kv = calloc(1, sizeof(*kv));
@@ -121,7 +131,7 @@ static struct kv *kv_alloc(const char *path, const struct kv_options *options)
 	kv->directory = kv->seal.fd = -1;
 	kv->read_only = options->read_only;
 	kv->path = strdup(path);
-	kv->cache = rocksdb_cache_create_lru(options->cache_bytes / 2);
+	kv->cache = rocksdb_cache_create_lru(options->cache_bytes - memtable_bytes(options));
 	kv->read = rocksdb_readoptions_create();
 	kv->write = rocksdb_writeoptions_create();
 	if (kv->path)
@@ -218,7 +228,7 @@ static int open_kv(struct kv *kv, const struct kv_options *options, struct error
 	kv->seal.boot = wal_boot();
 	r = check_room(kv, e);
 	for (size_t i = 0; i < COLUMNS && r == 0 && !message; i++)
-		kv->options[i] = column_options(kv, i, options->cache_bytes / 2, &message);
+		kv->options[i] = column_options(kv, i, memtable_bytes(options), &message);
 	if (r == 0 && !message && !kv->read_only)
 		r = check_whole(kv, e);
 	if (r == 0 && !message)

@@ -233,29 +233,36 @@ int namespace_make(struct store *store, const struct actor *actor, uint64_t pare
 	return rc < 0 ? rc : inode_get(store, ino, ret, e);
 }
 
-int namespace_make_unnamed(struct store *store, const struct actor *actor, const struct make *make,
-			   struct inode **ret, struct error *e)
+/* Under the commit lock, so that the counts are those of the newest batch. */
+static int put_unnamed(struct store *store, const struct make *make, uint64_t *ret_ino, struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
 	CLEANUP(buf_release) struct buf value = { 0 };
-	struct inode_record r = { 0 };
+	struct inode_record r = { .ino = store->next_inode++, .since = store->head_change + 1 };
 
-	(void)actor;
-	if (store->read_only)
-		return error_set(e, -EROFS, "the store was opened read-only");
-	lock_take(&store->commit);
-	r.ino = store->next_inode++;
-	r.since = store->head_change + 1;
-	lock_drop(&store->commit);
 	fill_inode(&r, make, clock_now());
 	inode_encode(&value, &r);
 	struct key key = key_number(r.ino);
 	kv_batch_put(batch, FAMILY_INODE, key_view(&key), buf_view(&value));
 	kv_batch_put(batch, FAMILY_ORPHAN, key_view(&key), view_of("", 0));
+	store_put_counts(store, batch, 0, 0);
+	*ret_ino = r.ino;
 	int rc = buf_check(&value, e);
-	if (rc == 0)
-		rc = kv_write(store->kv, batch, e);
-	return rc < 0 ? rc : inode_get(store, r.ino, ret, e);
+	return rc < 0 ? rc : kv_write(store->kv, batch, e);
+}
+
+int namespace_make_unnamed(struct store *store, const struct actor *actor, const struct make *make,
+			   struct inode **ret, struct error *e)
+{
+	uint64_t ino;
+
+	(void)actor;
+	if (store->read_only)
+		return error_set(e, -EROFS, "the store was opened read-only");
+	lock_take(&store->commit);
+	int rc = put_unnamed(store, make, &ino, e);
+	lock_drop(&store->commit);
+	return rc < 0 ? rc : inode_get(store, ino, ret, e);
 }
 
 /* An unnamed inode (O_TMPFILE) gets its first name, and its content becomes a document's version. */

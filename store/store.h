@@ -31,7 +31,7 @@ struct actor {
 
 struct store_options {
 	bool read_only;      /* looks without changing: no recovery, no writes */
-	size_t cache_bytes;  /* all caches together; 0 = 256 MiB */
+	size_t cache_bytes;  /* what the process keeps within, caches and all; 0 = 512 MiB */
 	bool take_over;      /* unsaved bytes and orphans stay as they are for store_take_over() */
 };
 

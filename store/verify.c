@@ -163,6 +163,12 @@ static int verify_counts(struct verifier *v, struct error *e)
 		return verify_damage(v, "the store counts %llu live files of %llu bytes, but there are %llu of %llu",
 				     (unsigned long long)files, (unsigned long long)bytes,
 				     (unsigned long long)v->live_files, (unsigned long long)v->live_bytes);
+	if (!r || reader_done(&in)) /* as an older Daybook wrote them */
+		return 0;
+	uint64_t inode = reader_varint(&in), document = reader_varint(&in);
+	if (!reader_done(&in) || inode <= v->inode_last || document <= v->document_last)
+		return verify_damage(v, "the store would give numbers again: inode %llu, document %llu",
+				     (unsigned long long)inode, (unsigned long long)document);
 	return 0;
 }
 

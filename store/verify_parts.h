@@ -24,6 +24,7 @@ struct verifier {
 	struct buf value;                  /* of verify_get() */
 	char unreadable[240];              /* what was last told of a part of the database that cannot be read */
 	uint64_t live_files, live_bytes;   /* as counted */
+	uint64_t inode_last, document_last; /* the largest numbers seen */
 	struct buf past_name;              /* of PAST_DIRENT: the name of the interval before, its key's beginning */
 	uint64_t newer_since;              /* and where that, the next newer one, begins */
 	struct digest chain;               /* of the log record before */

@@ -291,6 +291,7 @@ static int visit_inode(struct verifier *v, struct view key, struct view value, s
 	v->report.inodes++;
 	if (!reader_done(&in) || inode_decode(&inode, value, NULL) < 0 || inode.ino != ino)
 		return verify_damage(v, "inode %llu: its record is damaged", N(ino));
+	v->inode_last = ino;
 	if (inode.nlink == 0)
 		return check_orphan(v, &inode, e);
 	verify_where(v, inode.parent, inode.name, where);

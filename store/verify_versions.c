@@ -78,6 +78,7 @@ static int visit_document(struct verifier *v, struct view key, struct view value
 	v->report.documents++;
 	if (!reader_done(&in) || document_decode(&d, value, NULL) < 0)
 		return verify_damage(v, "document %llu: its record is damaged", N(id));
+	v->document_last = id;
 	r = newest_version(v, id, &newest, e);
 	if (r == 0 && newest != d.head)
 		r = verify_damage(v, "document %llu: its newest version should be %llu, but %llu is", N(id), N(d.head),
