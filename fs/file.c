@@ -184,11 +184,13 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 	struct save what = { .work = &work, .base = file->base, .mtime = file->mtime,
 		.fold = file->fold_handle && file->fold_handle == file->writer_handle,
 		.incomplete = is_incomplete(file, inode->r.size, killed), .kill_privileges = file->kill_privileges,
+		.attributes = file->attributes, .atime = file->atime,
 		.from_doc = file->from_doc, .from_version = file->from_version };
 	rc = version_save(files->store, &actor, file->ino, &what, &saved, e);
 	if (rc < 0)
 		return rc;
-	file->dirty = file->kill_privileges = false;
+	file->dirty = file->kill_privileges = file->attributes = false;
+	file->atime = 0;
 	file->truncated = file->truncated && !file->written;
 	file->fold_handle = saved.own ? file->writer_handle : 0;
 	bases_set(files->bases, &file->writer, saved.doc, saved.number);
@@ -509,8 +511,32 @@ static void changed(struct file *file, const struct handle *handle, const struct
 		file->unpublished = file->changed;
 	file->writer = *who;
 	file->writer_handle = handle ? handle->id : 0;
-	file->mtime = clock_now();
+	file->mtime = file->ctime = clock_now();
 	file->kill_privileges |= who->uid != 0;
+}
+
+int files_prepare(struct files *files, uint64_t ino, const struct identity *who, const struct attributes *set,
+		  struct error *e)
+{
+	struct file *file = file_peek(files, ino);
+	struct actor actor = identity_actor(who);
+	int rc = 0;
+
+	if (!file)
+		return 0;
+	lock_take(&file->lock);
+	if (file->dirty && file->opens && same_session(&file->writer, who))
+		rc = namespace_prepare(files->store, &actor, ino, set, e);
+	if (rc > 0) {
+		file->attributes = true;
+		file->mtime = set->set_mtime ? set->mtime : file->mtime;
+		file->atime = set->set_atime ? set->atime : file->atime;
+		file->ctime = clock_now();
+		file->kill_privileges = file->kill_privileges && !set->set_mode;
+	}
+	lock_drop(&file->lock);
+	file_put(files, file);
+	return rc;
 }
 
 /* What must happen before the change is answered: saves by path are whole, and journals stay bounded. */
@@ -720,7 +746,9 @@ void files_attributes(struct files *files, uint64_t ino, struct file_attributes 
 
 		attributes->size = work.size;
 		attributes->data = data_bytes(files, &work);
-		attributes->mtime = attributes->ctime = file->mtime;
+		attributes->mtime = file->mtime;
+		attributes->ctime = file->ctime;
+		attributes->atime = file->atime ? file->atime : attributes->atime;
 		if (file->kill_privileges) {
 			attributes->mode &= ~(uint64_t)S_ISUID;
 			if (attributes->mode & S_IXGRP)

@@ -28,7 +28,8 @@ struct file {
 	uint64_t writer_handle;   /* 0: by path */
 	uint64_t fold_handle;     /* its save is the head of this inode's document; 0: nobody's */
 	uint64_t base;
-	int64_t mtime;
+	int64_t mtime, ctime, atime; /* atime 0: as it was */
+	bool attributes;             /* were set meanwhile: the save tells of them */
 	int64_t changed, unpublished; /* clock_monotonic(): last change; first since a published version, or 0 */
 	bool synced;                  /* by fsync, since the last change */
 	uint64_t from_doc, from_version; /* the unsaved bytes are a whole copy of this version */
@@ -76,6 +77,10 @@ int file_sync(struct files *files, struct file *file, struct error *e);
 void files_publish(struct files *files);
 /* files_settle() before a change of attributes: an open file that was only emptied waits for its bytes. */
 int files_settle_written(struct files *files, uint64_t ino, struct error *e);
+/* Attributes that whoever makes a file gives it before its first save go with that save: 1.  0: they are a change of
+ * their own, to be made after files_settle(). */
+int files_prepare(struct files *files, uint64_t ino, const struct identity *who, const struct attributes *set,
+		  struct error *e);
 /* A version was put back in the inode: open handles go on from its bytes, and what they save next is a version of its
  * own. */
 void files_restored(struct files *files, uint64_t ino);
@@ -103,7 +108,7 @@ int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole
 struct file_attributes {
 	uint64_t size, mode;
 	uint64_t data; /* bytes that are not holes, about; set only when there are unsaved bytes */
-	int64_t mtime, ctime;
+	int64_t mtime, ctime, atime;
 };
 void files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes);
 

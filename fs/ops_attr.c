@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 
 #include "ops.h"
+#include "store/acl.h"
 #include "store/clock.h"
 #include "store/space.h"
 
@@ -86,15 +87,17 @@ static int set_attributes(struct mount *m, const struct caller *caller, uint64_t
 	CLEANUP(inode_release) struct inode *before = NULL;
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct actor actor = identity_actor(&caller->who);
-	/* An mtime that is set must not be overwritten by the save's. */
-	int rc = set->set_mtime ? files_settle(m->files, ino, e) : files_settle_written(m->files, ino, e);
+	int rc = inode_get(m->store, ino, &before, e);
 
-	if (rc == 0)
-		rc = inode_get(m->store, ino, &before, e);
 	if (rc < 0)
 		return rc;
 	kill_privileges(before, set);
-	return namespace_setattr(m->store, &actor, ino, set, &inode, e);
+	rc = files_prepare(m->files, ino, &caller->who, set, e);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	/* An mtime that is set must not be overwritten by the save's. */
+	rc = set->set_mtime ? files_settle(m->files, ino, e) : files_settle_written(m->files, ino, e);
+	return rc < 0 ? rc : namespace_setattr(m->store, &actor, ino, set, &inode, e);
 }
 
 static int set_size(struct mount *m, const struct caller *caller, uint64_t ino, uint64_t size,
@@ -139,11 +142,25 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 		fuse_reply_attr(req, &st, MOUNT_TIMEOUT_S);
 }
 
+/* An access control list that says no more than a mode, on an inode without another, is a chmod: cp -p does so. */
+static bool is_chmod(struct mount *m, uint64_t ino, struct view name, struct view value, struct attributes *set)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	struct view old;
+
+	if (!view_equal(name, view_str(ACL_ACCESS_NAME)) || !acl_is_valid(value) || !acl_is_mode_only(value) ||
+	    inode_get(m->store, ino, &inode, NULL) < 0 || xattr_find(inode->r.xattrs, name, &old))
+		return false;
+	*set = (struct attributes){ .set_mode = true, .mode = ((uint32_t)inode->r.mode & 07000) | acl_mode(value) };
+	return true;
+}
+
 /* Sets an attribute, or, when value is NULL, removes it. */
 static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, const char *name, const char *value,
 			 size_t size, int flags)
 {
 	struct mount *m = mount_of(req);
+	struct attributes set;
 	struct caller caller;
 	struct error e = { 0 };
 
@@ -153,8 +170,9 @@ static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, 
 	}
 	caller_of(req, &caller);
 	struct actor actor = identity_actor(&caller.who);
-	int rc = files_settle_written(m->files, ino, &e);
-	if (rc == 0)
+	bool chmod = value && !flags && is_chmod(m, ino, view_str(name), view_of(value, size), &set);
+	int rc = chmod ? set_attributes(m, &caller, ino, &set, &e) : files_settle_written(m->files, ino, &e);
+	if (rc == 0 && !chmod)
 		rc = value ? namespace_setxattr(m->store, &actor, ino, view_str(name), view_of(value, size), flags, &e)
 			   : namespace_removexattr(m->store, &actor, ino, view_str(name), &e);
 	reply_status(req, operation, ino, rc, &e);

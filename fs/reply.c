@@ -43,7 +43,7 @@ static uint64_t blocks_of(struct mount *m, const struct inode *inode, const stru
 void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
 {
 	struct file_attributes a = { .size = inode->r.size, .mode = inode->r.mode, .mtime = inode->r.mtime,
-				     .ctime = inode->r.ctime };
+				     .ctime = inode->r.ctime, .atime = inode->r.atime };
 
 	if (S_ISREG(inode->r.mode))
 		files_attributes(m->files, inode->r.ino, &a);
@@ -57,7 +57,7 @@ void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
 	st->st_size = (off_t)(S_ISDIR(a.mode) ? 4096 : a.size);
 	st->st_blksize = 4096;
 	st->st_blocks = S_ISDIR(a.mode) ? 8 : (blkcnt_t)blocks_of(m, inode, &a);
-	st->st_atim = clock_timespec(inode->r.atime);
+	st->st_atim = clock_timespec(a.atime);
 	st->st_mtim = clock_timespec(a.mtime);
 	st->st_ctim = clock_timespec(a.ctime);
 }

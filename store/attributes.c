@@ -63,33 +63,31 @@ static int set_mode(struct inode_record *inode, uint32_t mode, struct buf *memor
 	return rc < 0 ? rc : buf_check(memory, e);
 }
 
-#define TEXT_ROOM 64
-
-/* An owner and a mode as the log says them: "0:0", "644", or "0:0 644" when both change. */
-static void describe(const struct inode_record *inode, bool owner, bool mode, char out[TEXT_ROOM])
+void attributes_describe(const struct inode_record *inode, bool owner, bool mode, char out[ATTRIBUTES_TEXT_ROOM])
 {
 	int n = 0;
 
 	if (owner)
-		n = snprintf(out, TEXT_ROOM, "%llu:%llu%s", (unsigned long long)inode->uid,
+		n = snprintf(out, ATTRIBUTES_TEXT_ROOM, "%llu:%llu%s", (unsigned long long)inode->uid,
 			     (unsigned long long)inode->gid, mode ? " " : "");
 	if (mode)
-		snprintf(out + n, TEXT_ROOM - (size_t)n, "%llo", (unsigned long long)inode->mode & 07777);
+		snprintf(out + n, ATTRIBUTES_TEXT_ROOM - (size_t)n, "%llo", (unsigned long long)inode->mode & 07777);
 }
 
 static int set_in_change(struct change *c, struct inode_record *inode, const struct attributes *set,
-			 struct buf *memory, char before[TEXT_ROOM], char after[TEXT_ROOM], struct error *e)
+			 struct buf *memory, char before[ATTRIBUTES_TEXT_ROOM],
+			 char after[ATTRIBUTES_TEXT_ROOM], struct error *e)
 {
 	bool owner = set->set_uid || set->set_gid;
 	int rc = 0;
 
 	c->log.op = owner ? OP_CHOWN : set->set_mode ? OP_CHMOD : OP_UTIMES;
-	describe(inode, owner, set->set_mode, before);
+	attributes_describe(inode, owner, set->set_mode, before);
 	inode->uid = set->set_uid ? set->uid : inode->uid;
 	inode->gid = set->set_gid ? set->gid : inode->gid;
 	if (set->set_mode)
 		rc = set_mode(inode, set->mode, memory, e);
-	describe(inode, owner, set->set_mode, after);
+	attributes_describe(inode, owner, set->set_mode, after);
 	inode->atime = set->set_atime ? set->atime : inode->atime;
 	inode->mtime = set->set_mtime ? set->mtime : inode->mtime;
 	inode->ctime = set->set_ctime ? set->ctime : c->time;
@@ -98,19 +96,59 @@ static int set_in_change(struct change *c, struct inode_record *inode, const str
 	return rc;
 }
 
-int namespace_setattr(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
-		      struct inode **ret, struct error *e)
+/* Whether all that is set is so already. */
+static bool says_nothing(const struct attributes *set, const struct inode_record *inode)
+{
+	return !set->set_atime && !set->set_mtime && (!set->set_uid || set->uid == inode->uid) &&
+	       (!set->set_gid || set->gid == inode->gid) &&
+	       (!set->set_mode || (set->mode & 07777) == (inode->mode & 07777));
+}
+
+int namespace_prepare(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
+		      struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	CLEANUP(change_abort) struct change c = { 0 };
-	char before[TEXT_ROOM] = "", after[TEXT_ROOM] = "";
+	char before[ATTRIBUTES_TEXT_ROOM], after[ATTRIBUTES_TEXT_ROOM];
+	struct attributes owner_and_mode = *set;
 	struct inode_record *inode;
 	int rc = change_begin(store, actor, OP_UTIMES, NULL, &c, e);
 
 	if (rc == 0)
 		rc = change_inode(&c, ino, &inode, e);
+	if (rc < 0)
+		return rc;
+	if (!S_ISREG(inode->mode) || inode->version || !inode->nlink || c.time - inode->btime > LINEAGE_FOLD_NS)
+		return 0;
+	owner_and_mode.set_atime = owner_and_mode.set_mtime = false;
+	if (says_nothing(&owner_and_mode, inode))
+		return 1;
+	rc = set_in_change(&c, inode, &owner_and_mode, &memory, before, after, e);
 	if (rc == 0)
+		rc = change_commit_untold(&c, e);
+	return rc < 0 ? rc : 1;
+}
+
+int namespace_setattr(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
+		      struct inode **ret, struct error *e)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	CLEANUP(change_abort) struct change c = { 0 };
+	char before[ATTRIBUTES_TEXT_ROOM] = "", after[ATTRIBUTES_TEXT_ROOM] = "";
+	struct inode_record *inode;
+	bool untold = false;
+	int rc = change_begin(store, actor, OP_UTIMES, NULL, &c, e);
+
+	if (rc == 0)
+		rc = change_inode(&c, ino, &inode, e);
+	if (rc == 0) {
+		untold = says_nothing(set, inode);
 		rc = set_in_change(&c, inode, set, &memory, before, after, e);
+	}
+	if (rc == 0 && untold) {
+		rc = change_commit_untold(&c, e);
+		return rc < 0 ? rc : inode_get(store, ino, ret, e);
+	}
 	if (rc == 0)
 		rc = slot_log_name(&c, inode, e);
 	if (rc == 0)

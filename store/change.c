@@ -377,6 +377,27 @@ static void apply(struct change *c, const struct digest *digest, const struct bu
 		inode_cache_replace(store->inodes, c->inodes[i].r.ino, buf_view(&encoded[i]));
 }
 
+int change_commit_untold(struct change *c, struct error *e)
+{
+	struct buf encoded[CHANGE_EDITS_MAX] = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < c->inode_count && rc == 0; i++) {
+		inode_encode(&encoded[i], &c->inodes[i].r);
+		put(c, FAMILY_INODE, key_number(c->inodes[i].r.ino), buf_view(&encoded[i]));
+		rc = buf_check(&encoded[i], e);
+	}
+	if (rc == 0)
+		rc = kv_write(c->store->kv, c->batch, e);
+	for (size_t i = 0; i < CHANGE_EDITS_MAX; i++) {
+		if (rc == 0 && i < c->inode_count)
+			inode_cache_replace(c->store->inodes, c->inodes[i].r.ino, buf_view(&encoded[i]));
+		buf_release(&encoded[i]);
+	}
+	change_abort(c);
+	return rc;
+}
+
 int change_commit(struct change *c, struct error *e)
 {
 	struct buf encoded[CHANGE_EDITS_MAX] = { 0 };

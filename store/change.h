@@ -48,6 +48,9 @@ struct change {
 int change_begin(struct store *store, const struct actor *actor, enum log_operation op, struct kv_batch *batch,
 		 struct change *c, struct error *e);
 int change_commit(struct change *c, struct error *e);
+/* Writes the inodes where they are, under the change that made them, and no record in the log: for what says nothing
+ * (a ctime) or what the next change tells.  Only for inodes that are there already. */
+int change_commit_untold(struct change *c, struct error *e);
 /* Safe after commit and on a failed begin: CLEANUP(change_abort) struct change c. */
 void change_abort(struct change *c);
 

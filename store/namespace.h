@@ -97,9 +97,18 @@ struct attributes {
 	int64_t atime, mtime, ctime; /* ns since 1970 */
 };
 /* Changing the mode changes the access ACL with it.  Within 5 s of a save by the same session this folds into that
- * version (L1). */
+ * version (L1).  An owner and mode that the inode has already are no change: only its ctime is set. */
 int namespace_setattr(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
 		      struct inode **ret, struct error *e);
+/* The same for a file made just now whose first save is on its way: that save tells (struct save.attributes), and
+ * this is no change of its own.  1: done, but for the times: the save brings them.  0: the file is no such file,
+ * nothing was done. */
+int namespace_prepare(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
+		      struct error *e);
+
+/* An owner and a mode as the log says them: "0:0", "644", or "0:0 644". */
+#define ATTRIBUTES_TEXT_ROOM 64
+void attributes_describe(const struct inode_record *inode, bool owner, bool mode, char out[ATTRIBUTES_TEXT_ROOM]);
 
 /* flags: XATTR_CREATE, XATTR_REPLACE.  system.posix_acl_access also sets the mode bits (and is dropped when it says
  * no more than they do); a malformed ACL is E_INVALID.  user.daybook.* is E_NOT_PERMITTED. */

@@ -43,8 +43,8 @@ static int save_leftover(struct store *store, struct staging *staging, const str
 			       .client = origin->client };
 	CLEANUP(buf_release) struct buf path = { 0 };
 	struct work work = staging_work(staging);
-	struct save save = { .work = &work, .base = origin->base, .mtime = origin->mtime, .incomplete = true,
-			     .recovered = true };
+	struct save save = { .work = &work, .base = origin->base, .mtime = origin->mtime, .attributes = true,
+			     .incomplete = true, .recovered = true };
 	struct saved saved;
 
 	if (is_untouched(&work, origin))

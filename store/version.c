@@ -69,6 +69,7 @@ struct saving {
 	struct buf head_memory, previous_memory;
 	struct place place;
 	bool own; /* the version that the inode holds now is this save's */
+	char rights[ATTRIBUTES_TEXT_ROOM]; /* that the log tells */
 };
 
 static void saving_release(struct saving *s)
@@ -223,6 +224,7 @@ static void update_inode(struct change *c, struct saving *s)
 	inode->size = s->content.size;
 	inode->mtime = s->save->mtime ? s->save->mtime : c->time;
 	inode->ctime = c->time;
+	inode->atime = s->save->atime ? s->save->atime : inode->atime;
 	if (s->save->kill_privileges) {
 		inode->mode &= ~(uint64_t)S_ISUID;
 		if (inode->mode & S_IXGRP)
@@ -230,8 +232,12 @@ static void update_inode(struct change *c, struct saving *s)
 	}
 }
 
-static void log_save(struct change *c, const struct saving *s)
+static void log_save(struct change *c, struct saving *s, bool first)
 {
+	if (first && s->save->attributes) {
+		attributes_describe(s->inode, true, true, s->rights);
+		c->log.after = view_str(s->rights);
+	}
 	c->log.doc = s->inode->doc;
 	c->log.version = s->inode->version;
 	c->log.size_before = s->head.size;
@@ -251,6 +257,7 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 	/* The version that the inode holds is the head, and this inode made it: only then can a save go into it. */
 	bool holds_head = s->document->head && s->inode->version == s->document->head;
 	bool fold = s->save->fold && holds_head && s->head.ino == s->inode->ino;
+	bool first = !s->inode->version;
 
 	update_inode(c, s);
 	if (fold && s->head.prev && same_bytes(s, &s->previous)) {
@@ -262,7 +269,7 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 		s->own = true;
 		rc = put_version(c, s, fold, e);
 	}
-	log_save(c, s);
+	log_save(c, s, first);
 	return rc < 0 ? rc : slot_log_name(c, s->inode, e);
 }
 

@@ -7,10 +7,11 @@
 struct save {
 	const struct work *work; /* the file's bytes as they are to be */
 	uint64_t base;     /* version of the document that this session last opened for reading, 0 unknown */
-	int64_t mtime;     /* the file's mtime, ns */
+	int64_t mtime, atime; /* the file's, ns; atime 0: as it is */
 	bool fold;         /* L1: the version that the inode holds came from the same handle: this save goes into it */
 	bool incomplete;   /* L8 */
 	bool recovered;
+	bool attributes;   /* owner and mode may have been set since the file was made (namespace_prepare) */
 	bool kill_privileges; /* clear setuid and setgid with the save */
 	uint64_t from_doc, from_version; /* whose content was copied in whole, 0 = not known (found by digest) */
 };
