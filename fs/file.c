@@ -184,7 +184,8 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 	struct save what = { .work = &work, .base = file->base, .mtime = file->mtime,
 		.fold = file->fold_handle && file->fold_handle == file->writer_handle,
 		.incomplete = is_incomplete(file, inode->r.size, killed), .kill_privileges = file->kill_privileges,
-		.attributes = file->attributes, .atime = file->atime,
+		.attributes = file->attributes, .ctime = file->ctime,
+		.atime = file->atime,
 		.from_doc = file->from_doc, .from_version = file->from_version };
 	rc = version_save(files->store, &actor, file->ino, &what, &saved, e);
 	if (rc < 0)
@@ -734,20 +735,21 @@ static uint64_t data_bytes(struct files *files, const struct work *work)
 	return sum;
 }
 
-void files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes)
+bool files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes)
 {
 	struct file *file = file_peek(files, ino);
 
 	if (!file)
-		return;
+		return false;
 	lock_take(&file->lock);
-	if (file->dirty) {
+	bool unsaved = file->dirty;
+	if (unsaved) {
 		struct work work = staging_work(file->staging);
 
 		attributes->size = work.size;
 		attributes->data = data_bytes(files, &work);
 		attributes->mtime = file->mtime;
-		attributes->ctime = file->ctime;
+		attributes->ctime = file->ctime > attributes->ctime ? file->ctime : attributes->ctime;
 		attributes->atime = file->atime ? file->atime : attributes->atime;
 		if (file->kill_privileges) {
 			attributes->mode &= ~(uint64_t)S_ISUID;
@@ -757,6 +759,7 @@ void files_attributes(struct files *files, uint64_t ino, struct file_attributes 
 	}
 	lock_drop(&file->lock);
 	file_put(files, file);
+	return unsaved;
 }
 
 static void free_file(struct files *files, struct file *file, bool keep)

@@ -104,13 +104,14 @@ int file_share(struct files *files, struct file *file, const struct handle *hand
 int file_read(struct files *files, struct file *file, uint64_t offset, void *out, size_t n, struct error *e);
 int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole, uint64_t *ret, struct error *e);
 
-/* What unsaved bytes change of the inode's attributes; call with the stored ones filled in. */
+/* What unsaved bytes change of the inode's attributes; call with the stored ones filled in.  False: nothing is unsaved,
+ * and a record of the inode that was read before the call may be older than the last save. */
 struct file_attributes {
 	uint64_t size, mode;
 	uint64_t data; /* bytes that are not holes, about; set only when there are unsaved bytes */
 	int64_t mtime, ctime, atime;
 };
-void files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes);
+bool files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes);
 
 /* An inode lost its last name, or got one again: it is forgotten when nobody needs it any more. */
 void files_orphaned(struct files *files, uint64_t ino);

@@ -65,12 +65,14 @@ static bool sets_anything(const struct attributes *set)
 	return set->set_mode || set->set_uid || set->set_gid || set->set_atime || set->set_mtime;
 }
 
-/* A new owner ends setuid and setgid (chown(2)), also when root gives it. */
+/* A new owner ends setuid and setgid (chown(2)), also when root gives it and when it is the same: chown(-1, -1)
+ * arrives with nothing set. */
 static void kill_privileges(const struct inode *inode, struct attributes *set)
 {
-	uint32_t mode = set->set_mode ? set->mode : (uint32_t)inode->r.mode & 07777, kept = mode;
+	uint32_t mode = (uint32_t)inode->r.mode & 07777, kept = mode;
+	bool chown = set->set_uid || set->set_gid || !sets_anything(set);
 
-	if (!(set->set_uid || set->set_gid) || S_ISDIR(inode->r.mode) || set->set_mode)
+	if (!chown || S_ISDIR(inode->r.mode) || set->set_mode)
 		return;
 	kept &= ~(uint32_t)S_ISUID;
 	if (kept & S_IXGRP)
@@ -92,6 +94,8 @@ static int set_attributes(struct mount *m, const struct caller *caller, uint64_t
 	if (rc < 0)
 		return rc;
 	kill_privileges(before, set);
+	if (!sets_anything(set))
+		return 0;
 	rc = files_prepare(m->files, ino, &caller->who, set, e);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
@@ -132,7 +136,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	caller_of(req, &caller);
 	if (to_set & FUSE_SET_ATTR_SIZE)
 		rc = set_size(m, &caller, ino, (uint64_t)attr->st_size, fi, &e);
-	if (rc == 0 && sets_anything(&set))
+	if (rc == 0 && (sets_anything(&set) || !(to_set & FUSE_SET_ATTR_SIZE)))
 		rc = set_attributes(m, &caller, ino, &set, &e);
 	if (rc == 0)
 		rc = stat_of(m, ino, &st, &e);
@@ -142,16 +146,32 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 		fuse_reply_attr(req, &st, MOUNT_TIMEOUT_S);
 }
 
-/* An access control list that says no more than a mode, on an inode without another, is a chmod: cp -p does so. */
-static bool is_chmod(struct mount *m, uint64_t ino, struct view name, struct view value, struct attributes *set)
+/* XATTR_KILL_SETGID when the ACL of a setgid file is set by somebody who is not in its group. */
+static int acl_flags(struct mount *m, struct caller *caller, uint64_t ino, const char *name)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
+
+	if (strcmp(name, ACL_ACCESS_NAME) != 0 || caller->who.uid == 0)
+		return 0;
+	if (inode_get(m->store, ino, &inode, NULL) < 0 || !(inode->r.mode & S_ISGID))
+		return 0;
+	struct credentials who = identity_credentials(caller);
+	return access_is_member(&who, (uint32_t)inode->r.gid) ? 0 : XATTR_KILL_SETGID;
+}
+
+/* An access control list that says no more than a mode, on an inode without another, is a chmod: cp -p does so. */
+static bool is_chmod(struct mount *m, uint64_t ino, struct view name, struct view value, int flags,
+		     struct attributes *set)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	uint32_t kept = flags & XATTR_KILL_SETGID ? 05000 : 07000;
 	struct view old;
 
-	if (!view_equal(name, view_str(ACL_ACCESS_NAME)) || !acl_is_valid(value) || !acl_is_mode_only(value) ||
-	    inode_get(m->store, ino, &inode, NULL) < 0 || xattr_find(inode->r.xattrs, name, &old))
+	if ((flags & ~XATTR_KILL_SETGID) || !view_equal(name, view_str(ACL_ACCESS_NAME)) || !acl_is_valid(value) ||
+	    !acl_is_mode_only(value) || inode_get(m->store, ino, &inode, NULL) < 0 ||
+	    xattr_find(inode->r.xattrs, name, &old))
 		return false;
-	*set = (struct attributes){ .set_mode = true, .mode = ((uint32_t)inode->r.mode & 07000) | acl_mode(value) };
+	*set = (struct attributes){ .set_mode = true, .mode = ((uint32_t)inode->r.mode & kept) | acl_mode(value) };
 	return true;
 }
 
@@ -170,7 +190,8 @@ static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, 
 	}
 	caller_of(req, &caller);
 	struct actor actor = identity_actor(&caller.who);
-	bool chmod = value && !flags && is_chmod(m, ino, view_str(name), view_of(value, size), &set);
+	flags |= value ? acl_flags(m, &caller, ino, name) : 0;
+	bool chmod = value && is_chmod(m, ino, view_str(name), view_of(value, size), flags, &set);
 	int rc = chmod ? set_attributes(m, &caller, ino, &set, &e) : files_settle_written(m->files, ino, &e);
 	if (rc == 0 && !chmod)
 		rc = value ? namespace_setxattr(m->store, &actor, ino, view_str(name), view_of(value, size), flags, &e)

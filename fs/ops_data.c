@@ -8,20 +8,26 @@
 
 #include "log.h"
 #include "ops.h"
+#include "store/clock.h"
 
 static bool is_writable(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* O_TRUNC of a file that had bytes is a change by this handle. */
+/* O_TRUNC of a file that had bytes is a change by this handle; of an empty one, only of its times. */
 static int truncate_at_open(struct mount *m, struct handle *handle, struct error *e)
 {
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	struct actor actor = identity_actor(&handle->who);
+	struct attributes now = { .set_mtime = true, .mtime = clock_now() };
 	struct stat st;
 	int rc = stat_of(m, handle->ino, &st, e);
 
-	if (rc < 0 || st.st_size == 0)
+	if (rc < 0)
 		return rc;
+	if (st.st_size == 0)
+		return namespace_setattr(m->store, &actor, handle->ino, &now, &inode, e);
 	return file_truncate(m->files, handle->file, handle, &handle->who, 0, e);
 }
 

@@ -1,5 +1,6 @@
 /* ops_tree.c - names: lookup, make, remove, rename. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -212,6 +213,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 	caller_of(req, &caller);
 	int rc = make_inode(req, &caller, parent, name, S_IFREG | (mode & 07777), 0, NULL, &inode, &e);
+	fi->flags &= ~O_TRUNC; /* it is new: there is nothing to cut */
 	if (rc == 0)
 		rc = open_live(m, &caller, inode, fi, &e);
 	if (rc < 0) {

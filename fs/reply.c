@@ -40,13 +40,23 @@ static uint64_t blocks_of(struct mount *m, const struct inode *inode, const stru
 	return (data + 4095) / 4096 * 8;
 }
 
+static struct file_attributes attributes_of(const struct inode *inode)
+{
+	return (struct file_attributes){ .size = inode->r.size, .mode = inode->r.mode, .mtime = inode->r.mtime,
+					 .ctime = inode->r.ctime, .atime = inode->r.atime };
+}
+
 void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
 {
-	struct file_attributes a = { .size = inode->r.size, .mode = inode->r.mode, .mtime = inode->r.mtime,
-				     .ctime = inode->r.ctime, .atime = inode->r.atime };
+	CLEANUP(inode_release) struct inode *saved = NULL;
+	struct file_attributes a = attributes_of(inode);
 
-	if (S_ISREG(inode->r.mode))
-		files_attributes(m->files, inode->r.ino, &a);
+	/* What was unsaved when inode was read may be saved by now: then it stands in a newer record. */
+	if (S_ISREG(inode->r.mode) && !files_attributes(m->files, inode->r.ino, &a) &&
+	    inode_get(m->store, inode->r.ino, &saved, NULL) == 0) {
+		inode = saved;
+		a = attributes_of(inode);
+	}
 	memset(st, 0, sizeof(*st));
 	st->st_ino = inode->r.ino;
 	st->st_mode = (mode_t)a.mode;

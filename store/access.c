@@ -10,7 +10,7 @@
 
 const struct credentials access_everyone = { ACCESS_EVERYONE_UID, UINT32_MAX, 0, NULL };
 
-static bool in_group(const struct credentials *who, uint32_t gid)
+bool access_is_member(const struct credentials *who, uint32_t gid)
 {
 	if (who->gid == gid)
 		return true;
@@ -46,7 +46,7 @@ static bool acl_grants(const struct credentials *who, uint32_t gid, struct view 
 			others = entry.perm;
 		if (entry.tag != ACL_TAG_GROUP_OBJ && entry.tag != ACL_TAG_GROUP)
 			continue;
-		if (!in_group(who, entry.tag == ACL_TAG_GROUP ? entry.id : gid))
+		if (!access_is_member(who, entry.tag == ACL_TAG_GROUP ? entry.id : gid))
 			continue;
 		in_some_group = true;
 		if ((entry.perm & want) == want)
@@ -69,7 +69,7 @@ bool access_granted(const struct credentials *who, uint32_t mode, uint32_t uid, 
 	/* The group bits are the ACL's mask: when they are all off, no entry can grant anything. */
 	if ((mode & S_IRWXG) && acl.len && acl_is_valid(acl))
 		return acl_grants(who, gid, acl, wanted);
-	return ((in_group(who, gid) ? mode >> 3 : mode) & wanted) == wanted;
+	return ((access_is_member(who, gid) ? mode >> 3 : mode) & wanted) == wanted;
 }
 
 bool access_inode(const struct credentials *who, const struct inode_record *inode, int want)

@@ -20,6 +20,9 @@ struct credentials {
 #define ACCESS_EVERYONE_UID UINT32_MAX
 extern const struct credentials access_everyone;
 
+/* Is gid who's own group or one of the supplementary ones? */
+bool access_is_member(const struct credentials *who, uint32_t gid);
+
 enum { ACCESS_READ = 4, ACCESS_WRITE = 2, ACCESS_SEARCH = 1 };
 
 /* Whether mode, owner and ACL grant all of want. acl: the raw system.posix_acl_access value or empty. */

@@ -162,6 +162,11 @@ int namespace_setattr(struct store *store, const struct actor *actor, uint64_t i
 	return rc < 0 ? rc : inode_get(store, ino, ret, e);
 }
 
+static bool is_acl(struct view name)
+{
+	return view_equal(name, view_str(ACL_ACCESS_NAME)) || view_equal(name, view_str(ACL_DEFAULT_NAME));
+}
+
 static int check_xattr(struct view name, struct view value, struct error *e)
 {
 	if (name.len == 0 || name.len > NAME_LEN_MAX)
@@ -170,20 +175,21 @@ static int check_xattr(struct view name, struct view value, struct error *e)
 		return error_set(e, -E_NOT_PERMITTED, "the attributes user.daybook.* are read-only");
 	if (value.len > XATTRS_BYTES_MAX)
 		return error_set(e, -E_XATTR_SPACE, "");
-	if ((view_equal(name, view_str(ACL_ACCESS_NAME)) || view_equal(name, view_str(ACL_DEFAULT_NAME))) &&
-	    value.len && !acl_is_valid(value))
+	if (is_acl(name) && value.len && !acl_is_valid(value))
 		return error_set(e, -E_INVALID, "the access control list is malformed");
 	return 0;
 }
 
 /* Puts value under name (value.data NULL: takes it away) into the inode's list, with what an ACL does to the mode. */
-static int edit_xattr(struct change *c, struct inode_record *inode, struct view name, struct view value,
+static int edit_xattr(struct change *c, struct inode_record *inode, struct view name, struct view value, int flags,
 		      struct buf *memory, struct error *e)
 {
 	bool access = view_equal(name, view_str(ACL_ACCESS_NAME)) && value.len;
 
 	if (access)
 		inode->mode = (inode->mode & ~0777ull) | acl_mode(value);
+	if (access && (flags & XATTR_KILL_SETGID))
+		inode->mode &= ~(uint64_t)S_ISGID;
 	if (access && acl_is_mode_only(value))
 		value = view_of(NULL, 0);
 	xattr_set(memory, inode->xattrs, name, value);
@@ -221,9 +227,11 @@ static int change_xattr(struct store *store, const struct actor *actor, enum log
 	bool there = xattr_find(inode->xattrs, name, &old);
 	if (there && (flags & XATTR_CREATE))
 		return error_set(e, -E_XATTR_EXISTS, "");
+	if (!there && is_acl(name) && !value.data)
+		return 0;
 	if (!there && (flags & XATTR_REPLACE))
 		return error_set(e, -E_NO_XATTR, "");
-	rc = edit_xattr(&c, inode, name, value, &memory, e);
+	rc = edit_xattr(&c, inode, name, value, flags, &memory, e);
 	if (op == OP_SETXATTR)
 		c.log.after = name;
 	else

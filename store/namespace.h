@@ -110,8 +110,10 @@ int namespace_prepare(struct store *store, const struct actor *actor, uint64_t i
 #define ATTRIBUTES_TEXT_ROOM 64
 void attributes_describe(const struct inode_record *inode, bool owner, bool mode, char out[ATTRIBUTES_TEXT_ROOM]);
 
-/* flags: XATTR_CREATE, XATTR_REPLACE.  system.posix_acl_access also sets the mode bits (and is dropped when it says
- * no more than they do); a malformed ACL is E_INVALID.  user.daybook.* is E_NOT_PERMITTED. */
+/* flags: XATTR_CREATE, XATTR_REPLACE, XATTR_KILL_SETGID.  system.posix_acl_access also sets the mode bits (and is
+ * dropped when it says no more than they do; removing one that is not there is no error); a malformed ACL is E_INVALID.
+ * user.daybook.* is E_NOT_PERMITTED. */
+#define XATTR_KILL_SETGID (1 << 16) /* an access ACL is set by somebody outside the file's group: setgid goes */
 int namespace_setxattr(struct store *store, const struct actor *actor, uint64_t ino, struct view name,
 		       struct view value, int flags, struct error *e);
 int namespace_removexattr(struct store *store, const struct actor *actor, uint64_t ino, struct view name,

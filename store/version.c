@@ -223,7 +223,9 @@ static void update_inode(struct change *c, struct saving *s)
 	inode->content = s->content.id;
 	inode->size = s->content.size;
 	inode->mtime = s->save->mtime ? s->save->mtime : c->time;
-	inode->ctime = c->time;
+	/* A time that stat has shown since the bytes were written does not move at the save. */
+	int64_t ctime = s->save->ctime ? s->save->ctime : c->time;
+	inode->ctime = ctime > inode->ctime ? ctime : inode->ctime;
 	inode->atime = s->save->atime ? s->save->atime : inode->atime;
 	if (s->save->kill_privileges) {
 		inode->mode &= ~(uint64_t)S_ISUID;

@@ -7,7 +7,7 @@
 struct save {
 	const struct work *work; /* the file's bytes as they are to be */
 	uint64_t base;     /* version of the document that this session last opened for reading, 0 unknown */
-	int64_t mtime, atime; /* the file's, ns; atime 0: as it is */
+	int64_t mtime, ctime, atime; /* the file's, ns; ctime 0: now; atime 0: as it is */
 	bool fold;         /* L1: the version that the inode holds came from the same handle: this save goes into it */
 	bool incomplete;   /* L8 */
 	bool recovered;
