@@ -6,15 +6,20 @@ make_users anna
 new_share
 uid=$(id -u "$anna") gid=$(id -g "$anna")
 
-mkdir "$MNT/posix" "$T/posix"
-case $(stat -f -c %T "$T") in
-ext*|xfs|btrfs) tap "beside" "$HELPERS/posix" "$T/posix" "$uid" "$gid" ;;
-*) skip "beside" "only on ext4 and its like does all of it work: $(stat -f -c %T "$T")" ;;
-esac
-tap "share" "$HELPERS/posix" "$MNT/posix" "$uid" "$gid"
+chmod 777 "$MNT"
+for part in posix posix_times posix_rights posix_data; do
+	mkdir "$MNT/$part" "$T/$part"
+	chmod 777 "$MNT/$part" "$T/$part"
+	case $(stat -f -c %T "$T") in
+	ext*|xfs|btrfs) tap "beside" "$HELPERS/$part" "$T/$part" "$uid" "$gid" ;;
+	*) skip "beside" "only on ext4 and its like does all of it work: $(stat -f -c %T "$T")" ;;
+	esac
+	tap "share" "$HELPERS/$part" "$MNT/$part" "$uid" "$gid"
+	[ -z "$(ls -A "$T/$part")" ] ||
+		is "what was unlinked is gone" "$(cd "$MNT/$part" && find . | sort)" "$(cd "$T/$part" && find . | sort)"
+done
 
 cd "$MNT" || bail "the share is there"
-[ -z "$(ls -A "$T/posix")" ] || is "what was unlinked is gone" "$(ls -A "$T/posix" | sort | paste -sd ' ')" "$(ls -A posix | sort | paste -sd ' ')"
 
 # what programs see
 echo one > a

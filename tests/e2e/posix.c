@@ -1,98 +1,16 @@
-/* posix - plays the operations of an ordinary filesystem in a directory and says which do what they should.
- *
- * posix DIR UID GID: run as root; the uid is a second, ordinary user.  Prints "ok - what" or "not ok - what"; exits 0
- * when it came to its end.  On ext4 every line is ok: that is the test of the test. */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
+/* posix - the everyday operations of an ordinary filesystem (posix.h has how it is run). */
+#include "posix.h"
+
 #include <linux/falloc.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
-#include <unistd.h>
-
-static uid_t other_uid;
-static gid_t other_gid;
-
-static void say(bool good, const char *format, ...)
-{
-	va_list ap;
-
-	printf(good ? "ok - " : "not ok - ");
-	va_start(ap, format);
-	vprintf(format, ap);
-	va_end(ap);
-	if (!good)
-		printf(" [errno %d, %s]", errno, strerror(errno));
-	putchar('\n');
-	fflush(stdout);
-	errno = 0;
-}
-
-/* The expression fails, with that errno. */
-#define REFUSED(expression, code, what) \
-	do { \
-		errno = 0; \
-		long r_ = (long)(expression); \
-		say(r_ == -1 && errno == (code), "%s: %s", what, strerrorname_np(code)); \
-	} while (0)
-
-static int make(const char *name, const char *text)
-{
-	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0644);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		say(false, "make %s", name);
-	return fd;
-}
-
-static void make_closed(const char *name, const char *text)
-{
-	close(make(name, text));
-}
-
-static bool holds(const char *name, const char *text)
-{
-	char buf[4096];
-	int fd = open(name, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
-
-	if (fd >= 0)
-		close(fd);
-	return n == (ssize_t)strlen(text) && memcmp(buf, text, n) == 0;
-}
-
-/* Runs f as the other user; true when it returns true. */
-static bool as_other(bool (*f)(void))
-{
-	fflush(stdout);
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (setgroups(0, NULL) || setgid(other_gid) || setuid(other_uid))
-			_exit(2);
-		_exit(f() ? 0 : 1);
-	}
-	int status;
-
-	return waitpid(pid, &status, 0) == pid && status == 0;
-}
 
 static void test_open_flags(void)
 {
@@ -645,13 +563,7 @@ static void test_io(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4 || chdir(argv[1])) {
-		fprintf(stderr, "usage: posix DIR UID GID\n");
-		return 2;
-	}
-	other_uid = atoi(argv[2]);
-	other_gid = atoi(argv[3]);
-	umask(022);
+	posix_begin(argc, argv);
 	test_open_flags();
 	test_append();
 	test_truncate();
