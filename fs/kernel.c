@@ -82,7 +82,13 @@ void kernel_init(void *userdata, struct fuse_conn_info *conn)
 
 ssize_t kernel_read(int fd, void *buf, size_t n, void *userdata)
 {
+	static __thread const void *touched;
+
 	(void)userdata;
+	if (touched != buf) { /* killed while the kernel finds pages for it, the request would end with EIO */
+		memset(buf, 0, n);
+		touched = buf;
+	}
 	return read(fd, buf, n);
 }
 

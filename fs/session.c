@@ -94,12 +94,12 @@ int session_run(struct mount *m, struct error *e)
 
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGUSR2, &interrupt, NULL); /* without SA_RESTART: ends a read of the device */
+	if (m->region->workers > 1)
+		kernel_resend(m->fd); /* before anything is read: what is read already would be sent again too */
 	while (started < THREADS && pthread_create(&threads[started], NULL, serve, m) == 0)
 		started++;
 	if (!started)
 		return error_set(e, -EAGAIN, "no thread could be started");
-	if (m->region->workers > 1)
-		kernel_resend(m->fd);
 	stop_signals(&set);
 	while (!fuse_session_exited(m->session)) { /* SIGINT and SIGHUP are the holder's to hear */
 		if (sigwait(&set, &number) == 0 && number == SIGTERM)
