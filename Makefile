@@ -45,6 +45,7 @@ $(BUILD)/%.o: %.c
 # One program per unit test; one that uses objects of fs/, which must need no libfuse, names them here.
 $(BUILD)/tests/unit/test_history: $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/history*.c))
 $(BUILD)/tests/unit/test_control: $(BUILD)/fs/socket.o
+$(BUILD)/tests/unit/test_handle: $(BUILD)/fs/handle.o $(BUILD)/fs/region.o
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libstore.a
 	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(STORE_LIBS)

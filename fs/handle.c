@@ -14,6 +14,18 @@ struct handles {
 	bool own;
 };
 
+/* Makes a handle that another process left one of ours; what that process was writing when it died is no handle. */
+static void inherit(struct handle *handle, uint64_t id)
+{
+	if (handle->id != id)
+		handle->id = 0;
+	handle->file = NULL;
+	handle->past = NULL;
+	handle->who.name[sizeof(handle->who.name) - 1] = '\0';
+	handle->who.command[sizeof(handle->who.command) - 1] = '\0';
+	handle->who.client[sizeof(handle->who.client) - 1] = '\0';
+}
+
 int handles_new(void *memory, struct handles **ret, struct error *e)
 {
 	struct handles *handles = calloc(1, sizeof(*handles));
@@ -29,10 +41,12 @@ int handles_new(void *memory, struct handles **ret, struct error *e)
 	handles->own = !memory;
 	handles->free_first = 1;
 	lock_init(&handles->lock, LOCK_FS_TABLE);
-	for (uint64_t id = 1; id <= handles->at[0].id; id++) {
-		handles->at[id].file = NULL;
-		handles->at[id].past = NULL;
+	if (handles->at[0].id > HANDLES_MAX) {
+		handles_free(handles);
+		return error_set(e, -E_CORRUPT, "the table of open files is damaged");
 	}
+	for (uint64_t id = 1; id <= handles->at[0].id; id++)
+		inherit(&handles->at[id], id);
 	*ret = handles;
 	return 0;
 }

@@ -25,7 +25,7 @@ struct handle {
 };
 
 /* memory: HANDLES_BYTES that outlive the process, zero at first; NULL: the table has its own.  Handles that are there
- * have no file and no past: those were another process's. */
+ * have no file and no past: those were another process's.  -E_CORRUPT: memory holds no table. */
 #define HANDLES_BYTES ((HANDLES_MAX + 1ull) * sizeof(struct handle))
 int handles_new(void *memory, struct handles **ret, struct error *e);
 void handles_free(struct handles *handles); /* what is still open is forgotten, but for memory that outlives it */

@@ -152,6 +152,8 @@ static void add_known(struct nodes *nodes, struct known *known)
 /* Learns the nodes that another process left. */
 static int load_kept(struct nodes *nodes, struct error *e)
 {
+	if (nodes->kept && nodes->kept[0].id > HISTORY_NODES_KEPT)
+		return error_set(e, -E_CORRUPT, "the table of open places in the history is damaged");
 	for (uint64_t i = 1; nodes->kept && i <= nodes->kept[0].id; i++) {
 		struct kept *kept = &nodes->kept[i];
 
@@ -160,6 +162,7 @@ static int load_kept(struct nodes *nodes, struct error *e)
 		struct known *known = known_new(&kept->node, e);
 		if (!known)
 			return -E_NO_MEMORY;
+		known->node.name[known->node.name_len] = '\0';
 		known->id = kept->id;
 		known->count = kept->count;
 		known->kept = kept;

@@ -29,7 +29,8 @@ struct holder {
 	char program[4096];      /* where it is on the disk: of `daybook restart`'s worker */
 	int own_program;         /* the one that this process runs, whatever is on the disk now */
 	int device, region_fd, signals, ready;
-	struct region *region;
+	struct region *region;   /* the workers write in it: nothing that root acts upon is read from it */
+	char store[4096], mountpoint[4096]; /* absolute */
 	pid_t worker;            /* 0: none */
 	int talk;                /* to it; -1: none */
 	bool serving;            /* it was told to go */
@@ -95,7 +96,7 @@ static int mount_share(struct holder *h, struct error *e)
 
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
 		 h->device);
-	if (mount(h->region->store, h->region->mountpoint, "fuse.daybookd", flags, options) < 0)
+	if (mount(h->store, h->mountpoint, "fuse.daybookd", flags, options) < 0)
 		return error_system(e, "%s: cannot mount here", h->config->mountpoint);
 	h->mounted = true;
 	return 0;
@@ -104,10 +105,10 @@ static int mount_share(struct holder *h, struct error *e)
 /* Asks the kernel to end the mount: at once when nobody is on it, else as soon as the last one leaves it. */
 static void unmount_share(struct holder *h)
 {
-	if (h->mounted && umount2(h->region->mountpoint, 0) < 0 && errno == EBUSY) {
+	if (h->mounted && umount2(h->mountpoint, 0) < 0 && errno == EBUSY) {
 		log_line(LOG_NOTICE, "%s is in use: it is detached, and ends for those who have files open",
-			 h->region->mountpoint);
-		umount2(h->region->mountpoint, MNT_DETACH);
+			 h->mountpoint);
+		umount2(h->mountpoint, MNT_DETACH);
 	}
 	h->mounted = false;
 }
@@ -117,8 +118,8 @@ static void abort_mount(struct holder *h)
 {
 	if (!h->mounted)
 		return;
-	umount2(h->region->mountpoint, MNT_FORCE);
-	umount2(h->region->mountpoint, MNT_DETACH);
+	umount2(h->mountpoint, MNT_FORCE);
+	umount2(h->mountpoint, MNT_DETACH);
 	h->mounted = false;
 }
 
@@ -191,7 +192,7 @@ static void describe_end(char *out, size_t n, int status)
 
 static int give_up(struct holder *h, const char *why)
 {
-	log_line(LOG_ERR, "%s: the share is unmounted: %s", h->region->mountpoint, why);
+	log_line(LOG_ERR, "%s: the share is unmounted: %s", h->mountpoint, why);
 	abort_mount(h);
 	return 1;
 }
@@ -209,7 +210,7 @@ static int succeed(struct holder *h, int status)
 	if (!asked && is_hopeless(h))
 		return give_up(h, "the process that serves it dies again and again");
 	if (!asked)
-		log_line(LOG_WARNING, "the process that served %s %s: another one takes over", h->region->mountpoint, how);
+		log_line(LOG_WARNING, "the process that served %s %s: another one takes over", h->mountpoint, how);
 	if (!h->serving && !h->use_own) {
 		log_line(LOG_ERR, "%s cannot serve the share: the program that was there before goes on", h->program);
 		h->use_own = true;
@@ -389,10 +390,12 @@ static int prepare(struct holder *h, struct error *e)
 		rc = region_map(h->region_fd, &h->region, e);
 	if (rc < 0)
 		return rc;
-	if (!realpath(h->config->store, h->region->store))
+	if (!realpath(h->config->store, h->store))
 		return error_system(e, "%s", h->config->store);
-	if (!realpath(h->config->mountpoint, h->region->mountpoint))
+	if (!realpath(h->config->mountpoint, h->mountpoint))
 		return error_system(e, "%s: cannot mount here", h->config->mountpoint);
+	memcpy(h->region->store, h->store, sizeof(h->store));
+	memcpy(h->region->mountpoint, h->mountpoint, sizeof(h->mountpoint));
 	h->region->holder = getpid();
 	outlive_the_worker();
 	return start_worker(h, e);

@@ -1,6 +1,7 @@
 /* region.c - see region.h. */
 #include "region.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,6 +13,22 @@
 #define REGION_BYTES ((NODES_AT + HISTORY_BYTES + PAGE - 1) / PAGE * PAGE)
 
 _Static_assert(sizeof(struct region) <= HEAD_BYTES, "the head fits");
+
+/* Sizes and offsets are what a forgotten REGION_FORMAT would get wrong first. */
+static uint32_t layout(void)
+{
+	uint64_t parts[] = { sizeof(struct region), sizeof(struct handle), HANDLES_AT, NODES_AT, REGION_BYTES };
+	uint64_t mixed = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		mixed = mixed * 1000003 + parts[i];
+	return (uint32_t)(mixed ^ mixed >> 32);
+}
+
+static bool ends(const char *text, size_t n)
+{
+	return memchr(text, '\0', n) != NULL;
+}
 
 int region_new(int *ret_fd, struct error *e)
 {
@@ -26,6 +43,7 @@ int region_new(int *ret_fd, struct error *e)
 		return error_system(e, "memory for the mount");
 	}
 	region->format = REGION_FORMAT;
+	region->layout = layout();
 	munmap(region, PAGE);
 	*ret_fd = fd;
 	return 0;
@@ -37,7 +55,13 @@ int region_map(int fd, struct region **ret, struct error *e)
 
 	if (region == MAP_FAILED)
 		return error_system(e, "memory for the mount");
-	if (region->format != REGION_FORMAT || region->init_len > REGION_INIT_MAX) {
+	if (region->format == REGION_FORMAT && region->layout == layout() &&
+	    (region->init_len > REGION_INIT_MAX || !ends(region->store, sizeof(region->store)) ||
+	     !ends(region->mountpoint, sizeof(region->mountpoint)))) {
+		munmap(region, REGION_BYTES);
+		return error_set(e, -E_CORRUPT, "what the process before left of the mount is damaged");
+	}
+	if (region->format != REGION_FORMAT || region->layout != layout()) {
 		munmap(region, REGION_BYTES);
 		return error_set(e, -E_FORMAT_NEWER, "the mount was made by another Daybook, with which this one cannot go "
 				 "on: unmount the share and mount it again");

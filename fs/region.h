@@ -8,11 +8,12 @@
 #include "handle.h"
 #include "history.h"
 
-#define REGION_FORMAT 1 /* a worker that finds another number cannot go on with the mount */
+#define REGION_FORMAT 2 /* to be raised with every change of what is in it; see also layout */
 #define REGION_INIT_MAX 256
 
 struct region {
 	uint32_t format;
+	uint32_t layout;         /* its parts' sizes: a worker that finds others cannot go on with the mount */
 	int32_t holder;          /* its pid */
 	uint32_t workers;        /* that have served, the present one included */
 	uint32_t init_len;       /* 0: the kernel has not been greeted */
@@ -25,7 +26,7 @@ struct region {
 
 /* A new one: *ret_fd is the caller's. */
 int region_new(int *ret_fd, struct error *e);
-/* Maps it; -E_FORMAT_NEWER when it is another Daybook's. */
+/* Maps it; -E_FORMAT_NEWER when it is another Daybook's, -E_CORRUPT when a worker left nonsense. */
 int region_map(int fd, struct region **ret, struct error *e);
 
 /* Its parts, as handle.h, bases.h and history.h have them. */
