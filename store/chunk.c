@@ -59,6 +59,8 @@ int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_
 void chunks_close(struct chunks *c)
 {
 	lru_release(&c->cache);
+	ZSTD_freeCCtx(atomic_exchange(&c->compressor, NULL));
+	ZSTD_freeDCtx(atomic_exchange(&c->decompressor, NULL));
 }
 
 void chunk_name(const struct chunks *c, struct view bytes, uint8_t name[CHUNK_NAME_LEN])
@@ -108,8 +110,21 @@ static size_t decoded_len(uint8_t codec, struct view body)
 	return n > CHUNK_LEN_MAX ? 0 : (size_t)n;
 }
 
+static size_t decompress(struct chunks *c, uint8_t *out, size_t len, struct view body)
+{
+	ZSTD_DCtx *with = atomic_exchange(&c->decompressor, NULL);
+	size_t n = 0;
+
+	if (!with)
+		with = ZSTD_createDCtx();
+	if (with)
+		n = ZSTD_decompressDCtx(with, out, len, body.data, body.len);
+	ZSTD_freeDCtx(atomic_exchange(&c->decompressor, with));
+	return n;
+}
+
 /* A chunk's value: codec u8, bytes. */
-static int chunk_decode(uint64_t id, struct view value, struct chunk **ret, struct error *e)
+static int chunk_decode(struct chunks *c, uint64_t id, struct view value, struct chunk **ret, struct error *e)
 {
 	struct reader in = reader_of(value);
 	uint8_t codec = reader_u8(&in);
@@ -126,7 +141,7 @@ static int chunk_decode(uint64_t id, struct view value, struct chunk **ret, stru
 		return error_set(e, -E_NO_MEMORY, "out of memory");
 	if (codec == CHUNK_RAW)
 		memcpy(chunk->data, body.data, len);
-	else if (ZSTD_decompress(chunk->data, len, body.data, body.len) != len) {
+	else if (decompress(c, chunk->data, len, body) != len) {
 		free(chunk);
 		return error_set(e, -E_CORRUPT, "chunk %llu is damaged: it does not decompress",
 				 (unsigned long long)id);
@@ -148,7 +163,7 @@ int chunk_load_fresh(struct chunks *c, uint64_t id, struct chunk **ret, struct e
 
 	if (r < 0)
 		return r;
-	return r == 0 ? missing(id, e) : chunk_decode(id, buf_view(&value), ret, e);
+	return r == 0 ? missing(id, e) : chunk_decode(c, id, buf_view(&value), ret, e);
 }
 
 /* Loads those of ids whose place in ret is still NULL. */
@@ -172,7 +187,7 @@ static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct
 		struct chunk **chunk = &ret[where[i]];
 
 		if (r == 0)
-			r = found[i] ? chunk_decode(ids[where[i]], buf_view(&values[i]), chunk, e) :
+			r = found[i] ? chunk_decode(c, ids[where[i]], buf_view(&values[i]), chunk, e) :
 				       missing(ids[where[i]], e);
 		if (*chunk)
 			lru_add(&c->cache, &(*chunk)->entry);
@@ -219,7 +234,8 @@ void chunk_writer_init(struct chunk_writer *w, struct chunks *c, struct kv_batch
 
 void chunk_writer_release(struct chunk_writer *w)
 {
-	ZSTD_freeCCtx(w->compressor);
+	if (w->compressor)
+		ZSTD_freeCCtx(atomic_exchange(&w->chunks->compressor, w->compressor));
 	buf_release(&w->compressed);
 	free(w->pending);
 	*w = (struct chunk_writer){ 0 };
@@ -328,6 +344,8 @@ static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
 {
 	size_t bound = ZSTD_compressBound(bytes.len), n = SIZE_MAX;
 
+	if (!w->compressor)
+		w->compressor = atomic_exchange(&w->chunks->compressor, NULL);
 	if (!w->compressor)
 		w->compressor = ZSTD_createCCtx();
 	buf_clear(&w->compressed);

@@ -35,6 +35,8 @@ struct chunks {
 	uint8_t secret[CHUNK_SECRET_LEN];
 	atomic_uint_least64_t next_id;
 	struct lru cache;
+	/* Contexts of zstd that nobody uses now, or NULL: making one costs more than compressing a small file. */
+	_Atomic(void *) compressor, decompressor;
 };
 
 int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_t cache_bytes, struct error *e);

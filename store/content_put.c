@@ -355,7 +355,8 @@ static int put_content(struct put *put, struct content_ref *ret, struct error *e
 {
 	CLEANUP(buf_release) struct buf record = { 0 };
 	struct digest digest = digest_list_end(&put->digests);
-	int r = find_same(put, &digest, ret, e);
+	/* What has bytes that no content had is none of those there are. */
+	int r = put->writer.new_bytes ? 0 : find_same(put, &digest, ret, e);
 
 	if (r != 0)
 		return r < 0 ? r : 0;

@@ -127,6 +127,8 @@ static int find_source(struct change *c, const struct saving *s, uint64_t below,
 	struct view key;
 
 	*ret = 0;
+	if (below == 1)
+		return 0;
 	last = key_by_digest(&s->content.digest, s->inode->doc, below - 1);
 	prefix.len -= 8;
 	CLEANUP(kv_iter_release) struct kv_iter *it =
