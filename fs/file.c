@@ -6,23 +6,19 @@
 #include <sys/stat.h>
 
 #include "log.h"
+#include "orphan.h"
 #include "store/clock.h"
 #include "store/lineage.h"
 
 #define BUCKETS 4096
 #define STAGED_MAX (64ull << 20) /* then a save in between bounds journal and memory */
 
-struct orphan {
-	struct orphan *next;
-	uint64_t ino;
-};
-
 struct files {
 	struct store *store;
 	struct bases *bases;
 	struct lock lock; /* FS_TABLE */
 	struct file *buckets[BUCKETS];
-	struct orphan *orphans[BUCKETS];
+	struct orphans orphans;
 };
 
 static size_t bucket_of(uint64_t ino)
@@ -39,6 +35,7 @@ int files_new(struct store *store, struct bases *bases, struct files **ret, stru
 	files->store = store;
 	files->bases = bases;
 	lock_init(&files->lock, LOCK_FS_TABLE);
+	orphans_init(&files->orphans);
 	*ret = files;
 	return 0;
 }
@@ -311,52 +308,28 @@ int file_flush(struct files *files, struct file *file, const struct handle *hand
 
 /* ------------------------------------------------------------------------------- orphans, open and close */
 
-static bool is_orphan(struct files *files, uint64_t ino, bool take)
-{
-	struct orphan **at, *found;
-
-	lock_take(&files->lock);
-	for (at = &files->orphans[bucket_of(ino)]; *at && (*at)->ino != ino; at = &(*at)->next)
-		;
-	found = *at;
-	if (found && take)
-		*at = found->next;
-	lock_drop(&files->lock);
-	if (take)
-		free(found);
-	return found != NULL;
-}
-
 void files_orphaned(struct files *files, uint64_t ino)
 {
-	struct orphan *orphan = malloc(sizeof(*orphan));
-
-	if (!orphan)
-		return; /* then the next start drops it */
-	orphan->ino = ino;
-	lock_take(&files->lock);
-	orphan->next = files->orphans[bucket_of(ino)];
-	files->orphans[bucket_of(ino)] = orphan;
-	lock_drop(&files->lock);
+	orphans_add(&files->orphans, ino);
 }
 
 void files_adopted(struct files *files, uint64_t ino)
 {
-	is_orphan(files, ino, true);
+	orphans_have(&files->orphans, ino, true);
 }
 
 void files_forget(struct files *files, uint64_t ino)
 {
 	struct error e = { 0 };
 
-	if (!is_orphan(files, ino, false))
+	if (!orphans_have(&files->orphans, ino, false))
 		return;
 	struct file *file = file_peek(files, ino);
 	if (file) { /* still open: the last close comes back here */
 		file_put(files, file);
 		return;
 	}
-	is_orphan(files, ino, true);
+	orphans_have(&files->orphans, ino, true);
 	if (namespace_drop_orphan(files->store, ino, &e) < 0)
 		log_line(LOG_WARNING, "inode %llu without a name could not be dropped: %s", (unsigned long long)ino, e.text);
 }
@@ -413,7 +386,8 @@ void file_adopt_staging(struct files *files, const struct handle *handle, const 
 	file->writer_handle = handle->id;
 	file->fold_handle = origin->folds ? handle->id : 0;
 	file->base = origin->base;
-	file->mtime = origin->mtime;
+	file->mtime = file->ctime = origin->mtime;
+	file->attributes = true; /* perhaps */
 	file->changed = file->unpublished = clock_monotonic();
 	lock_drop(&file->lock);
 }
@@ -779,6 +753,20 @@ static void free_file(struct files *files, struct file *file, bool keep)
 	free(file);
 }
 
+static void drop_orphan(void *arg, uint64_t ino)
+{
+	struct files *files = arg;
+
+	namespace_drop_orphan(files->store, ino, NULL);
+}
+
+/* For the worker that comes after this one. */
+static void leave_orphan(void *arg, uint64_t ino)
+{
+	(void)arg;
+	(void)ino;
+}
+
 void files_free(struct files *files, bool keep)
 {
 	if (!files)
@@ -791,16 +779,7 @@ void files_free(struct files *files, bool keep)
 			free_file(files, file, keep);
 		}
 	}
-	for (size_t i = 0; i < BUCKETS; i++) {
-		while (files->orphans[i]) {
-			struct orphan *orphan = files->orphans[i];
-
-			files->orphans[i] = orphan->next;
-			if (!keep)
-				namespace_drop_orphan(files->store, orphan->ino, NULL);
-			free(orphan);
-		}
-	}
+	orphans_release(&files->orphans, keep ? leave_orphan : drop_orphan, files);
 	lock_destroy(&files->lock);
 	free(files);
 }
