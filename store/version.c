@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "acl.h"
 #include "internal.h"
 #include "lineage.h"
 #include "slot.h"
@@ -355,8 +356,8 @@ int version_restore(struct store *store, const struct actor *actor, uint64_t ino
 int version_restore_at(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
 		       uint64_t doc, uint64_t number, struct saved *ret, struct error *e)
 {
-	CLEANUP(inode_release) struct inode *made = NULL;
-	CLEANUP(buf_release) struct buf memory = { 0 };
+	CLEANUP(inode_release) struct inode *made = NULL, *directory = NULL;
+	CLEANUP(buf_release) struct buf memory = { 0 }, xattrs = { 0 };
 	struct dirent_record dirent;
 	struct version_record v;
 	int rc = version_get(store, doc, number, &v, &memory, e);
@@ -367,7 +368,16 @@ int version_restore_at(struct store *store, const struct actor *actor, uint64_t 
 		return version_restore(store, actor, dirent.ino, doc, number, ret, e);
 	if (rc != -E_NO_ENTRY)
 		return rc;
-	struct make make = { .mode = S_IFREG | (v.mode & 0777), .uid = actor->uid, .gid = actor->gid };
-	rc = namespace_make(store, actor, parent, name, &make, &made, e);
+	struct make make = { .mode = S_IFREG | (v.mode & 0777), .uid = actor->uid };
+	rc = inode_get(store, parent, &directory, e);
+	if (rc < 0)
+		return rc;
+	make.gid = directory->r.mode & S_ISGID ? (uint32_t)directory->r.gid : actor->gid;
+	if (v.acl.len)
+		xattr_set(&xattrs, make.xattrs, view_str(ACL_ACCESS_NAME), v.acl);
+	make.xattrs = buf_view(&xattrs);
+	rc = buf_check(&xattrs, e);
+	if (rc == 0)
+		rc = namespace_make(store, actor, parent, name, &make, &made, e);
 	return rc < 0 ? rc : version_restore(store, actor, made->r.ino, doc, number, ret, e);
 }

@@ -36,8 +36,9 @@ int version_save(struct store *store, const struct actor *actor, uint64_t ino, c
 int version_restore(struct store *store, const struct actor *actor, uint64_t ino, uint64_t doc, uint64_t number,
 		    struct saved *ret, struct error *e);
 
-/* Restores as a new name (deleted files, copies): makes the file with the version's mode, owned by the actor. If the
- * name is there already and is a regular file, it is version_restore() on it. */
+/* Restores as a new name (deleted files, copies): makes the file with the version's mode and ACL, owned by the
+ * actor, of his group or, in a setgid directory, of its group.  If the name is there already and is a regular file, it
+ * is version_restore() on it. */
 int version_restore_at(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
 		       uint64_t doc, uint64_t number, struct saved *ret, struct error *e);
 

@@ -152,6 +152,32 @@ static unsigned rows_for(const struct credentials *who, uint64_t first)
 	return rows.count;
 }
 
+START_TEST(what_is_put_back_where_nothing_is_has_the_rights_it_had)
+{
+	struct make make = { .mode = S_IFDIR | 02775, .uid = 4001, .gid = 60 };
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct inode *inode;
+	struct saved saved;
+	struct view acl;
+
+	ck_ok(namespace_make(tree_store, &anna, R, view_str("team"), &make, &inode, e));
+	uint64_t team = inode->r.ino;
+	inode_put(inode);
+	uint64_t file = tree_make(&anna, team, "plan", S_IFREG | 0660);
+	/* ben may, the group may not: as a mode without its ACL this would be the opposite */
+	ck_ok(namespace_setxattr(tree_store, &anna, file, view_str(ACL_ACCESS_NAME), make_acl(&memory, 6, 0, 0, 6, 0), 0, e));
+	uint64_t doc = tree_save(&anna, file, "plan").doc;
+	tree_unlink(&anna, team, "plan");
+	ck_ok(version_restore_at(tree_store, &ben, team, view_str("plan"), doc, 1, &saved, e));
+	ck_ok(inode_get(tree_store, tree_ino(team, "plan"), &inode, e));
+	ck_assert_uint_eq(inode->r.uid, 4002);
+	ck_assert_uint_eq(inode->r.gid, 60);
+	ck_assert(xattr_find(inode->r.xattrs, view_str(ACL_ACCESS_NAME), &acl));
+	ck_assert(view_equal(acl, buf_view(&memory)));
+	inode_put(inode);
+}
+END_TEST
+
 START_TEST(the_log_hides_the_names_of_what_one_may_not_read)
 {
 	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755), ino = tree_write(&anna, d, "secret", "one");
@@ -187,6 +213,7 @@ int main(void)
 	tcase_set_timeout(tree, 30);
 	tcase_add_test(tree, a_version_takes_the_rights_of_now_and_of_then);
 	tcase_add_test(tree, a_deleted_file_keeps_the_mode_it_had);
+	tcase_add_test(tree, what_is_put_back_where_nothing_is_has_the_rights_it_had);
 	tcase_add_test(tree, the_log_hides_the_names_of_what_one_may_not_read);
 	suite_add_tcase(suite, tree);
 
