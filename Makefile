@@ -1,5 +1,5 @@
 # Daybook: a shared drive that forgets nothing.
-# make | check [T=name] | e2e [T=name] | sanitize | fuzz [T=name] [SECONDS=n] | bench [ARGS=--quick] | lint | layers | install | uninstall | clean
+# make | check [T=name] | e2e [T=name] | sanitize | asan [T=name] | tsan [T=name] | fuzz [T=name] [SECONDS=n] | bench [ARGS=--quick] | lint | layers | install | uninstall | clean
 
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
@@ -7,7 +7,7 @@ BUILD ?= build
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-format-zero-length $(if $(CI),-Werror)
 
 STORE_PKGS = rocksdb libxxhash libzstd libsodium
-FS_PKGS = fuse3
+FS_PKGS = fuse3 libseccomp
 # RocksDB's pkg-config file names what a static link needs; the shared library needs only itself.
 STORE_LIBS = -lrocksdb $(shell pkg-config --libs libxxhash libzstd libsodium) -pthread
 FS_LIBS = $(shell pkg-config --libs $(FS_PKGS))
@@ -46,9 +46,11 @@ $(BUILD)/%.o: %.c
 $(BUILD)/tests/unit/test_history: $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/history*.c))
 $(BUILD)/tests/unit/test_control: $(BUILD)/fs/socket.o
 $(BUILD)/tests/unit/test_handle: $(BUILD)/fs/handle.o $(BUILD)/fs/region.o
+$(BUILD)/tests/unit/test_confine: $(BUILD)/fs/confine.o
+$(BUILD)/tests/unit/test_confine: UNIT_LIBS = $(shell pkg-config --libs libseccomp)
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libstore.a
-	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(STORE_LIBS)
+	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(UNIT_LIBS) $(STORE_LIBS)
 
 # Small programs that play system calls for the end-to-end tests; they know nothing of Daybook.
 $(BUILD)/tests/e2e/%: tests/e2e/%.c tests/e2e/posix.h
@@ -74,6 +76,24 @@ sanitize:
 
 sanitize-units:
 	$(MAKE) $(SANITIZED) units
+
+# The daemon and the tools under AddressSanitizer or ThreadSanitizer, for the end-to-end tests.
+TSAN = BUILD=$(BUILD)/tsan CFLAGS='-O1 -g -Wno-format-truncation -Wno-tsan' SANITIZE='-fsanitize=thread -fno-omit-frame-pointer'
+
+asan-programs:
+	$(MAKE) $(SANITIZED) all helpers
+
+tsan-programs:
+	$(MAKE) $(TSAN) all helpers
+
+asan: asan-programs
+	BUILD=$(BUILD)/sanitize tests/e2e/run $(T)
+
+# Without address space randomisation: this compiler's ThreadSanitizer does not find its way on newer kernels else.
+tsan: tsan-programs
+	BUILD=$(BUILD)/tsan setarch -R tests/e2e/run $(T)
+
+.PHONY: asan-programs tsan-programs asan tsan
 
 # Fuzz targets, with clang's libFuzzer: tests/fuzz/NAME.c each.  What they need of fs/ and tools/ comes from archives.
 # pointer-overflow: clang 14 reports NULL + 0, which empty views come to, and which C2y defines.

@@ -73,6 +73,8 @@ static int parse_option(struct config *c, const char *option, struct error *e)
 		c->show_history = true;
 	else if (strcmp(option, "debug") == 0)
 		c->debug = true;
+	else if (strcmp(option, "unconfined") == 0)
+		c->unconfined = true;
 	else if (strncmp(option, "cache=", 6) == 0)
 		return parse_size(option + 6, &c->cache_bytes, e);
 	else if (*option && !set_kernels(c, option) && !is_ignored(option))

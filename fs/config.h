@@ -13,7 +13,8 @@
 	X("rw", "", "the opposite, the default") \
 	X("show_history", "", "directory listings show .history") \
 	X("cache", "=SIZE", "memory that the daemon keeps within, all caches in it, with a suffix k, m or g; default 512m") \
-	X("debug", "", "say more in the log")
+	X("debug", "", "say more in the log") \
+	X("unconfined", "", "the daemon keeps the rights that it does not need, for debuggers")
 
 /* What a worker is started with (holder.h): file descriptors. */
 struct worker_ends {
@@ -23,7 +24,7 @@ struct worker_ends {
 struct config {
 	char *store, *mountpoint;
 	unsigned long mount_flags; /* of mount(2), further ones: MS_NOEXEC and the like */
-	bool foreground, read_only, show_history, debug, help, version;
+	bool foreground, read_only, show_history, debug, unconfined, help, version;
 	size_t cache_bytes; /* 0 = default */
 	bool is_worker;     /* started by a holder, with these */
 	struct worker_ends ends;

@@ -338,11 +338,16 @@ static int listen_in_store(struct socket_server *server, struct error *e)
 	return r < 0 ? error_prefix(e, r, "%s", store_path(server->context->store)) : 0;
 }
 
-static int listen_in_public(struct socket_server *server, struct error *e)
+void socket_make_place(void)
 {
 	/* 0755 whatever the umask; one that stands there stays as its owner made it. */
 	if (mkdir(WIRE_DIRECTORY, 0755) == 0)
 		(void)!chmod(WIRE_DIRECTORY, 0755);
+}
+
+static int listen_in_public(struct socket_server *server, struct error *e)
+{
+	socket_make_place();
 	return listen_at(server->public_path, &server->listeners[1], e);
 }
 

@@ -26,6 +26,9 @@ struct socket_server;
 int socket_start(const struct control_context *context, struct socket_server **ret, struct error *ret_warning,
 		 struct error *e);
 
+/* Makes the directory of the public sockets when it is not there: for a process that may not do so later. */
+void socket_make_place(void);
+
 /* Stops listening, ends what is being answered, waits for its threads and removes the sockets.  Accepts NULL.
  * To be called before the store is closed, with no lock held. */
 void socket_stop(struct socket_server *server);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "log.h"
 #include "resent.h"
 #include "session.h"
@@ -41,6 +42,14 @@ static int settle(void *arg, uint64_t ino, struct error *e)
 	return files_settle(m->files, ino, e);
 }
 
+/* Known once the kernel has greeted, which it does after the tools can ask. */
+static bool can_restart(void *arg)
+{
+	struct mount *m = arg;
+
+	return m->region->resends;
+}
+
 static void restart(void *arg)
 {
 	struct mount *m = arg;
@@ -59,7 +68,8 @@ static void start_socket(struct mount *m)
 					       .read_only = m->read_only,
 					       .changed = restored,
 					       .settle = settle,
-					       .restart = m->region->resends ? restart : NULL,
+					       .can_restart = can_restart,
+					       .restart = restart,
 					       .holder = (uint32_t)m->region->holder,
 					       .workers = m->region->workers,
 					       .mounted_ns = m->region->mounted_ns,
@@ -116,6 +126,19 @@ static int open_store(const char *path, const struct config *config, bool take_o
 	return store_open(path, &options, ret, e);
 }
 
+/* Before there is a second thread; the share is served all the same when something could not be given up. */
+static void confine(const struct config *config, const char *store)
+{
+	struct confinement confinement = { .store = store };
+	struct error e = { 0 };
+
+	socket_make_place();
+	if (config->unconfined)
+		log_line(LOG_WARNING, "%s is served with all the rights of root, as asked", store);
+	else if (confine_process(&confinement, &e) < 0)
+		log_line(LOG_WARNING, "%s is served with more rights than needed: %s", store, e.text);
+}
+
 /* Opens all that serves.  A region in which the kernel was greeted is one that another worker left. */
 static int prepare(struct mount *m, const struct config *config, const struct worker_ends *ends, struct error *e)
 {
@@ -123,6 +146,7 @@ static int prepare(struct mount *m, const struct config *config, const struct wo
 	bool take_over = rc == 0 && m->region->workers > 0;
 
 	if (rc == 0) {
+		confine(config, m->region->store);
 		m->mountpoint = m->region->mountpoint;
 		rc = open_store(m->region->store, config, take_over, &m->store, e);
 	}

@@ -44,7 +44,8 @@ struct control_context {
 	bool read_only;           /* the mount is: nothing may be changed */
 	/* Called after a command changed live files, so that the mount can tell the kernel; may be NULL. */
 	void (*changed)(void *arg, uint64_t ino, uint64_t parent, struct view name);
-	/* Ends this daemon's process, for another one to go on with the mount; NULL: it cannot. */
+	/* Ends this daemon's process, for another one to go on with the mount, which the kernel must be able to. */
+	bool (*can_restart)(void *arg);
 	void (*restart)(void *arg);
 	uint32_t holder, workers;        /* the process that keeps the mount; how many have served it (0: no daemon) */
 	int64_t mounted_ns, started_ns;  /* when; when this one began */

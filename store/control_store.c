@@ -58,7 +58,7 @@ int control_restart(const struct command *c, struct error *e)
 		return error_set(e, -E_NOT_PERMITTED, "only root may restart a share's daemon");
 	if (!c->context->workers)
 		return error_set(e, -E_NO_DAEMON, "no daemon serves this store: there is nothing to restart");
-	if (!c->context->restart)
+	if (!c->context->can_restart(c->context->arg))
 		return error_set(e, -E_INVALID, "this kernel cannot hand a mount over: unmount the share and mount it again");
 	struct cell cells[] = { DAEMON_CELLS(c->context) };
 	int r = control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);

@@ -34,6 +34,34 @@ LOG=$T/daybookd.log
 DAEMON=
 mkdir "$MNT"
 
+# --- sanitizers ---------------------------------------------------------------------------------------------------
+# Programs that were built with one (BUILD=build/sanitize or build/tsan) leave what they find in $REPORTS, whoever runs
+# them; done_testing looks there.
+
+case $MADE in
+*/sanitize | */tsan) REPORTS=$T/reports ;;
+*) REPORTS= ;;
+esac
+if [ -n "$REPORTS" ]; then
+	mkdir -m 1777 "$REPORTS" || exit 1
+	chmod 1777 "$REPORTS"
+	export ASAN_OPTIONS="detect_leaks=1:log_path=$REPORTS/asan" UBSAN_OPTIONS="print_stacktrace=1:log_path=$REPORTS/ubsan"
+	export TSAN_OPTIONS="ignore_noninstrumented_modules=1:suppressions=$BUILD/tsan.supp:log_path=$REPORTS/tsan"
+	install -m 644 "$ROOT/tests/tsan.supp" "$BUILD/" || exit 1
+fi
+
+# no_reports: what the sanitizers found, a test point of its own
+no_reports()
+{
+	local report
+	[ -n "$REPORTS" ] || return 0
+	for report in "$REPORTS"/*; do
+		diag "$(basename "$report"):"
+		DIAG_LINES=60 diag "$(cat "$report")"
+	done
+	is "the sanitizers found nothing" "$(find "$REPORTS" -type f | wc -l)" 0
+}
+
 # --- TAP ----------------------------------------------------------------------------------------------------------
 
 test_count=0 fail_count=0 finished=
@@ -147,6 +175,7 @@ tap()
 done_testing()
 {
 	unmount_share
+	no_reports
 	echo "1..$test_count"
 	finished=1
 	exit $((fail_count > 0))
@@ -284,7 +313,7 @@ gone()
 # start [daybookd's further arguments]: mounts $STORE at $MNT in the foreground of a process of ours
 start()
 {
-	daybookd -f "$STORE" "$MNT" "$@" >>"$LOG" 2>&1 &
+	daybookd -f "$STORE" "$MNT" ${REPORTS:+-o unconfined} "$@" >>"$LOG" 2>&1 &
 	DAEMON=$!
 	wait_for 60 ready_or_gone
 	is_mounted
