@@ -233,7 +233,8 @@ int access_log_record(struct store *store, const struct credentials *who, const 
 	struct inode_record then, now;
 	int rc;
 
-	if (who->uid == 0 || record->op == OP_INIT || record->op == OP_REPAIR)
+	if (who->uid == 0 || record->op == OP_INIT || record->op == OP_REPAIR ||
+	    record->op == OP_RESTORE_STORE)
 		return 1;
 	if (!record->ino)
 		return record->parent ? access_place(store, who, record->parent, e) : 0;

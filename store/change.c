@@ -420,3 +420,17 @@ int change_commit(struct change *c, struct error *e)
 	change_abort(c);
 	return rc;
 }
+
+int change_note(struct store *store, const struct actor *actor, enum log_operation op, struct view after,
+		struct error *e)
+{
+	CLEANUP(change_abort) struct change c = { 0 };
+	int rc = change_begin(store, actor, op, NULL, &c, e);
+
+	if (rc < 0)
+		return rc;
+	c.log.ino = ROOT_INODE;
+	c.log.after = after;
+	c.under[0] = ROOT_INODE;
+	return change_commit(&c, e);
+}

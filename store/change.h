@@ -54,6 +54,10 @@ int change_commit_untold(struct change *c, struct error *e);
 /* Safe after commit and on a failed begin: CLEANUP(change_abort) struct change c. */
 void change_abort(struct change *c);
 
+/* A change of the whole share, in the log only: `after` says what. */
+int change_note(struct store *store, const struct actor *actor, enum log_operation op, struct view after,
+		struct error *e);
+
 /* The inode's record for editing; the same one when asked again.  -E_STALE when it does not exist. */
 int change_inode(struct change *c, uint64_t ino, struct inode_record **ret, struct error *e);
 /* A new inode: numbered, zeroed but for ino. */

@@ -63,6 +63,8 @@ struct control_context {
 	X(verify,    "quick",                             "a row per damage, then one with the counts") \
 	X(status,    "",                                  "one row about the store") \
 	X(restart,   "",                                  "another process takes over the mount; one row") \
+	X(checkpoint, "",                                 "makes a checkpoint (checkpoint.h); one row") \
+	X(uncheckpoint, "name",                           "removes it") \
 	X(tags,      "path",                              "tags of the directory at path and below") \
 	X(conflicts, "path",                              "saves over what their author had not read")
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "changelog.h"
+#include "checkpoint.h"
 #include "control_parts.h"
 #include "timeline.h"
 #include "verify.h"
@@ -134,6 +135,47 @@ int control_tags(const struct command *c, struct error *e)
 	return r;
 }
 
+/* --- checkpoints ------------------------------------------------------------------------------------------------- */
+
+static int check_keeper(const struct command *c, const char *what, struct error *e)
+{
+	if (c->who->uid == 0 || c->who->uid == geteuid())
+		return 0;
+	return error_set(e, -E_DENIED, "permission denied: only root and the user that the store belongs to may %s it", what);
+}
+
+int control_checkpoint(const struct command *c, struct error *e)
+{
+	struct checkpoint checkpoint;
+	struct store_facts facts;
+	int r = check_keeper(c, "back up", e);
+
+	if (r == 0)
+		r = store_facts(c->store, &facts, e);
+	if (r == 0)
+		r = checkpoint_make(c->store, &checkpoint, e);
+	if (r < 0)
+		return r;
+	struct cell cells[] = { cell_text("name", view_str(checkpoint.name)),
+				cell_text("store", view_str(facts.path)),
+				cell_text("share", view_str(facts.id)),
+				cell_number("change", checkpoint.change),
+				cell_time("time", checkpoint.time) };
+	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
+}
+
+int control_uncheckpoint(const struct command *c, struct error *e)
+{
+	CLEANUP(buf_release) struct buf name = { 0 };
+	struct view given = request_get(c->request, "name");
+	int r = check_keeper(c, "back up", e);
+
+	if (r < 0)
+		return r;
+	buf_append(&name, given.data, given.len);
+	return checkpoint_drop(c->store, buf_cstr(&name), e);
+}
+
 /* --- verification ----------------------------------------------------------------------------------------------- */
 
 static int tell_verified(const struct command *c, const char *damage, const struct verify_report *report,
@@ -172,9 +214,9 @@ int control_verify(const struct command *c, struct error *e)
 	bool quick = control_flag(c, "quick");
 	int r, told;
 
-	if (c->who->uid != 0 && c->who->uid != geteuid())
-		return error_set(e, -E_DENIED, "permission denied: only root and the user that the store belongs to may "
-				 "verify it");
+	r = check_keeper(c, "verify", e);
+	if (r < 0)
+		return r;
 	r = verify_store(c->store, !quick, tell_damage, tell_progress, (void *)c, &report, e);
 	if (r < 0 && r != -E_FAILED_VERIFY)
 		return r;

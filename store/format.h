@@ -210,7 +210,8 @@ enum log_flag {
 	X(UNTAG,    16, "untag",    "a tag was removed; before is its name") \
 	X(RESTORE,  17, "restore",  "an old version was put back by daybook restore or mv") \
 	X(INIT,     18, "init",     "the store was made") \
-	X(REPAIR,   19, "repair",   "a repair was made; after says what")
+	X(REPAIR,   19, "repair",   "a repair was made; after says what") \
+	X(RESTORE_STORE, 20, "restore-store", "the store was made from a backup; after says which")
 
 enum log_operation {
 #define X(name, number, word, what) OP_##name = number,

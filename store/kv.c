@@ -524,6 +524,18 @@ int kv_flush(struct kv *kv, struct error *e)
 
 /* ---- inspection ---- */
 
+int kv_checkpoint(struct kv *kv, const char *path, struct error *e)
+{
+	char *message = NULL;
+	rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(kv->db, &message);
+
+	if (!message)
+		rocksdb_checkpoint_create(checkpoint, path, 0, &message);
+	if (checkpoint)
+		rocksdb_checkpoint_object_destroy(checkpoint);
+	return message ? kv_error(kv, message, e) : 0;
+}
+
 uint64_t kv_approximate_bytes(struct kv *kv, enum family family)
 {
 	char first[1] = { family_letters[family] }, after[1] = { (char)(family_letters[family] + 1) };

@@ -86,6 +86,10 @@ int kv_sync(struct kv *kv, struct error *e);
 /* Flushes memtables to tables. */
 int kv_flush(struct kv *kv, struct error *e);
 
+/* Makes directory path, which must not exist, on the same file system: the database as it is now, which kv_open() opens;
+ * tables are hard links. */
+int kv_checkpoint(struct kv *kv, const char *path, struct error *e);
+
 /* Bytes that the family takes on disk, about. */
 uint64_t kv_approximate_bytes(struct kv *kv, enum family family);
 

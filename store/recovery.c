@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "checkpoint.h"
 #include "internal.h"
 #include "version.h"
 
@@ -143,6 +144,7 @@ static int visit_orphans(struct store *store, const struct take_over *by, struct
 
 int recovery_take_over(struct store *store, const struct take_over *by, struct error *e)
 {
+	checkpoint_drop_old(store, by ? 86400 : 0);
 	buf_printf(&store->report, "%s", kv_opening_note(store->kv));
 	int rc = recover_journals(store, by, e);
 

@@ -8,7 +8,8 @@
 
 #include "store/error.h"
 
-/* X(name, "arguments", least, most, "one line") - in the order in which help shows them. */
+/* X(name, "arguments", least, most, "one line") - in the order in which help shows them; a _ in a name is typed as a
+ * hyphen. */
 #define COMMANDS(X) \
 	X(init,      "STORE",            1, 1, "makes a new, empty store") \
 	X(mount,     "STORE MOUNTPOINT", 2, 2, "mounts a store: starts daybookd") \
@@ -18,6 +19,9 @@
 	X(status,    "[PATH]",           0, 1, "shows what a share holds, and what its history costs") \
 	X(restart,   "[PATH]",           0, 1, "restarts a share's daemon; programs notice nothing") \
 	X(verify,    "[PATH]",           0, 1, "checks everything in a store against everything else") \
+	X(backup,    "DIR [PATH]",       1, 2, "copies a share's store, while it is used, to a directory of backups") \
+	X(restore_store, "DIR STORE",    2, 2, "makes a new store from a backup") \
+	X(export,    "PATH TARGET",      2, 2, "writes a directory as it was to plain files, or to a .tar (- is standard output)") \
 	X(tags,      "[PATH]",           0, 1, "lists the tags of a directory and below") \
 	X(conflicts, "[PATH]",           0, 1, "lists saves over what their author had not read")
 
@@ -50,6 +54,15 @@
 	ROW_OPTIONS(X, restart) \
 	X(verify,  quick,   '\0', NULL,            "do not read the contents of files again") \
 	ROW_OPTIONS(X, verify) \
+	X(backup,  list,    'l',  NULL,            "list the backups that are in DIR") \
+	X(backup,  check,   '\0', NULL,            "the same, reading all of their files") \
+	X(backup,  keep,    '\0', "N",             "then remove all but the newest N") \
+	ROW_OPTIONS(X, backup) \
+	X(restore_store, backup, '\0', "N",        "this one; the newest when it is not given") \
+	X(restore_store, json, '\0', NULL,         "one JSON object") \
+	X(restore_store, csv,  '\0', NULL,         "comma-separated values, with a header line") \
+	X(export,  at,      '\0', "TIME",          "as it was at the end of this time; now when it is not given") \
+	X(export,  store,   '\0', "STORE",         "of this store; PATH is then relative to its root") \
 	ROW_OPTIONS(X, tags) \
 	ROW_OPTIONS(X, conflicts)
 

@@ -20,6 +20,7 @@ static const struct command_info {
 #undef X
 };
 
+
 static const struct option_info {
 	const char *command, *name;
 	char letter;
@@ -30,6 +31,7 @@ static const struct option_info {
 #undef X
 };
 
+#define COMMAND_NAME_MAX 32
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const char *option(const struct invocation *in, const char *name)
@@ -41,23 +43,36 @@ const char *option(const struct invocation *in, const char *name)
 	return NULL;
 }
 
+/* The command as it is typed. */
+static const char *typed_name(const struct command_info *command, char out[COMMAND_NAME_MAX])
+{
+	size_t i = 0;
+
+	for (; i < COMMAND_NAME_MAX - 1 && command->name[i]; i++)
+		out[i] = command->name[i] == '_' ? '-' : command->name[i];
+	out[i] = '\0';
+	return out;
+}
+
 /* --- help ------------------------------------------------------------------------------------------------------ */
 
 static void print_usage(FILE *out)
 {
+	char name[COMMAND_NAME_MAX];
+
 	fprintf(out, "usage: daybook COMMAND [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < COUNT(commands); i++)
-		fprintf(out, "  %-9s %-16s  %s\n", commands[i].name, commands[i].arguments, commands[i].what);
+		fprintf(out, "  %-13s %-16s  %s\n", typed_name(&commands[i], name), commands[i].arguments, commands[i].what);
 	fprintf(out, "\n`daybook COMMAND --help` shows a command's options; the manual is daybook(1).\n"
 		     "A PATH is one on a mounted share (the working directory when it is left out).\n");
 }
 
 static void print_help(const struct command_info *command)
 {
-	char left[64];
+	char left[64], name[COMMAND_NAME_MAX];
 
-	printf("usage: daybook %s [OPTION...] %s\n\n%s: %s\n\n", command->name, command->arguments, command->name,
-	       command->what);
+	typed_name(command, name);
+	printf("usage: daybook %s [OPTION...] %s\n\n%s: %s\n\n", name, command->arguments, name, command->what);
 	for (size_t i = 0; i < COUNT(options); i++) {
 		const struct option_info *o = &options[i];
 		char letter[5] = "    ";
@@ -74,7 +89,10 @@ static void print_help(const struct command_info *command)
 
 static int usage_error(const struct command_info *command, const char *text)
 {
-	fprintf(stderr, "daybook %s: %s: see `daybook %s --help`\n", command->name, text, command->name);
+	char name[COMMAND_NAME_MAX];
+
+	typed_name(command, name);
+	fprintf(stderr, "daybook %s: %s: see `daybook %s --help`\n", name, text, name);
 	return EXIT_USAGE;
 }
 
@@ -123,11 +141,11 @@ static const struct option_info *found_option(const struct command_info *command
 static int read_options(const struct command_info *command, int argc, char **argv, struct invocation *in)
 {
 	struct getopt_tables tables;
-	char name[64];
+	char name[64], typed[COMMAND_NAME_MAX];
 	int found;
 
 	make_tables(command, &tables);
-	snprintf(name, sizeof(name), "daybook %s", command->name);
+	snprintf(name, sizeof(name), "daybook %s", typed_name(command, typed));
 	argv[0] = name; /* what getopt's messages begin with */
 	optind = 1;
 	while ((found = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
@@ -157,6 +175,7 @@ static int run(const struct command_info *command, int argc, char **argv)
 	struct invocation in = { .name = command->name };
 	struct error e = { 0 };
 	int status = read_options(command, argc, argv, &in), r;
+	char name[COMMAND_NAME_MAX];
 
 	if (status >= 0)
 		return status;
@@ -165,17 +184,20 @@ static int run(const struct command_info *command, int argc, char **argv)
 		r = error_system(&e, "cannot write the answer");
 	if (r >= 0)
 		return EXIT_SUCCESS;
+	typed_name(command, name);
 	if (e.text[0])
-		fprintf(stderr, "daybook %s: %s\n", command->name, e.text);
+		fprintf(stderr, "daybook %s: %s\n", name, e.text);
 	else if (r != -E_FAILED_VERIFY)
-		fprintf(stderr, "daybook %s: %s\n", command->name, error_sentence(r));
+		fprintf(stderr, "daybook %s: %s\n", name, error_sentence(r));
 	return r == -E_USAGE || r == -E_BAD_TIME ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static const struct command_info *find_command(const char *name)
 {
+	char typed[COMMAND_NAME_MAX];
+
 	for (size_t i = 0; i < COUNT(commands); i++) {
-		if (strcmp(commands[i].name, name) == 0)
+		if (strcmp(typed_name(&commands[i], typed), name) == 0)
 			return &commands[i];
 	}
 	return NULL;
