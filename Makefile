@@ -57,7 +57,7 @@ $(BUILD)/tests/e2e/%: tests/e2e/%.c tests/e2e/posix.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -o $@ $< -pthread
 
-helpers: $(HELPER_BIN)
+helpers: $(HELPER_BIN) $(BUILD)/tests/bench/bigstore
 
 check: $(if $(T),$(BUILD)/tests/unit/test_$(T),$(UNIT_BIN))
 	CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent prove --timer -e '' $^

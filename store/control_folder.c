@@ -10,13 +10,19 @@
 #include "control_parts.h"
 #include "timeline.h"
 
-#define TELL_EVERY 64 /* files between two calls of progress() */
+#define TELL_EVERY 64           /* files between two calls of progress() */
+#define RESTS 4
+#define REST_NS_MAX 50000000ll
+#define BUSY_NS 200000000ll
 
 struct folder {
 	const struct command *command;
 	uint64_t instant;
 	struct buf path;    /* of what is at hand, in the live tree */
 	uint64_t done, bad;
+	uint64_t head, own; /* the newest change when work on this name began, and how many were made here since */
+	int64_t resumed_ns; /* when that was */
+	int64_t busy_ns;    /* others saved; until then more of that is expected */
 	struct error first; /* of what could not be put back */
 	int stop;           /* the code that ends it all */
 };
@@ -88,6 +94,7 @@ static int make(struct folder *f, uint64_t live, struct view name, const struct 
 
 	if (r == 0)
 		changed(f, (*ret)->r.ino, live, name);
+	f->own++;
 	return r;
 }
 
@@ -149,6 +156,7 @@ static int put_version(struct folder *f, uint64_t live, struct view name, const 
 	int r = now ? version_restore(c->store, actor, dirent.ino, then->doc, then->version, &saved, e) :
 		      version_restore_at(c->store, actor, live, name, then->doc, then->version, &saved, e);
 
+	f->own += now ? 1 : 2;
 	if (r == 0 && !now)
 		r = namespace_lookup(c->store, live, name, &dirent, e);
 	if (r < 0)
@@ -202,6 +210,30 @@ static int put_back(struct level *at, struct view name, const struct dirent_reco
 	}
 }
 
+static int64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_SECOND + t.tv_nsec;
+}
+
+/* Saves go first: while others change things, this thread rests for some times as long as it worked. */
+static void give_way(struct folder *f)
+{
+	int64_t time, now = monotonic_ns(), rest = (now - f->resumed_ns) * RESTS;
+	uint64_t head;
+
+	store_head(f->command->store, &head, &time);
+	if (f->head && head > f->head + f->own)
+		f->busy_ns = now + BUSY_NS;
+	if (now < f->busy_ns)
+		nanosleep(&(struct timespec){ .tv_nsec = rest < REST_NS_MAX ? rest : REST_NS_MAX }, NULL);
+	store_head(f->command->store, &f->head, &time);
+	f->own = 0;
+	f->resumed_ns = monotonic_ns();
+}
+
 static bool visit(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
 {
 	struct level *at = arg;
@@ -216,6 +248,7 @@ static bool visit(void *arg, struct view name, uint64_t cookie, const struct dir
 	buf_append(&f->path, name.data, name.len);
 	int r = f->path.failed ? error_set(&e, -E_NO_MEMORY, "out of memory") : put_back(at, name, dirent, &e);
 	f->path.len = len;
+	give_way(f);
 	if (r < 0 && f->bad++ == 0)
 		f->first = e;
 	if (r == -ECANCELED || r == -E_NO_MEMORY || r == -E_NO_SPACE)

@@ -3,14 +3,14 @@ import datetime, os, platform, re, statistics, subprocess
 
 HEADER = '''# What it costs
 
-`make bench` writes this file; `ARGS=--only=WORD,...` renews rows, so each says when it was measured and on what.
+`make bench` writes this file; `ARGS=--only=WORKLOAD,...` renews rows, so each says when it was measured and on what.
 Every piece of work is done on all file systems in turn, in several rounds. ext4 on the same disk is the floor (for
 deletes: ext4 on a loop file of it); under a file system's name stands the ratio to the floor in the same round, median
 and (quartiles) over the rounds. Rows that only Daybook has show what was measured. A value that misses "at least" is
 **bold**. Requests: what the kernel sent to Daybook's daemon for one operation, free of noise; CPU: what the daemon
 computed for it, requests and background work together.
 '''
-COLUMNS = ['work', 'at least', 'aim', 'floor', 'bindfs', 'btrfs', 'Daybook', 'requests', 'CPU', 'measured']
+COLUMNS = ['work', 'at least', 'aim', 'floor', 'bindfs', 'btrfs', 'Daybook', 'requests', 'CPU', 'rounds', 'measured']
 SYSTEMS = ['bindfs', 'btrfs', 'daybook']
 
 
@@ -71,7 +71,7 @@ class Row:
     def markdown(self, when):
         cells = [self.label, self.wanted(self.at_least), self.wanted(self.aim), self.floor_cell()]
         cells += [self.cell(system) for system in SYSTEMS]
-        cells += [self.extra('requests', number), self.extra('cpu', duration), when]
+        cells += [self.extra('requests', number), self.extra('cpu', duration), str(len(self.rounds)), when]
         return '| ' + ' | '.join(cells) + ' |'
 
 
@@ -111,10 +111,10 @@ def old_rows(path):
     return {line.split(' | ')[0][2:]: line for line in lines if not line.startswith('| work |')}
 
 
-def write(path, rows, where, root, seconds, rounds):
+def write(path, rows, where, root, seconds, what):
     """The rows in their order; one that was not measured now keeps the line it has, or is left out."""
     old, when = old_rows(path), f'{commit_of(root)}, {datetime.date.today()}'
-    lines = [HEADER, f'Last run: {datetime.datetime.now():%Y-%m-%d %H:%M}, {seconds / 60:.0f} minutes, {rounds}, on '
+    lines = [HEADER, f'Last run: {datetime.datetime.now():%Y-%m-%d %H:%M}, {seconds / 60:.0f} minutes ({what}), on '
              f'{machine(where)}.', '', '| ' + ' | '.join(COLUMNS) + ' |', '|' + '---|' * len(COLUMNS)]
     for row in rows:
         if row.rounds:

@@ -4,7 +4,7 @@ ext4 is the floor, on the disk that all stand on; `loop` is ext4 on a loop file 
 disk mounted with discard makes slow.  bindfs is a plain FUSE layer over the first, btrfs on a loop file takes a
 snapshot with every save.  Daybook's store lies on the disk itself.
 """
-import os, shutil, subprocess, time
+import os, shutil, signal, subprocess, time
 
 LOOP_GIB = 14
 
@@ -199,11 +199,17 @@ class Daybook(System):
         self.start()
 
     def kill(self):
-        os.kill(self.pid(), 9)
-        run('umount', self.dir)
+        """All of it at once, as a power cut would; the process that holds the mount would else start another."""
+        worker = self.pid()
+        with open(f'/proc/{worker}/stat') as stat:
+            holder = int(stat.read().rpartition(')')[2].split()[1])
+        os.kill(holder, signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
+        run('umount', '-l', self.dir)
         self.wait()
 
     def pid(self):
+        """The process that works; another one only holds the mount."""
         with open(f'{self.store}/LOCK') as lock:
             return int(lock.read())
 

@@ -187,24 +187,20 @@ def scale(bench, fresh, turn):
 # --- long work beside saves ---
 
 class Beside:
-    """Runs a script over and over in the background, until it is left."""
+    """Runs a script over and over in the background, as long as a file of the benchmark is there."""
 
-    def __init__(self, script):
-        self.script = script
+    def __init__(self, bench, script):
+        self.flag, self.script = f'{bench.top}/beside', script
 
     def __enter__(self):
-        self.shell = subprocess.Popen(['sh', '-c', f'while [ ! -e "$0" ]; do {self.script}; done', self.flag()],
+        write(self.flag, b'')
+        self.shell = subprocess.Popen(['sh', '-c', f'while [ -e "$0" ]; do {self.script}; done', self.flag],
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
 
-    def flag(self):
-        self.end = f'/tmp/daybook-bench-end-{os.getpid()}'
-        return self.end
-
     def __exit__(self, *_):
-        write(self.end, b'')
+        os.unlink(self.flag)
         self.shell.wait()
-        os.unlink(self.end)
 
 
 def beside(bench, system, turn):
@@ -225,15 +221,15 @@ def beside(bench, system, turn):
         name = f'save p50 beside {what}' + (', on ext4' if system.name == 'ext4' else '')
         figures, watch = play(bench, system, turn, options)
         yield name, watch.sample(figures['p50_ms'], figures['saves']), 'alone'
-        with Beside(script):
+        with Beside(bench, script):
             figures, watch = play(bench, system, turn, options)
         yield name, Sample(figures['p50_ms']), 'daybook'
     shutil.rmtree(at)
 
 
 HISTORY_WORKLOADS = [
-    ('versions', 3, 1, ('daybook',), versions),
-    ('folder', 3, 1, ('daybook',), folder),
-    ('scale', 3, 1, ('daybook',), scale),
-    ('beside', 3, 1, ('ext4', 'daybook'), beside),
+    ('versions', 3, 1, 4, ('daybook',), versions),
+    ('folder', 3, 1, 3, ('daybook',), folder),
+    ('scale', 3, 1, 18, ('daybook',), scale),
+    ('beside', 3, 1, 9, ('ext4', 'daybook'), beside),
 ]

@@ -75,6 +75,13 @@ check "cp -a copies it out" cp -a "$work/tree" "$plain/out"
 alike "cp -a out of the share" "$plain/tree" "$plain/out"
 check "rsync copies it in" rsync -aHAX --numeric-ids "$plain/tree/" "$work/rsync/"
 alike "rsync into the share" "$plain/tree" "$work/rsync"
+echo bytes >"$plain/one" && chmod 640 "$plain/one" && touch -d 2020-02-02 "$plain/one"
+mkdir "$work/ones" && cp -a "$plain/one" "$work/one" && tar -C "$plain" -cf - one | tar -C "$work/ones" -xpf -
+for copied in "$work/one" "$work/ones/one"; do
+	is "a file with rights and times is two changes" \
+		"$(daybook log --csv "$copied" | cut -d, -f3,14 | tr '\n' ' ')" "operation,after save,0:0 640 create,600 "
+	is "and has them" "$(stat -c '%a %Y' "$copied")" "640 $(date -d 2020-02-02 +%s)"
+done
 truncate -s 5M "$work/sparse" && echo end | dd of="$work/sparse" bs=1 seek=3000000 conv=notrunc status=none
 check "cp copies a sparse file" cp "$work/sparse" "$work/sparse copy"
 same "whole" "$work/sparse" "$work/sparse copy"

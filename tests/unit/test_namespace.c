@@ -213,6 +213,47 @@ START_TEST(an_acl_and_the_mode_move_together)
 }
 END_TEST
 
+static uint64_t head_change(void)
+{
+	struct store_facts facts;
+
+	ck_ok(store_facts(tree_store, &facts, e));
+	return facts.changes;
+}
+
+START_TEST(rights_given_to_a_new_file_go_with_its_first_save)
+{
+	struct attributes set = { .set_uid = true, .uid = 4002, .set_mode = true, .mode = 0640 };
+	uint64_t ino = tree_make(&anna, R, "new", S_IFREG | 0600), changes = head_change();
+	struct log_record record;
+	struct buf memory = { 0 };
+	struct inode *inode = NULL;
+	int fd = memfd_create("work", MFD_CLOEXEC);
+	struct work work = { .fd = fd };
+	struct save save = { .work = &work, .attributes = true, .mtime = 77, .atime = 66 };
+	struct saved saved;
+
+	ck_assert_int_eq(namespace_prepare(tree_store, &anna, ino, &set, NULL), 1);
+	ck_assert_uint_eq(head_change(), changes);
+	ck_assert_uint_eq(tree_inode(ino).mode & 0777, 0640); /* at once: it is a right */
+	ck_ok(version_save(tree_store, &anna, ino, &save, &saved, e));
+	ck_ok(changelog_get(tree_store, changes + 1, &record, &memory, e));
+	ck_assert_uint_eq(record.op, OP_SAVE);
+	ck_assert(view_equal(record.after, view_str("4002:4001 640")));
+	ck_assert_int_eq(tree_inode(ino).mtime, 77);
+	ck_assert_int_eq(tree_inode(ino).atime, 66);
+	ck_assert_int_eq(namespace_prepare(tree_store, &anna, ino, &set, NULL), 0); /* it is saved */
+	/* The same again is no change, but for the ctime. */
+	int64_t ctime = tree_inode(ino).ctime;
+	ck_ok(namespace_setattr(tree_store, &anna, ino, &set, &inode, e));
+	inode_put(inode);
+	ck_assert_uint_eq(head_change(), changes + 1);
+	ck_assert_int_gt(tree_inode(ino).ctime, ctime);
+	buf_release(&memory);
+	close(fd);
+}
+END_TEST
+
 START_TEST(an_unnamed_file_becomes_a_document_when_linked)
 {
 	struct make m = { .mode = S_IFREG | 0644 };
@@ -300,6 +341,7 @@ int main(void)
 	tcase_add_test(tree, the_log_chains_and_tells_all);
 	tcase_add_test(tree, the_log_is_found_by_directory_and_user);
 	tcase_add_test(tree, an_acl_and_the_mode_move_together);
+	tcase_add_test(tree, rights_given_to_a_new_file_go_with_its_first_save);
 	tcase_add_test(tree, an_unnamed_file_becomes_a_document_when_linked);
 	tcase_add_test(tree, a_failed_write_changes_nothing);
 	tcase_add_test(tree, a_directory_is_listed_by_stable_cookies);
