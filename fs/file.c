@@ -295,13 +295,14 @@ bool file_is_owed(struct file *file, const struct handle *handle)
 	return owed;
 }
 
-int file_flush(struct files *files, struct file *file, const struct handle *handle, bool killed, struct error *e)
+int file_flush(struct files *files, struct file *file, struct handle *handle, bool killed, struct error *e)
 {
 	int rc = 0;
 
 	lock_take(&file->lock);
 	if (file->dirty && file->writer_handle == handle->id && (killed || !is_only_emptied(file)))
 		rc = save(files, file, killed, false, e);
+	handle->folds = file->fold_handle == handle->id ? file->base : 0;
 	lock_drop(&file->lock);
 	return rc;
 }
@@ -360,13 +361,29 @@ int file_close(struct files *files, struct file *file, const struct handle *hand
 
 /* -------------------------------------------------------------------------- going on for another worker */
 
+/* The handle's save is the head, and its next one belongs to it.  The caller has the lock, or the file alone. */
+static void go_on_folding(struct file *file, struct handle *handle, uint64_t version)
+{
+	file->writer = handle->who;
+	file->writer_handle = file->fold_handle = handle->id;
+	file->base = handle->folds = version;
+}
+
 int file_adopt(struct files *files, struct handle *handle, struct error *e)
 {
-	int rc = file_get(files, handle->ino, &handle->file, e);
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	struct file *file;
+	int rc = inode_get(files->store, handle->ino, &inode, e);
 
 	if (rc == 0)
-		file_open(files, handle->file);
-	return rc;
+		rc = file_get(files, handle->ino, &file, e);
+	if (rc < 0)
+		return rc;
+	handle->file = file;
+	file_open(files, file);
+	if (handle->folds && handle->folds == inode->r.version)
+		go_on_folding(file, handle, handle->folds);
+	return 0;
 }
 
 void file_adopt_staging(struct files *files, const struct handle *handle, const struct staging_origin *origin,
@@ -392,7 +409,7 @@ void file_adopt_staging(struct files *files, const struct handle *handle, const 
 	lock_drop(&file->lock);
 }
 
-void file_was_saved(struct files *files, struct file *file, const struct handle *handle)
+void file_was_saved(struct files *files, struct file *file, struct handle *handle)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 
@@ -401,10 +418,10 @@ void file_was_saved(struct files *files, struct file *file, const struct handle 
 	lock_take(&file->lock);
 	if (file->dirty && file->writer_handle == handle->id) {
 		file->dirty = false;
-		file->fold_handle = handle->id;
-		file->base = inode->r.version;
 		end_staging(file);
 	}
+	if (!file->dirty)
+		go_on_folding(file, handle, inode->r.version);
 	lock_drop(&file->lock);
 }
 

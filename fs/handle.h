@@ -18,6 +18,7 @@ struct handle {
 	uint64_t opened_by;       /* number of the request that it was made for */
 	uint64_t ino;             /* or a history node */
 	struct identity who;      /* the opener */
+	uint64_t folds;           /* the version that its close(2) saved and its next save belongs to; 0: none */
 	int flags;                /* of open(2) */
 	bool directory;
 	struct file *file;        /* live files: held while open; NULL for directories and the past */
