@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "readiness.h"
 #include "region.h"
 #include "store/clock.h"
 
@@ -36,7 +37,8 @@ struct holder {
 	bool serving;            /* it was told to go */
 	bool use_own;            /* the program on the disk did not come up */
 	bool mounted, stopping, told;
-	int64_t died[HOLDER_TRIES];
+	int failures;            /* workers in a row that served no second */
+	int64_t start_at, started_at, serving_since; /* clock_monotonic() */
 };
 
 /* ------------------------------------------------------------------------------------------- the worker's side */
@@ -168,18 +170,27 @@ static int start_worker(struct holder *h, struct error *e)
 	}
 	h->worker = child;
 	h->talk = ends[0];
-	h->serving = false;
+	h->started_at = clock_monotonic();
 	return 0;
 }
 
-/* Too many have died of late. */
-static bool is_hopeless(struct holder *h)
+/* The program on the disk is another one than this process runs. */
+static bool is_replaced(const struct holder *h)
 {
-	int64_t now = clock_monotonic(), oldest = h->died[0];
+	struct stat own, there;
 
-	memmove(&h->died[0], &h->died[1], sizeof(h->died) - sizeof(h->died[0]));
-	h->died[HOLDER_TRIES - 1] = now;
-	return oldest && now - oldest < HOLDER_TRIES_S * NS_PER_SECOND;
+	return fstat(h->own_program, &own) < 0 || stat(h->program, &there) < 0 || own.st_dev != there.st_dev ||
+	       own.st_ino != there.st_ino;
+}
+
+/* One that serves for a while before it dies can go on doing so; one that dies at once will do it again. */
+static bool is_hopeless(struct holder *h, bool served)
+{
+	int64_t now = clock_monotonic();
+
+	h->failures = served && now - h->serving_since >= NS_PER_SECOND ? 0 : h->failures + 1;
+	h->start_at = now + (h->failures > 1 ? (h->failures - 1) * NS_PER_SECOND / 2 : 0); /* what was short may be back */
+	return h->failures >= HOLDER_TRIES;
 }
 
 static void describe_end(char *out, size_t n, int status)
@@ -197,27 +208,31 @@ static int give_up(struct holder *h, const char *why)
 	return 1;
 }
 
-/* Starts the next worker after one that ended with status: -1 when the holder goes on, else the exit status. */
-static int succeed(struct holder *h, int status)
+/* Plans the next worker after one that ended with status: -1 when the holder goes on, else the exit status. */
+static int plan_next(struct holder *h, int status)
 {
-	struct error e = { 0 };
-	bool asked = WIFEXITED(status) && WEXITSTATUS(status) == WORKER_RESTART;
+	bool served = h->serving, asked = served && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_RESTART;
 	char how[128];
 
+	h->serving = false;
+	h->start_at = 0;
 	describe_end(how, sizeof(how), status);
-	if (!asked && !h->region->resends)
-		return give_up(h, "the process that served it died, and this kernel cannot hand over to another");
-	if (!asked && is_hopeless(h))
-		return give_up(h, "the process that serves it dies again and again");
-	if (!asked)
-		log_line(LOG_WARNING, "the process that served %s %s: another one takes over", h->mountpoint, how);
-	if (!h->serving && !h->use_own) {
-		log_line(LOG_ERR, "%s cannot serve the share: the program that was there before goes on", h->program);
-		h->use_own = true;
-	} else if (asked) {
+	if (asked) {
 		h->use_own = false;
+		return -1;
 	}
-	return start_worker(h, &e) < 0 ? give_up(h, e.text) : -1;
+	if (!h->region->resends)
+		return give_up(h, "the process that served it died, and this kernel cannot hand over to another");
+	if (!served && !h->use_own && is_replaced(h)) {
+		log_line(LOG_ERR, "%s cannot serve %s, it %s: the program that served it before goes on", h->program,
+			 h->mountpoint, how);
+		h->use_own = true;
+		return -1;
+	}
+	if (is_hopeless(h, served))
+		return give_up(h, "the process that serves it dies again and again");
+	log_line(LOG_WARNING, "the process that served %s %s: another one takes over", h->mountpoint, how);
+	return -1;
 }
 
 /* The worker has ended: -1 when the holder goes on, else the exit status. */
@@ -240,7 +255,7 @@ static int worker_ended(struct holder *h, int status)
 		abort_mount(h);
 		return 1;
 	}
-	return succeed(h, status);
+	return plan_next(h, status);
 }
 
 void detach_from_terminal(void)
@@ -257,6 +272,7 @@ void detach_from_terminal(void)
 static void stop(struct holder *h)
 {
 	h->stopping = true;
+	readiness_tell("STOPPING=1");
 	if (!h->serving)
 		return; /* when it is ready */
 	unmount_share(h);
@@ -279,6 +295,8 @@ static void worker_is_ready(struct holder *h)
 	if (send(h->talk, "g", 1, MSG_NOSIGNAL) != 1)
 		return; /* it died: SIGCHLD tells */
 	h->serving = true;
+	h->serving_since = clock_monotonic();
+	readiness_tell("READY=1");
 	if (h->ready >= 0 && !h->config->foreground)
 		detach_from_terminal();
 	tell_parent(h, "ready");
@@ -329,15 +347,50 @@ static int signalled(struct holder *h)
 	return -1;
 }
 
+/* Until what the clock will make due, ms; -1: nothing. */
+static int patience(const struct holder *h)
+{
+	int64_t due;
+
+	if (!h->worker)
+		due = h->start_at;
+	else if (h->mounted && !h->serving && !h->use_own)
+		due = h->started_at + HOLDER_START_S * NS_PER_SECOND;
+	else
+		return -1;
+	int64_t left = (due - clock_monotonic()) / 1000000 + 1;
+	return due && left > 0 ? (int)left : 0;
+}
+
+/* What the clock has made due: -1: go on; else the exit status. */
+static int on_time(struct holder *h)
+{
+	struct error e = { 0 };
+
+	if (patience(h) != 0)
+		return -1;
+	if (!h->worker)
+		return start_worker(h, &e) < 0 ? give_up(h, e.text) : -1;
+	if (is_replaced(h))
+		kill(h->worker, SIGKILL); /* its end makes the program that was there before go on */
+	h->started_at = clock_monotonic();
+	return -1;
+}
+
 static int keep(struct holder *h)
 {
 	int done = -1;
 
 	while (done < 0) {
 		struct pollfd on[2] = { { h->signals, POLLIN, 0 }, { h->talk, POLLIN, 0 } };
+		int n = poll(on, 2, patience(h));
 
-		if (poll(on, 2, -1) < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			return give_up(h, strerror(errno));
+		if (n <= 0) {
+			done = n == 0 ? on_time(h) : -1;
+			continue;
+		}
 		if (h->talk >= 0 && (on[1].revents & (POLLIN | POLLHUP)))
 			worker_speaks(h);
 		if (on[0].revents & POLLIN)

@@ -13,8 +13,8 @@
 
 #include "config.h"
 
-#define HOLDER_TRIES 5        /* workers that may die within HOLDER_TRIES_S before the mount is given up */
-#define HOLDER_TRIES_S 10
+#define HOLDER_TRIES 5        /* workers in a row that serve less than a second: then the mount is given up */
+#define HOLDER_START_S 30     /* a new program that does not serve by then is not waited for */
 
 #define WORKER_RESTART 3      /* exit status: another one is to go on */
 

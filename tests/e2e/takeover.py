@@ -4,13 +4,12 @@
   takeover.py load DIR SHARED ID JOURNAL STOP SEED   saves, renames, unlinks, reads ... until the file STOP is there
   takeover.py kill MNT HOLDER COUNT SEED             kills the worker COUNT times; prints how long each pause was
   takeover.py check MNT JOURNAL...                   the share's log is what the journals say, no more and no less
-  takeover.py hold DIR OTHER                         holds everything that can be held; a line on stdin: all is well?
+  takeover.py hold DIR                               holds what can be held; each line on stdin lets it go on
 
 A line of a journal is JSON: [process, operation, path, what].  what: the second path, or the digest, or the name of
 the attribute.  Paths are below the share's root, so programs run with it as their working directory.
 """
 import collections
-import ctypes
 import errno
 import fcntl
 import hashlib
@@ -19,7 +18,6 @@ import mmap
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -234,6 +232,241 @@ def load(directory, shared, me, journal, stop, seed):
         Load(directory, shared, me, lines, seed).run(stop)
 
 
+# --- what can be held -------------------------------------------------------------------------------------------------
+# Each of these stops twice: there the process that serves the share is another one afterwards.
+
+def half_saved(name):
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o664)
+    os.write(fd, b"one\n" * 1000)
+    yield
+    os.write(fd, b"two\n" * 1000)
+    yield
+    os.write(fd, b"three\n" * 1000)
+    os.close(fd)
+    same(name, b"one\n" * 1000 + b"two\n" * 1000 + b"three\n" * 1000)
+
+
+def half_overwritten(name):
+    with open(name, "wb") as f:
+        f.write(b"what was there")
+    fd = os.open(name, os.O_WRONLY | os.O_TRUNC)
+    yield
+    os.write(fd, b"new ")
+    yield
+    os.write(fd, b"bytes")
+    os.close(fd)
+    same(name, b"new bytes")
+
+
+def half_appended(name):
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
+    for line in b"1\n", b"2\n", b"3\n":
+        os.write(fd, line)
+        if line != b"3\n":
+            yield
+    os.close(fd)
+    same(name, b"1\n2\n3\n")
+
+
+def synced(name):
+    fd = os.open(name, os.O_RDWR | os.O_CREAT, 0o664)
+    os.write(fd, b"a" * 5000)
+    os.fsync(fd)
+    yield
+    assert os.pread(fd, 10000, 0) == b"a" * 5000
+    os.write(fd, b"b" * 5000)
+    os.fsync(fd)
+    yield
+    os.write(fd, b"c")
+    os.fsync(fd)
+    os.close(fd)
+    same(name, b"a" * 5000 + b"b" * 5000 + b"c")
+
+
+def closed_by_a_child(name):
+    """As a shell does with >: the descriptor is closed in another process, and written on here."""
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o664)
+    for line in b"first\n", b"second\n", b"third\n":
+        os.write(fd, line)
+        os.close(os.dup(fd))
+        if line != b"third\n":
+            yield
+    os.close(fd)
+    same(name, b"first\nsecond\nthird\n")
+
+
+def mapped(name):
+    fd = os.open(name, os.O_RDWR | os.O_CREAT, 0o664)
+    os.write(fd, bytes(3 * 4096))
+    with mmap.mmap(fd, 3 * 4096) as area:
+        area[0:5] = b"early"
+        yield
+        assert area[0:5] == b"early"
+        area[4096:4100] = b"late"
+        area.flush()
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        yield
+        assert area[0:5] == b"early" and area[4096:4100] == b"late"
+        area[8192:8196] = b"last"
+    os.close(fd)
+    data = read_past_cache(name)
+    assert data[0:5] == b"early" and data[4096:4100] == b"late" and data[8192:8196] == b"last"
+
+
+def read_on(name):
+    data = random.Random(name).randbytes(3 << 20)
+    with open(name, "wb") as f:
+        f.write(data)
+    fd = os.open(name, os.O_RDONLY)
+    assert os.read(fd, 1 << 20) == data[:1 << 20]
+    for at in 1, 2:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        yield
+        assert os.read(fd, 1 << 20) == data[at << 20:at + 1 << 20]
+    os.close(fd)
+
+
+def without_a_name(name):
+    fd = os.open(name, os.O_RDWR | os.O_CREAT, 0o664)
+    os.write(fd, b"no name ")
+    os.unlink(name)
+    yield
+    assert os.fstat(fd).st_nlink == 0 and os.pread(fd, 100, 0) == b"no name "
+    os.write(fd, b"but bytes")
+    yield
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    assert os.pread(fd, 100, 0) == b"no name but bytes"
+    os.close(fd)
+    assert not os.path.exists(name)
+
+
+def named_late(name):
+    fd = os.open(os.path.dirname(name), os.O_RDWR | os.O_TMPFILE, 0o664)
+    os.write(fd, b"written ")
+    yield
+    os.write(fd, b"before it is named")
+    yield
+    os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=fd)  # else Python would not follow it
+    os.close(fd)
+    same(name, b"written before it is named")
+
+
+def is_locked(name, how):
+    """Asks from another process."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            fd = os.open(name, os.O_RDWR)
+            how(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os._exit(0)
+        except OSError as error:
+            os._exit(1 if error.errno in (errno.EAGAIN, errno.EACCES) else 2)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+def locked(name):
+    fds = []
+    for end, how in (".flock", fcntl.flock), (".fcntl", fcntl.lockf):
+        fds.append(os.open(name + end, os.O_RDWR | os.O_CREAT, 0o664))
+        how(fds[-1], fcntl.LOCK_EX)
+    yield
+    assert is_locked(f"{name}.flock", fcntl.flock) and is_locked(f"{name}.fcntl", fcntl.lockf)
+    yield
+    assert is_locked(f"{name}.flock", fcntl.flock) and is_locked(f"{name}.fcntl", fcntl.lockf)
+    for fd in fds:
+        os.close(fd)
+    assert not is_locked(f"{name}.flock", fcntl.flock) and not is_locked(f"{name}.fcntl", fcntl.lockf)
+
+
+def listed(name):
+    os.mkdir(name)
+    names = {f"a name of some length {n:05}" for n in range(1500)}
+    for n in names:
+        os.mknod(f"{name}/{n}", 0o664)
+    seen = []
+    with os.scandir(name) as entries:
+        for entry in entries:
+            seen.append(entry.name)
+            if len(seen) in (100, 900):
+                os.mknod(f"{name}/later {len(seen)}", 0o664)
+                yield
+    old = [n for n in seen if not n.startswith("later")]
+    assert len(old) == len(names) and set(old) == names, f"{len(old)} of {len(names)} names"
+
+
+def in_the_past(name):
+    for text in b"old", b"new":
+        with open(name, "wb") as f:
+            f.write(text * 1000)
+    folder = os.path.dirname(name) + "/.history"
+    versions = f"{folder}/files/{os.path.basename(name)}"
+    first = next(v for v in os.listdir(versions) if ".v1." in v)
+    place, fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY), os.open(f"{versions}/{first}", os.O_RDONLY)
+    entries = os.scandir(versions)
+    seen = {next(entries).name}
+    yield
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    assert os.pread(fd, 10000, 0) == b"old" * 1000
+    assert "README.txt" in os.listdir(place)
+    yield
+    seen.update(entry.name for entry in entries)
+    assert seen == set(os.listdir(versions)), seen
+    text = os.open(f"files/{os.path.basename(name)}/{first}", os.O_RDONLY, dir_fd=place)
+    assert os.pread(text, 10000, 0) == b"old" * 1000
+    for done in text, fd, place:
+        os.close(done)
+    entries.close()
+
+
+def standing_in(name):
+    """A working directory, which is renamed meanwhile."""
+    os.mkdir(name)
+    place = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+    os.mknod("file", 0o664, dir_fd=place)
+    yield
+    os.rename(name, f"{name} renamed")
+    assert os.listdir(place) == ["file"]
+    yield
+    os.mknod("other", 0o664, dir_fd=place)
+    assert sorted(os.listdir(f"{name} renamed")) == ["file", "other"]
+    os.close(place)
+
+
+def read_before(name):
+    """Another user saves between what we read and what we write: a conflict, whoever served when."""
+    with open(name, "wb") as f:
+        f.write(b"read by us")
+    same(name, b"read by us")
+    yield
+    with open(f"{name}.now", "wb") as f:
+        f.write(b"may be saved by another")
+    yield
+    with open(name, "wb") as f:
+        f.write(b"ours")
+
+
+HELD = [half_saved, half_overwritten, half_appended, synced, closed_by_a_child, mapped, read_on, without_a_name,
+        named_late, locked, listed, in_the_past, standing_in, read_before]
+
+
+def hold(directory):
+    os.umask(0o002)
+    running = {what.__name__: what(f"{directory}/{what.__name__}") for what in HELD}
+    while running:
+        for name, steps in list(running.items()):
+            try:
+                next(steps)
+            except StopIteration:
+                print(f"ok - {name}")
+                del running[name]
+            except (OSError, AssertionError) as error:
+                print(f"not ok - {name}: {type(error).__name__}: {error}")
+                del running[name]
+        print(f"# {len(running)} held", flush=True)
+        if running:
+            sys.stdin.readline()
+
+
 # --- the killer -----------------------------------------------------------------------------------------------------
 
 def status(mnt):
@@ -251,7 +484,7 @@ def kill(mnt, holder, count, seed):
     the process that was hit is gone."""
     rng, pauses = random.Random(seed), []
     while len(pauses) < count:
-        time.sleep(rng.uniform(0.05, 0.5))
+        time.sleep(rng.uniform(0, 0.4) + (1.1 if len(pauses) % 4 == 3 else 0))  # five in a row would end the share
         workers = child_of(holder)
         if not workers:
             raise SystemExit("no process serves the share")
@@ -331,4 +564,6 @@ if __name__ == "__main__":
         sys.exit(kill(rest[0], int(rest[1]), int(rest[2]), rest[3]))
     elif mode == "check":
         sys.exit(check(rest[0], rest[1:]))
+    elif mode == "hold":
+        sys.exit(hold(*rest[:1]))
     sys.exit(2)
