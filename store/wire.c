@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "clock.h"
+
 static int malformed(struct error *e, const char *what)
 {
 	return error_set(e, -E_PROTOCOL, "the other side sent a malformed %s: are daybook and daybookd of one version?",
@@ -164,38 +166,55 @@ int failure_decode(struct error *ret_failure, struct view payload, struct error 
 	return 0;
 }
 
+/* Until when a message must have gone through whole: one byte now and then is not enough. */
+struct deadline {
+	int64_t at; /* monotonic */
+	int timeout_ms;
+};
+
+static struct deadline deadline_in(int timeout_ms)
+{
+	int64_t at = timeout_ms < 0 ? INT64_MAX : clock_monotonic() + timeout_ms * (NS_PER_SECOND / 1000);
+
+	return (struct deadline){ at, timeout_ms };
+}
+
 /* Waits until the socket is ready for events. */
-static int wait_ready(int fd, short events, int timeout_ms, struct error *e)
+static int wait_ready(int fd, short events, const struct deadline *deadline, struct error *e)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 	int n;
 
 	do {
-		n = poll(&p, 1, timeout_ms);
+		int64_t left_ms = (deadline->at - clock_monotonic()) / (NS_PER_SECOND / 1000);
+
+		n = poll(&p, 1, deadline->timeout_ms < 0 ? -1 : left_ms > 0 ? (int)left_ms : 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_system(e, "cannot wait for the other side");
 	return n > 0 ? 0 : error_set(e, -E_TIMEOUT, "no answer within %d seconds: is the other side stuck?",
-				     timeout_ms / 1000);
+				     deadline->timeout_ms / 1000);
 }
 
 /* After a transfer that gave -1: 0 when it is to be tried again, having waited if need be. */
-static int retry(int fd, short events, int timeout_ms, const char *what, struct error *e)
+static int retry(int fd, short events, const struct deadline *deadline, const char *what, struct error *e)
 {
 	if (errno == EINTR)
 		return 0;
 	if (errno == EAGAIN)
-		return wait_ready(fd, events, timeout_ms, e);
+		return wait_ready(fd, events, deadline, e);
 	return error_system(e, "%s", what);
 }
 
 static int send_all(int fd, const uint8_t *at, size_t left, int timeout_ms, struct error *e)
 {
+	struct deadline deadline = deadline_in(timeout_ms);
+
 	while (left > 0) {
 		ssize_t n = send(fd, at, left, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0) {
-			int r = retry(fd, POLLOUT, timeout_ms, "the other side is gone", e);
+			int r = retry(fd, POLLOUT, &deadline, "the other side is gone", e);
 
 			if (r < 0)
 				return r;
@@ -222,7 +241,7 @@ int message_send(int fd, enum message_type type, struct view payload, int timeou
 }
 
 /* Reads exactly n bytes: 1, or 0 when the other side closed before the first. */
-static int receive_all(int fd, uint8_t *at, size_t n, int timeout_ms, struct error *e)
+static int receive_all(int fd, uint8_t *at, size_t n, const struct deadline *deadline, struct error *e)
 {
 	size_t have = 0;
 
@@ -230,7 +249,7 @@ static int receive_all(int fd, uint8_t *at, size_t n, int timeout_ms, struct err
 		ssize_t got = recv(fd, at + have, n - have, MSG_DONTWAIT);
 
 		if (got < 0) {
-			int r = retry(fd, POLLIN, timeout_ms, "the other side is gone", e);
+			int r = retry(fd, POLLIN, deadline, "the other side is gone", e);
 
 			if (r < 0)
 				return r;
@@ -245,9 +264,10 @@ static int receive_all(int fd, uint8_t *at, size_t n, int timeout_ms, struct err
 
 int message_receive(int fd, enum message_type *ret_type, struct buf *payload, int timeout_ms, struct error *e)
 {
+	struct deadline deadline = deadline_in(timeout_ms);
 	uint8_t head[5];
 	struct reader in = reader_of(view_of(head, sizeof(head)));
-	int r = receive_all(fd, head, sizeof(head), timeout_ms, e);
+	int r = receive_all(fd, head, sizeof(head), &deadline, e);
 	uint32_t length = reader_u32(&in);
 	uint8_t *to;
 
@@ -262,7 +282,7 @@ int message_receive(int fd, enum message_type *ret_type, struct buf *payload, in
 	to = buf_grow(payload, length - 1);
 	if (!to)
 		return buf_check(payload, e);
-	r = receive_all(fd, to, length - 1, timeout_ms, e);
+	r = receive_all(fd, to, length - 1, &deadline, e);
 	return r == 0 ? malformed(e, "message: it ended early") : r;
 }
 

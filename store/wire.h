@@ -41,7 +41,8 @@ int progress_decode(uint64_t *ret_done, uint64_t *ret_total, struct view payload
 void failure_encode(struct buf *out, const struct error *failure);
 int failure_decode(struct error *ret_failure, struct view payload, struct error *e);
 
-/* Sends or receives one message; each waits at most timeout_ms for the other side whenever it must wait.
+/* Sends or receives one message, whole within timeout_ms (negative: however long it takes): a side that sends or takes
+ * a byte now and then is as one that does nothing.
  * message_receive: 1, *payload is cleared and owns the payload; 0: the other side closed.
  * -E_TIMEOUT, -E_PROTOCOL, -errno (EPIPE, ECONNRESET: the other side is gone). */
 int message_send(int fd, enum message_type type, struct view payload, int timeout_ms, struct error *e);

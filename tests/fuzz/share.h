@@ -23,6 +23,13 @@ static char share_path[256];
 static const struct actor anna = { .uid = 4001, .gid = 4000, .tgid = 101, .name = { "anna", 4 }, .command = { "vi", 2 } };
 static const struct actor ben = { .uid = 4002, .gid = 4000, .tgid = 102, .name = { "D\\ben", 5 }, .command = { "vi", 2 } };
 
+/* RocksDB's threads end while LeakSanitizer looks. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:__cxa_thread_atexit_impl\n";
+}
+
 #define made(call) must((call) >= 0)
 
 static inline uint64_t share_make(const struct actor *actor, uint64_t parent, const char *name, uint32_t mode)

@@ -434,6 +434,35 @@ START_TEST(the_socket_answers_and_refuses)
 }
 END_TEST
 
+static void *send_slowly(void *arg)
+{
+	static const uint8_t message[] = { 0, 0, 0, 200, 1 };
+	int fd = *(int *)arg;
+
+	for (size_t i = 0; i < 100; i++) { /* far more slowly than the message may take, far faster than a wait */
+		if (send(fd, &message[i < 5 ? i : 4], 1, MSG_NOSIGNAL) < 0)
+			break;
+		usleep(20000);
+	}
+	return NULL;
+}
+
+START_TEST(one_who_sends_byte_by_byte_is_not_waited_for)
+{
+	CLEANUP(buf_release) struct buf payload = { 0 };
+	enum message_type type;
+	pthread_t thread;
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, send_slowly, &fds[0]), 0);
+	ck_assert_int_eq(message_receive(fds[1], &type, &payload, 300, NULL), -E_TIMEOUT);
+	close(fds[1]);
+	pthread_join(thread, NULL);
+	close(fds[0]);
+}
+END_TEST
+
 START_TEST(many_clients_are_bounded_and_stopping_ends_them)
 {
 	CLEANUP(buf_release) struct buf payload = { 0 };
@@ -485,6 +514,7 @@ int main(void)
 	suite_add_tcase(suite, sockets);
 	tcase_set_timeout(sockets, 60);
 	tcase_add_test(sockets, the_socket_answers_and_refuses);
+	tcase_add_test(sockets, one_who_sends_byte_by_byte_is_not_waited_for);
 	tcase_add_test(sockets, many_clients_are_bounded_and_stopping_ends_them);
 
 	SRunner *runner = srunner_create(suite);
