@@ -1,5 +1,5 @@
 # Daybook: a shared drive that forgets nothing.
-# make | check [T=name] | e2e [T=name] | sanitize | asan [T=name] | tsan [T=name] | fuzz [T=name] [SECONDS=n] | bench [ARGS=--quick] | lint | layers | install | uninstall | clean
+# make | check [T=name] | e2e [T=name] | crash [POINTS=n SEED=n] | sanitize | asan [T=name] | tsan [T=name] | fuzz [T=name] [SECONDS=n] | bench [ARGS=--quick] | lint | layers | install | uninstall | clean
 
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
@@ -58,6 +58,30 @@ $(BUILD)/tests/e2e/%: tests/e2e/%.c tests/e2e/posix.h
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -o $@ $< -pthread
 
 helpers: $(HELPER_BIN) $(BUILD)/tests/bench/bigstore
+
+comma = ,
+
+# Crash tests: a recorder to preload, programs to be recorded, and what cuts and checks (tests/crash/run).
+CRASH_OUT = $(BUILD)/tests/crash
+CRASH_BIN = $(addprefix $(CRASH_OUT)/,record.so crash workload saver)
+
+$(CRASH_OUT)/record.so: tests/crash/record.c tests/crash/trace.h tests/crash/fault.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -I. -shared -fPIC -o $@ $< -ldl -pthread
+
+$(CRASH_OUT)/crash: $(addprefix $(CRASH_OUT)/,check.o disk.o boot.o)
+$(CRASH_OUT)/workload: $(CRASH_OUT)/boot.o
+
+$(CRASH_OUT)/%: $(CRASH_OUT)/%.o $(BUILD)/libstore.a
+	$(CC) $(SANITIZE) $(LDFLAGS) $(if $(filter %/boot.o,$^),-Wl$(comma)--wrap=wal_boot) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(STORE_LIBS)
+
+
+
+crash-programs: all $(CRASH_BIN)
+
+crash: crash-programs
+	tests/crash/run library
+	POINTS=$${POINTS_MOUNT:-400} tests/crash/run mount
 
 check: $(if $(T),$(BUILD)/tests/unit/test_$(T),$(UNIT_BIN))
 	CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent prove --timer -e '' $^

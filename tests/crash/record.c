@@ -1,0 +1,607 @@
+/* record.c - preloaded into a program: writes down every change of the directory CRASH_ROOT (trace.h), and makes the
+ * n-th call that touches it fail.
+ *
+ * A change and its record are one step under a lock, so that the order of records is the order of effects; a sync has
+ * two records, because it covers only what was there when it began.  What cannot be recorded (writable mappings,
+ * copying within the kernel) ends the program with a sentence.  RocksDB's own LOG is left out: its bytes go through
+ * stdio and are nothing but words. */
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "fault.h"
+#include "trace.h"
+
+#define FDS_MAX 4096
+#define ALIAS(name) __attribute__((alias(#name)))
+#define REAL(name, ...) \
+	({ \
+		static __typeof__(name) *real_; \
+		if (!real_) \
+			real_ = (__typeof__(name) *)dlsym(RTLD_NEXT, #name); \
+		real_(__VA_ARGS__); \
+	})
+
+struct handle {
+	uint64_t id;    /* 0: not of the directory */
+	char *path;     /* relative to it, "" for itself */
+	bool directory;
+};
+
+static struct handle handles[FDS_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char root[PATH_MAX];
+static size_t root_len;
+static int trace = -1;
+static uint64_t next_handle, next_sync;
+
+static void __attribute__((noreturn)) give_up(const char *what)
+{
+	fprintf(stderr, "crash recorder: %s cannot be recorded\n", what);
+	abort();
+}
+
+/* ---- records ---- */
+
+static void record(struct trace_head head, const char *path, const char *path2, const void *data, size_t n)
+{
+	head.magic = TRACE_MAGIC;
+	head.path_len = (uint16_t)(path ? strlen(path) : 0);
+	head.path2_len = (uint16_t)(path2 ? strlen(path2) : 0);
+	head.data_len = (uint32_t)n;
+	head.size = (uint32_t)(sizeof(head) + head.path_len + head.path2_len + n);
+	struct iovec v[4] = { { &head, sizeof(head) }, { (void *)path, head.path_len },
+			      { (void *)path2, head.path2_len }, { (void *)data, n } };
+	if (trace >= 0 && REAL(writev, trace, v, 4) != (ssize_t)head.size)
+		give_up("the trace's disk being full:");
+}
+
+#define RECORD(path, path2, data, n, ...) record((struct trace_head){ __VA_ARGS__ }, path, path2, data, n)
+
+static int record_found(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	const char *name = path + root_len + 1;
+
+	(void)at;
+	if (strlen(path) <= root_len || strncmp(strrchr(path, '/') + 1, "LOG", 3) == 0)
+		return 0;
+	if (type == FTW_D) {
+		RECORD(name, NULL, NULL, 0, .op = TRACE_FOUND_DIR);
+	} else if (type == FTW_F) {
+		char *bytes = malloc((size_t)st->st_size + 1);
+		int fd = REAL(open, path, O_RDONLY | O_CLOEXEC);
+
+		if (!bytes || fd < 0 || pread(fd, bytes, (size_t)st->st_size, 0) != st->st_size)
+			give_up(path);
+		RECORD(name, NULL, bytes, (size_t)st->st_size, .op = TRACE_FOUND);
+		free(bytes);
+		REAL(close, fd);
+	}
+	return 0;
+}
+
+static void __attribute__((constructor)) begin(void)
+{
+	const char *path = getenv("CRASH_ROOT");
+	struct stat st;
+
+	if (!path || !realpath(path, root))
+		return;
+	root_len = strlen(root);
+	next_handle = (uint64_t)getpid() << 32;
+	next_sync = next_handle;
+	trace = trace_open();
+	if (trace >= 0 && fstat(trace, &st) == 0 && st.st_size == 0)
+		nftw(root, record_found, 16, FTW_PHYS);
+}
+
+/* ---- paths ---- */
+
+static bool is_left_out(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	return strcmp(name, "LOG") == 0 || strncmp(name, "LOG.old", 7) == 0;
+}
+
+/* Whether path is in the directory; then out is how it is called there. */
+static bool is_ours(int directory, const char *path, char out[PATH_MAX])
+{
+	char whole[2 * PATH_MAX];
+	size_t n = 0;
+
+	if (!root_len || !path)
+		return false;
+	if (path[0] == '/')
+		snprintf(whole, sizeof(whole), "%s", path);
+	else if (directory >= 0 && directory < FDS_MAX && handles[directory].id)
+		snprintf(whole, sizeof(whole), "%s/%s/%s", root, handles[directory].path, path);
+	else
+		return false;
+	for (const char *at = whole; *at && n < PATH_MAX - 1;) { /* no double slashes, no "." */
+		if (at[0] == '/' && (at[1] == '/' || (at[1] == '.' && (at[2] == '/' || !at[2]))))
+			at += at[1] == '/' ? 1 : 2;
+		else
+			out[n++] = *at++;
+	}
+	while (n > 1 && out[n - 1] == '/')
+		n--;
+	out[n] = '\0';
+	if (strncmp(out, root, root_len) != 0 || (out[root_len] && out[root_len] != '/'))
+		return false;
+	memmove(out, out + root_len + (out[root_len] == '/'), strlen(out + root_len) + (out[root_len] != '/'));
+	return !is_left_out(out);
+}
+
+static struct handle *of_fd(int fd)
+{
+	return fd >= 0 && fd < FDS_MAX && handles[fd].id ? &handles[fd] : NULL;
+}
+
+/* ---- faults ---- */
+
+static struct fault fault;
+
+void fault_set(const struct fault *wanted)
+{
+	pthread_mutex_lock(&lock);
+	fault = *wanted;
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned fault_left(void)
+{
+	return fault.nth;
+}
+
+/* Whether this call is the one to fail; the lock is held. */
+static bool is_faulty(enum fault_call call, const char *path)
+{
+	if (!fault.nth || !(fault.calls & call) || (fault.path && !strstr(path, fault.path)) || --fault.nth)
+		return false;
+	fault.nth = fault.lasting ? 1 : 0;
+	errno = fault.code;
+	return true;
+}
+
+#define LOCKED(call_kind, path, call) \
+	({ \
+		pthread_mutex_lock(&lock); \
+		__typeof__(call) done_ = is_faulty(call_kind, path) ? -1 : (call); \
+		done_; \
+	})
+#define UNLOCK() \
+	do { \
+		int errno_ = errno; \
+		pthread_mutex_unlock(&lock); \
+		errno = errno_; \
+	} while (0)
+
+/* ---- opening and closing ---- */
+
+static int note_open(int fd, const char *path, int flags)
+{
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fd >= FDS_MAX)
+		give_up("a descriptor that high");
+	handles[fd] = (struct handle){ ++next_handle, strdup(path), fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) };
+	RECORD(path, NULL, NULL, 0, .op = TRACE_OPEN, .flags = (uint32_t)flags, .handle = next_handle);
+	return fd;
+}
+
+int openat(int directory, const char *path, int flags, ...)
+{
+	char ours[PATH_MAX];
+	va_list args;
+
+	va_start(args, flags);
+	mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	if (!is_ours(directory, path, ours))
+		return REAL(openat, directory, path, flags, mode);
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		give_up("O_TMPFILE");
+	int fd = LOCKED(FAULT_OPEN, ours, REAL(openat, directory, path, flags, mode));
+	fd = note_open(fd, ours, flags);
+	UNLOCK();
+	return fd;
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list args;
+
+	va_start(args, flags);
+	mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	return openat(AT_FDCWD, path, flags, mode);
+}
+
+int creat(const char *path, mode_t mode)
+{
+	return open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+}
+
+int __open_2(const char *path, int flags);
+int __open_2(const char *path, int flags)
+{
+	return open(path, flags);
+}
+
+int __openat_2(int directory, const char *path, int flags);
+int __openat_2(int directory, const char *path, int flags)
+{
+	return openat(directory, path, flags);
+}
+
+static void forget(int fd)
+{
+	free(handles[fd].path);
+	handles[fd] = (struct handle){ 0 };
+}
+
+int close(int fd)
+{
+	if (!of_fd(fd))
+		return REAL(close, fd);
+	pthread_mutex_lock(&lock);
+	forget(fd);
+	int r = REAL(close, fd);
+	UNLOCK();
+	return r;
+}
+
+int closedir(DIR *directory)
+{
+	int fd = dirfd(directory);
+
+	pthread_mutex_lock(&lock);
+	if (of_fd(fd))
+		forget(fd);
+	int r = REAL(closedir, directory);
+	UNLOCK();
+	return r;
+}
+
+static int note_copy(int fd, int copy)
+{
+	if (copy >= 0 && of_fd(fd)) {
+		if (copy >= FDS_MAX)
+			give_up("a descriptor that high");
+		handles[copy] = (struct handle){ handles[fd].id, strdup(handles[fd].path), handles[fd].directory };
+	}
+	return copy;
+}
+
+int dup(int fd)
+{
+	return note_copy(fd, REAL(dup, fd));
+}
+
+/* ---- writing ---- */
+
+/* One write of n bytes or, when it is to be a short one, of half of them. */
+static ssize_t write_at(int fd, const void *data, size_t n, off_t at)
+{
+	struct handle *handle = of_fd(fd);
+
+	pthread_mutex_lock(&lock);
+	bool wanted = is_faulty(FAULT_WRITE, handle->path), short_one = wanted && fault.code == 0 && n > 1;
+	ssize_t done = wanted && !short_one ? -1 : REAL(pwrite, fd, data, short_one ? n / 2 : n, at);
+	if (done > 0)
+		RECORD(NULL, NULL, data, (size_t)done, .op = TRACE_WRITE, .handle = handle->id, .offset = (uint64_t)at);
+	UNLOCK();
+	return done;
+}
+
+ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
+{
+	return of_fd(fd) ? write_at(fd, data, n, at) : REAL(pwrite, fd, data, n, at);
+}
+
+ssize_t write(int fd, const void *data, size_t n)
+{
+	if (!of_fd(fd))
+		return REAL(write, fd, data, n);
+	int flags = fcntl(fd, F_GETFL);
+	off_t at = flags & O_APPEND ? lseek(fd, 0, SEEK_END) : lseek(fd, 0, SEEK_CUR);
+	ssize_t done = write_at(fd, data, n, at);
+	if (done > 0 && lseek(fd, at + done, SEEK_SET) < 0)
+		give_up("a write to what cannot be sought:");
+	return done;
+}
+
+static ssize_t write_vector(int fd, const struct iovec *v, int n, off_t at)
+{
+	ssize_t sum = 0;
+
+	for (int i = 0; i < n; i++) {
+		ssize_t done = v[i].iov_len ? write_at(fd, v[i].iov_base, v[i].iov_len, at + sum) : 0;
+
+		if (done < 0)
+			return sum ? sum : done;
+		sum += done;
+		if ((size_t)done < v[i].iov_len)
+			break;
+	}
+	return sum;
+}
+
+ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
+{
+	return of_fd(fd) ? write_vector(fd, v, n, at) : REAL(pwritev, fd, v, n, at);
+}
+
+ssize_t writev(int fd, const struct iovec *v, int n)
+{
+	if (!of_fd(fd))
+		return REAL(writev, fd, v, n);
+	off_t at = fcntl(fd, F_GETFL) & O_APPEND ? lseek(fd, 0, SEEK_END) : lseek(fd, 0, SEEK_CUR);
+	ssize_t done = write_vector(fd, v, n, at);
+	if (done > 0 && lseek(fd, at + done, SEEK_SET) < 0)
+		give_up("a write to what cannot be sought:");
+	return done;
+}
+
+ssize_t pread(int fd, void *out, size_t n, off_t at)
+{
+	struct handle *handle = of_fd(fd);
+
+	if (!handle)
+		return REAL(pread, fd, out, n, at);
+	ssize_t r = LOCKED(FAULT_READ, handle->path, 0);
+	UNLOCK();
+	return r < 0 ? r : REAL(pread, fd, out, n, at);
+}
+
+ssize_t read(int fd, void *out, size_t n)
+{
+	struct handle *handle = of_fd(fd);
+
+	if (!handle)
+		return REAL(read, fd, out, n);
+	ssize_t r = LOCKED(FAULT_READ, handle->path, 0);
+	UNLOCK();
+	return r < 0 ? r : REAL(read, fd, out, n);
+}
+
+int ftruncate(int fd, off_t size)
+{
+	struct handle *handle = of_fd(fd);
+
+	if (!handle)
+		return REAL(ftruncate, fd, size);
+	int r = LOCKED(FAULT_WRITE, handle->path, REAL(ftruncate, fd, size));
+	if (r == 0)
+		RECORD(NULL, NULL, NULL, 0, .op = TRACE_SIZE, .handle = handle->id, .offset = (uint64_t)size);
+	UNLOCK();
+	return r;
+}
+
+int truncate(const char *path, off_t size)
+{
+	char ours[PATH_MAX];
+
+	if (is_ours(AT_FDCWD, path, ours))
+		give_up("truncate");
+	return REAL(truncate, path, size);
+}
+
+int fallocate(int fd, int mode, off_t at, off_t n)
+{
+	struct handle *handle = of_fd(fd);
+
+	if (!handle)
+		return REAL(fallocate, fd, mode, at, n);
+	if (mode & ~FALLOC_FL_KEEP_SIZE)
+		give_up("fallocate that changes bytes");
+	int r = LOCKED(FAULT_WRITE, handle->path, REAL(fallocate, fd, mode, at, n));
+	if (r == 0 && mode == 0)
+		RECORD(NULL, NULL, NULL, 0, .op = TRACE_GROW, .handle = handle->id, .offset = (uint64_t)(at + n));
+	UNLOCK();
+	return r;
+}
+
+int posix_fallocate(int fd, off_t at, off_t n)
+{
+	return of_fd(fd) ? (fallocate(fd, 0, at, n) < 0 ? errno : 0) : REAL(posix_fallocate, fd, at, n);
+}
+
+/* ---- syncing ---- */
+
+static int sync_with(int fd, int (*call)(int fd))
+{
+	struct handle *handle = of_fd(fd);
+	uint64_t id = handle->id, number;
+
+	pthread_mutex_lock(&lock);
+	bool faulty = is_faulty(FAULT_SYNC, handle->path);
+	number = ++next_sync;
+	if (!faulty)
+		RECORD(NULL, NULL, NULL, 0, .op = TRACE_SYNC, .handle = id, .offset = number);
+	UNLOCK();
+	if (faulty)
+		return -1;
+	int r = call(fd);
+	pthread_mutex_lock(&lock);
+	if (r == 0)
+		RECORD(NULL, NULL, NULL, 0, .op = TRACE_SYNCED, .handle = id, .offset = number);
+	UNLOCK();
+	return r;
+}
+
+static int real_fsync(int fd)
+{
+	return REAL(fsync, fd);
+}
+
+int fsync(int fd)
+{
+	return of_fd(fd) ? sync_with(fd, real_fsync) : real_fsync(fd);
+}
+
+static int real_fdatasync(int fd)
+{
+	return REAL(fdatasync, fd);
+}
+
+int fdatasync(int fd)
+{
+	return of_fd(fd) ? sync_with(fd, real_fdatasync) : real_fdatasync(fd);
+}
+
+/* sync_file_range(2) promises nothing, and syncfs(2) is not recorded: both only make the model harsher. */
+
+/* ---- names ---- */
+
+int renameat2(int from, const char *path, int to, const char *path2, unsigned flags)
+{
+	char ours[PATH_MAX], ours2[PATH_MAX];
+	bool a = is_ours(from, path, ours), b = is_ours(to, path2, ours2);
+
+	if (!a && !b)
+		return REAL(renameat2, from, path, to, path2, flags);
+	if (a != b || flags)
+		give_up("a rename of that kind");
+	int r = LOCKED(FAULT_NAME, ours, REAL(renameat2, from, path, to, path2, flags));
+	if (r == 0)
+		RECORD(ours, ours2, NULL, 0, .op = TRACE_RENAME);
+	UNLOCK();
+	return r;
+}
+
+int renameat(int from, const char *path, int to, const char *path2)
+{
+	return renameat2(from, path, to, path2, 0);
+}
+
+int rename(const char *path, const char *path2)
+{
+	return renameat2(AT_FDCWD, path, AT_FDCWD, path2, 0);
+}
+
+int linkat(int from, const char *path, int to, const char *path2, int flags)
+{
+	char ours[PATH_MAX], ours2[PATH_MAX];
+	bool a = is_ours(from, path, ours), b = is_ours(to, path2, ours2);
+
+	if (!a && !b)
+		return REAL(linkat, from, path, to, path2, flags);
+	if (a != b)
+		give_up("a link from outside");
+	int r = LOCKED(FAULT_NAME, ours, REAL(linkat, from, path, to, path2, flags));
+	if (r == 0)
+		RECORD(ours, ours2, NULL, 0, .op = TRACE_LINK);
+	UNLOCK();
+	return r;
+}
+
+int link(const char *path, const char *path2)
+{
+	return linkat(AT_FDCWD, path, AT_FDCWD, path2, 0);
+}
+
+int unlinkat(int directory, const char *path, int flags)
+{
+	char ours[PATH_MAX];
+
+	if (!is_ours(directory, path, ours))
+		return REAL(unlinkat, directory, path, flags);
+	int r = LOCKED(FAULT_NAME, ours, REAL(unlinkat, directory, path, flags));
+	if (r == 0)
+		RECORD(ours, NULL, NULL, 0, .op = flags & AT_REMOVEDIR ? TRACE_RMDIR : TRACE_UNLINK);
+	UNLOCK();
+	return r;
+}
+
+int unlink(const char *path)
+{
+	return unlinkat(AT_FDCWD, path, 0);
+}
+
+int rmdir(const char *path)
+{
+	return unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+}
+
+int remove(const char *path)
+{
+	int r = unlink(path);
+
+	return r < 0 && (errno == EISDIR || errno == EPERM) ? rmdir(path) : r;
+}
+
+int mkdirat(int directory, const char *path, mode_t mode)
+{
+	char ours[PATH_MAX];
+
+	if (!is_ours(directory, path, ours))
+		return REAL(mkdirat, directory, path, mode);
+	int r = LOCKED(FAULT_NAME, ours, REAL(mkdirat, directory, path, mode));
+	if (r == 0)
+		RECORD(ours, NULL, NULL, 0, .op = TRACE_MKDIR);
+	UNLOCK();
+	return r;
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	return mkdirat(AT_FDCWD, path, mode);
+}
+
+/* ---- what is not recorded ---- */
+
+void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
+{
+	if (of_fd(fd) && (protection & PROT_WRITE) && (flags & MAP_SHARED))
+		give_up("a writable mapping");
+	return REAL(mmap, at, n, protection, flags, fd, offset);
+}
+
+ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsigned flags)
+{
+	if (of_fd(out))
+		give_up("copy_file_range");
+	return REAL(copy_file_range, in, in_at, out, out_at, n, flags);
+}
+
+ssize_t sendfile(int out, int in, off_t *at, size_t n)
+{
+	if (of_fd(out))
+		give_up("sendfile");
+	return REAL(sendfile, out, in, at, n);
+}
+
+ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsigned flags)
+{
+	if (of_fd(out))
+		give_up("splice");
+	return REAL(splice, in, in_at, out, out_at, n, flags);
+}
+
+/* The same functions by the names that -D_FILE_OFFSET_BITS=64 gives them. */
+int open64(const char *path, int flags, ...) ALIAS(open);
+int openat64(int directory, const char *path, int flags, ...) ALIAS(openat);
+int creat64(const char *path, mode_t mode) ALIAS(creat);
+int __open64_2(const char *path, int flags) ALIAS(__open_2);
+int __openat64_2(int directory, const char *path, int flags) ALIAS(__openat_2);
+ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) ALIAS(pwrite);
+ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at) ALIAS(pwritev);
+ssize_t pread64(int fd, void *out, size_t n, off64_t at) ALIAS(pread);
+int ftruncate64(int fd, off64_t size) ALIAS(ftruncate);
+int truncate64(const char *path, off64_t size) ALIAS(truncate);
+int fallocate64(int fd, int mode, off64_t at, off64_t n) ALIAS(fallocate);
+int posix_fallocate64(int fd, off64_t at, off64_t n) ALIAS(posix_fallocate);
+void *mmap64(void *at, size_t n, int protection, int flags, int fd, off64_t offset) ALIAS(mmap);
+ssize_t sendfile64(int out, int in, off64_t *at, size_t n) ALIAS(sendfile);
