@@ -49,8 +49,13 @@ $(BUILD)/tests/unit/test_handle: $(BUILD)/fs/handle.o $(BUILD)/fs/region.o
 $(BUILD)/tests/unit/test_confine: $(BUILD)/fs/confine.o
 $(BUILD)/tests/unit/test_confine: UNIT_LIBS = $(shell pkg-config --libs libseccomp)
 
+# One that starts the machine anew, as it were, asks for the boot's number from tests/crash/boot.c.
+WRAP_BOOT = $(if $(filter %/boot.o,$^),-Wl$(comma)--wrap=wal_boot)
+comma = ,
+$(BUILD)/tests/unit/test_recovery: $(BUILD)/tests/crash/boot.o
+
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libstore.a
-	$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(UNIT_LIBS) $(STORE_LIBS)
+	$(CC) $(SANITIZE) $(LDFLAGS) $(WRAP_BOOT) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(UNIT_LIBS) $(STORE_LIBS)
 
 # Small programs that play system calls for the end-to-end tests; they know nothing of Daybook.
 $(BUILD)/tests/e2e/%: tests/e2e/%.c tests/e2e/posix.h
@@ -58,8 +63,6 @@ $(BUILD)/tests/e2e/%: tests/e2e/%.c tests/e2e/posix.h
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -o $@ $< -pthread
 
 helpers: $(HELPER_BIN) $(BUILD)/tests/bench/bigstore
-
-comma = ,
 
 # Crash tests: a recorder to preload, programs to be recorded, and what cuts and checks (tests/crash/run).
 CRASH_OUT = $(BUILD)/tests/crash
@@ -73,7 +76,7 @@ $(CRASH_OUT)/crash: $(addprefix $(CRASH_OUT)/,check.o disk.o boot.o)
 $(CRASH_OUT)/workload: $(CRASH_OUT)/boot.o
 
 $(CRASH_OUT)/%: $(CRASH_OUT)/%.o $(BUILD)/libstore.a
-	$(CC) $(SANITIZE) $(LDFLAGS) $(if $(filter %/boot.o,$^),-Wl$(comma)--wrap=wal_boot) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(STORE_LIBS)
+	$(CC) $(SANITIZE) $(LDFLAGS) $(WRAP_BOOT) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(STORE_LIBS)
 
 
 

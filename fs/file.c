@@ -140,13 +140,16 @@ static bool is_incomplete(const struct file *file, uint64_t size_before, bool ki
 	return killed || (is_only_emptied(file) && size_before > 0);
 }
 
-static struct staging_origin origin_of(const struct file *file, const struct identity *who, uint64_t handle,
-				       uint64_t content, uint64_t size)
+static struct staging_origin origin_of(struct files *files, const struct file *file, const struct identity *who,
+				       uint64_t handle, uint64_t content, uint64_t size)
 {
-	return (struct staging_origin){ .ino = file->ino, .content = content, .size = size, .uid = who->uid,
+	struct staging_origin origin = { .ino = file->ino, .content = content, .size = size, .uid = who->uid,
 		.gid = who->gid, .tgid = who->tgid, .author = view_str(who->name),
 		.command = view_str(who->command), .client = view_str(who->client), .base = file->base,
 		.mtime = clock_now(), .handle = handle, .folds = handle && file->fold_handle == handle };
+
+	store_date_origin(files->store, &origin);
+	return origin;
 }
 
 static void end_staging(struct file *file)
@@ -156,10 +159,10 @@ static void end_staging(struct file *file)
 }
 
 /* After a save: the journal ends, or starts over when the handle is going to write on (fsync). */
-static void journal_saved(struct file *file, const struct saved *saved, bool go_on)
+static void journal_saved(struct files *files, struct file *file, const struct saved *saved, bool go_on)
 {
-	struct staging_origin origin = origin_of(file, &file->writer, file->writer_handle, saved->content,
-						 saved->size);
+	struct staging_origin origin = origin_of(files, file, &file->writer, file->writer_handle,
+						 saved->content, saved->size);
 
 	if (go_on && staging_rebase(file->staging, &origin, NULL) == 0)
 		return;
@@ -193,7 +196,7 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 	file->fold_handle = saved.own ? file->writer_handle : 0;
 	bases_set(files->bases, &file->writer, saved.doc, saved.number);
 	file->base = saved.number;
-	journal_saved(file, &saved, go_on);
+	journal_saved(files, file, &saved, go_on);
 	return 0;
 }
 
@@ -451,7 +454,7 @@ static int begin_staging(struct files *files, struct file *file, const struct in
 	struct staging_origin origin;
 
 	file->base = bases_get(files->bases, who, inode->r.doc);
-	origin = origin_of(file, who, handle, inode->r.content, inode->r.size);
+	origin = origin_of(files, file, who, handle, inode->r.content, inode->r.size);
 	return staging_begin(store_staging_fd(files->store), &origin, &file->staging, e);
 }
 

@@ -127,7 +127,7 @@ enum family {
 /* Who writes, on what: see struct staging_origin.  In a staging journal's first entry, not in the database. */
 #define ORIGIN_FIELDS(F) \
 	F(u, ino) F(u, content) F(u, size) F(u, uid) F(u, gid) F(u, tgid) F(s, author) F(s, command) F(s, client) \
-	F(u, base) F(t, mtime) F(u, handle) F(u, folds)
+	F(u, base) F(t, mtime) F(u, handle) F(u, folds) F(u, change) F(u, boot)
 
 /* X(record, table, "shown as") */
 #define RECORDS(X) \

@@ -11,6 +11,7 @@ struct store {
 	char *path;
 	int directory_fd, staging_fd, lock_fd;
 	bool read_only;
+	uint64_t boot; /* wal.h */
 	uint8_t secret[32];
 	char id[33];
 	struct kv *kv;

@@ -12,6 +12,12 @@
 #include "internal.h"
 #include "version.h"
 
+struct recovery {
+	struct store *store;
+	const struct take_over *by;
+	bool worked;            /* there were journals */
+};
+
 /* Keeps a journal that cannot become a version, out of the way of the next one for that inode. */
 static int set_aside(struct store *store, const char *name, const char *why, struct error *e)
 {
@@ -61,8 +67,46 @@ static int save_leftover(struct store *store, struct staging *staging, const str
 	return 0;
 }
 
-static int recover_journal(struct store *store, const char *name, const struct take_over *by, struct error *e)
+/* What became of a journal of an earlier boot. */
+enum fate {
+	FATE_RECOVER,
+	FATE_SAVED,    /* its file was saved since: the disk brought back what had been removed or written over */
+	FATE_BASELESS, /* what it was written over was lost */
+};
+
+/* The change that made the version which the inode holds, 0: none. */
+static int saved_by(struct store *store, const struct inode_record *inode, uint64_t *ret, struct error *e)
 {
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct version_record v = { 0 };
+	int rc = inode->version ? version_get(store, inode->doc, inode->version, &v, &memory, e) : 0;
+
+	*ret = v.change;
+	return rc;
+}
+
+/* Journals are not synced, so a power cut may bring back one that was done with, or keep one whose base it took.
+ * As long as the machine goes on neither can be. */
+static int judge(struct recovery *r, const struct staging_origin *origin, enum fate *ret, struct error *e)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	uint64_t saved;
+
+	*ret = FATE_RECOVER;
+	if (origin->boot == r->store->boot || inode_get(r->store, origin->ino, &inode, NULL) < 0)
+		return 0;
+	int rc = saved_by(r->store, &inode->r, &saved, e);
+	if (rc == 0 && saved > origin->change)
+		*ret = FATE_SAVED;
+	else if (inode->r.content != origin->content)
+		*ret = FATE_BASELESS;
+	return rc;
+}
+
+static int recover_journal(struct recovery *r, const char *name, struct error *e)
+{
+	const struct take_over *by = r->by;
+	struct store *store = r->store;
 	CLEANUP(buf_release) struct buf strings = { 0 };
 	struct staging_origin origin;
 	struct staging *staging;
@@ -78,9 +122,17 @@ static int recover_journal(struct store *store, const char *name, const struct t
 		return error_set(e, rc, "staging/%s: %s", name, why.text);
 	bool damaged = staging_is_damaged(staging);
 	struct work work = staging_work(staging);
-	if (by && !damaged && by->adopt(by->arg, &origin, staging, !is_untouched(&work, &origin)))
+	enum fate fate = FATE_RECOVER;
+	rc = judge(r, &origin, &fate, &why);
+	if (rc == 0 && fate == FATE_SAVED) {
+		staging_end(staging);
 		return 0;
-	rc = save_leftover(store, staging, &origin, torn && !damaged, &why);
+	}
+	if (rc == 0 && fate == FATE_BASELESS)
+		rc = error_set(&why, -E_CORRUPT, "what they were written over did not reach the disk before a power cut");
+	if (rc == 0 && by && !damaged && by->adopt(by->arg, &origin, staging, !is_untouched(&work, &origin)))
+		return 0;
+	rc = rc < 0 ? rc : save_leftover(store, staging, &origin, torn && !damaged, &why);
 	if (rc == 0 && damaged) {
 		staging_abandon(staging);
 		return set_aside(store, name, "their journal is damaged in the middle: only what was written before that did", e);
@@ -95,8 +147,9 @@ static int recover_journal(struct store *store, const char *name, const struct t
 	return error_set(e, rc, "staging/%s: %s", name, why.text);
 }
 
-static int recover_journals(struct store *store, const struct take_over *by, struct error *e)
+static int recover_journals(struct recovery *r, struct error *e)
 {
+	struct store *store = r->store;
 	int fd = openat(store->staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
@@ -110,11 +163,17 @@ static int recover_journals(struct store *store, const struct take_over *by, str
 	while (rc == 0 && (entry = readdir(directory))) {
 		const char *name = entry->d_name;
 
+		r->worked |= name[0] != '.' && strncmp(name, "lost-", 5) != 0;
 		if (strspn(name, "0123456789abcdef") == strlen(name))
-			rc = recover_journal(store, name, by, e);
+			rc = recover_journal(r, name, e);
 		else if (name[0] != '.' && strncmp(name, "lost-", 5) != 0)
 			unlinkat(store->staging_fd, name, 0); /* a journal that had not yet begun */
 	}
+	/* What became a version stays one, and what was removed does not come back. */
+	if (rc == 0 && r->worked && !r->by)
+		rc = kv_sync(store->kv, e);
+	if (rc == 0 && r->worked && !r->by && fsync(store->staging_fd) < 0)
+		rc = error_system(e, "%s/staging", store->path);
 	closedir(directory);
 	return rc;
 }
@@ -146,7 +205,8 @@ int recovery_take_over(struct store *store, const struct take_over *by, struct e
 {
 	checkpoint_drop_old(store, by ? 86400 : 0);
 	buf_printf(&store->report, "%s", kv_opening_note(store->kv));
-	int rc = recover_journals(store, by, e);
+	struct recovery r = { .store = store, .by = by };
+	int rc = recover_journals(&r, e);
 
 	if (rc == 0)
 		rc = visit_orphans(store, by, e);

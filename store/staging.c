@@ -132,7 +132,7 @@ static int encode_origin(struct buf *out, const struct staging_origin *origin, s
 		.ino = origin->ino, .content = origin->content, .size = origin->size, .uid = origin->uid,
 		.gid = origin->gid, .tgid = origin->tgid, .author = origin->author, .command = origin->command,
 		.client = origin->client, .base = origin->base, .mtime = origin->mtime, .handle = origin->handle,
-		.folds = origin->folds,
+		.folds = origin->folds, .change = origin->change, .boot = origin->boot,
 	};
 
 	origin_encode(out, &record);
@@ -426,7 +426,7 @@ static int decode_origin(struct staging_origin *origin, struct view data, struct
 		.ino = record.ino, .content = record.content, .size = record.size, .uid = record.uid,
 		.gid = record.gid, .tgid = record.tgid, .author = record.author, .command = record.command,
 		.client = record.client, .base = record.base, .mtime = record.mtime, .handle = record.handle,
-		.folds = record.folds != 0,
+		.folds = record.folds != 0, .change = record.change, .boot = record.boot,
 	};
 	return 0;
 }

@@ -22,6 +22,7 @@ struct staging_origin {
 	int64_t mtime;
 	uint64_t handle;         /* the front end's number for the open file, 0: none */
 	bool folds;              /* the handle's last save is the head and may be folded into (L1) */
+	uint64_t change, boot;   /* the store's newest change then, and the machine's boot: store_date_origin() */
 };
 
 /* Begins a journal in directory_fd (the store's staging/) for origin->ino; a leftover one for that inode is an

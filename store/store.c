@@ -16,6 +16,7 @@
 #include "changelog.h"
 #include "internal.h"
 #include "recovery.h"
+#include "wal.h"
 
 #define CACHE_DEFAULT (512ull << 20)
 #define CHAIN_CHECKED_AT_OPEN 64
@@ -51,6 +52,7 @@ static int store_new(const char *path, struct store **ret, struct error *e)
 		return error_set(e, -E_NO_MEMORY, "out of memory for a store");
 	store->directory_fd = store->staging_fd = store->lock_fd = -1;
 	lock_init(&store->commit, LOCK_COMMIT);
+	store->boot = wal_boot();
 	store->path = realpath(path, NULL);
 	store->directory_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!store->path || store->directory_fd < 0) {
@@ -447,6 +449,14 @@ struct content_store *store_contents(struct store *store)
 int store_staging_fd(struct store *store)
 {
 	return store->staging_fd;
+}
+
+void store_date_origin(struct store *store, struct staging_origin *origin)
+{
+	int64_t time;
+
+	store_head(store, &origin->change, &time);
+	origin->boot = store->boot;
 }
 
 const char *store_path(const struct store *store)

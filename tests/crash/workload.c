@@ -167,8 +167,11 @@ static void share_some(struct file *f)
 
 static struct staging_origin origin_of(const struct file *f, const struct actor *who, uint64_t content, uint64_t size)
 {
-	return (struct staging_origin){ .ino = f->ino, .content = content, .size = size, .uid = who->uid, .gid = who->gid,
+	struct staging_origin origin = { .ino = f->ino, .content = content, .size = size, .uid = who->uid, .gid = who->gid,
 					.tgid = who->tgid, .author = who->name, .command = who->command };
+
+	store_date_origin(store, &origin);
+	return origin;
 }
 
 static void begin(struct file *f, const struct actor *who)

@@ -1,0 +1,103 @@
+/* Unsaved bytes that a start finds, when the machine was started anew in between: CRASH_BOOT (tests/crash/boot.c). */
+#include "store/staging.h"
+#include "tree.h"
+
+/* A journal of ino with text in it, as a daemon of that boot leaves it. */
+static void leave_journal(uint64_t ino, const char *text, bool begun_before_the_save)
+{
+	struct inode_record r = tree_inode(ino);
+	struct staging_origin origin = { .ino = ino, .content = r.content, .size = r.size, .uid = anna.uid,
+					 .author = anna.name };
+	struct staging *s;
+
+	store_date_origin(tree_store, &origin);
+	if (begun_before_the_save)
+		tree_save(&anna, ino, "saved since");
+	ck_ok(staging_begin(store_staging_fd(tree_store), &origin, &s, e));
+	ck_ok(staging_write(s, 0, text, strlen(text), e));
+	staging_abandon(s);
+}
+
+static void start_anew(const char *boot)
+{
+	store_close(tree_store);
+	setenv("CRASH_BOOT", boot, 1);
+	tree_open();
+}
+
+START_TEST(unsaved_bytes_become_a_version_after_a_power_cut_too)
+{
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a", "first");
+	uint64_t doc = tree_doc(ROOT_INODE, "a");
+
+	leave_journal(ino, "later", false);
+	start_anew("2");
+	ck_assert_uint_eq(tree_head(doc), 2);
+	ck_assert_str_eq(tree_text(doc, 2), "later");
+}
+END_TEST
+
+START_TEST(a_journal_that_a_power_cut_brings_back_does_not_undo_the_save_made_of_it)
+{
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a", "first");
+	uint64_t doc = tree_doc(ROOT_INODE, "a");
+
+	leave_journal(ino, "later", true);
+	start_anew("2");
+	ck_assert_uint_eq(tree_head(doc), 2);
+	ck_assert_str_eq(tree_text(doc, 2), "saved since");
+	ck_assert_str_eq(store_recovery_report(tree_store), "");
+}
+END_TEST
+
+START_TEST(as_long_as_the_machine_goes_on_every_journal_is_recovered)
+{
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a", "first");
+	uint64_t doc = tree_doc(ROOT_INODE, "a");
+
+	leave_journal(ino, "written while it was restored", true);
+	tree_reopen();
+	ck_assert_uint_eq(tree_head(doc), 3);
+	ck_assert_str_eq(tree_text(doc, 3), "written while it was restored");
+}
+END_TEST
+
+START_TEST(bytes_written_over_a_save_that_was_lost_are_put_aside)
+{
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a", "first");
+	struct staging_origin origin = { .ino = ino, .content = 4711, .size = 5 };
+	struct staging *s;
+
+	store_date_origin(tree_store, &origin);
+	ck_ok(staging_begin(store_staging_fd(tree_store), &origin, &s, e));
+	ck_ok(staging_write(s, 0, "x", 1, e));
+	staging_abandon(s);
+	start_anew("2");
+	ck_assert_uint_eq(tree_head(tree_doc(ROOT_INODE, "a")), 1);
+	ck_assert_ptr_nonnull(strstr(store_recovery_report(tree_store), "did not reach the disk"));
+}
+END_TEST
+
+static void setup(void)
+{
+	setenv("CRASH_BOOT", "1", 1);
+	tree_setup();
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("recovery");
+	TCase *tc = tcase_create("recovery");
+	SRunner *runner = srunner_create(suite);
+
+	tcase_add_checked_fixture(tc, setup, tree_teardown);
+	tcase_add_test(tc, unsaved_bytes_become_a_version_after_a_power_cut_too);
+	tcase_add_test(tc, a_journal_that_a_power_cut_brings_back_does_not_undo_the_save_made_of_it);
+	tcase_add_test(tc, as_long_as_the_machine_goes_on_every_journal_is_recovered);
+	tcase_add_test(tc, bytes_written_over_a_save_that_was_lost_are_put_aside);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
