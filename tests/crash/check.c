@@ -142,8 +142,9 @@ static void add_inode(struct walk *w, uint64_t ino)
 		return;
 	}
 	uint64_t numbers[] = { r.ino, r.mode, r.uid, r.gid, r.doc, r.version, r.size };
-	/* Those of a directory change with the names in it and have no past. */
-	uint64_t others[] = { r.nlink, (uint64_t)r.mtime, (uint64_t)r.ctime };
+	/* Those of a directory change with the names in it and have no past; nor has ctime, which a chmod that changes
+	 * nothing moves on. */
+	uint64_t others[] = { r.nlink, (uint64_t)r.mtime };
 
 	add(w, numbers, sizeof(numbers));
 	add(w, others, S_ISDIR(r.mode) ? 0 : sizeof(others));
