@@ -58,15 +58,6 @@ bool file_is_owed(struct file *file, const struct handle *handle);
  * incomplete. */
 int file_flush(struct files *files, struct file *file, struct handle *handle, bool killed, struct error *e);
 
-/* Another worker's handle, still open, and the journal of what it has not saved; the staging is the file's then. */
-int file_adopt(struct files *files, struct handle *handle, struct error *e);
-void file_adopt_staging(struct files *files, const struct handle *handle, const struct staging_origin *origin,
-			struct staging *staging, bool dirty);
-/* What the handle wrote was saved before its worker died. */
-void file_was_saved(struct files *files, struct file *file, struct handle *handle);
-/* The handle was never given to anybody: what it did to the file is undone. */
-void file_discard(struct files *files, struct file *file, const struct handle *handle);
-
 /* Saves whatever is unsaved, whoever wrote it (fsync, rename, link, chmod, a reader of the history). */
 int file_settle(struct files *files, struct file *file, struct error *e);
 /* The same by inode number; nothing to do when it is not open. */

@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adopt.h"
 #include "kernel.h"
 #include "log.h"
 #include "ops.h"
 #include "store/changelog.h"
+#include "store/clock.h"
 
+#define TOLD_WITHIN_S 60 /* what the daemon changes by itself the kernel is told of at once, but for a death */
 #define LOOKED_BACK 4096 /* changes: what was done and not answered is among the last few of each thread */
 
 /* A request that was carried out. */
@@ -84,7 +87,7 @@ static void open_handles_again(struct mount *m)
 			handle_remove(m->handles, handle);
 			continue;
 		}
-		rc = history_is_node(handle->ino) ? open_past_again(m, handle, &e) : file_adopt(m->files, handle, &e);
+		rc = history_is_node(handle->ino) ? open_past_again(m, handle, &e) : adopt_handle(m->files, m->store, handle, &e);
 		if (rc < 0) {
 			log_line(LOG_WARNING, "an open file could not be taken over: %s", e.text);
 			handle_remove(m->handles, handle);
@@ -100,7 +103,7 @@ static bool adopt(void *arg, const struct staging_origin *origin, struct staging
 	if (!origin->handle || handle_find(m->handles, origin->handle, &handle, NULL) < 0 || !handle->file ||
 	    handle->ino != origin->ino || handle->who.uid != origin->uid || handle->who.tgid != origin->tgid)
 		return false;
-	file_adopt_staging(m->files, handle, origin, staging, dirty);
+	adopt_staging(handle, origin, staging, dirty);
 	return true;
 }
 
@@ -122,6 +125,32 @@ int resent_prepare(struct mount *m, struct error *e)
 	return store_take_over(m->store, &by, e);
 }
 
+/* Changes without a request are the daemon's own. */
+static bool tell_again(void *arg, const struct log_record *record)
+{
+	const char *path = record->path.data;
+	size_t at = record->path.len;
+	struct mount *m = arg;
+
+	if (record->time < clock_now() - TOLD_WITHIN_S * NS_PER_SECOND)
+		return false;
+	if (record->request || record->change <= m->region->mounted_change)
+		return true;
+	while (at && path[at - 1] != '/')
+		at--;
+	notifier_inode(m->notifier, record->ino);
+	notifier_inode(m->notifier, record->parent);
+	notifier_entry(m->notifier, record->parent, view_of(path + at, record->path.len - at));
+	return true;
+}
+
+int resent_tell(struct mount *m, struct error *e)
+{
+	struct log_query query = { .first = m->region->mounted_change + 1, .limit = LOOKED_BACK };
+
+	return m->resent ? changelog_each(m->store, &query, tell_again, m, e) : 0;
+}
+
 /* ------------------------------------------------------------------------------------- what is sent again */
 
 static const struct done *find_done(const struct resent *resent, uint64_t request)
@@ -141,7 +170,7 @@ static void drop_unanswered(struct mount *m, uint64_t request)
 	if (!handle)
 		return;
 	if (handle->file) {
-		file_discard(m->files, handle->file, handle);
+		adopt_discard(handle->file, handle);
 		file_put(m->files, handle->file);
 	}
 	history_release(handle->past);
@@ -219,7 +248,7 @@ static void note_saved(struct mount *m, uint64_t fh)
 	struct handle *handle;
 
 	if (handle_find(m->handles, fh, &handle, NULL) == 0 && handle->file)
-		file_was_saved(m->files, handle->file, handle);
+		adopt_saved(m->store, handle->file, handle);
 }
 
 /* 1: answered; 0: to be carried out again. */

@@ -14,6 +14,9 @@ struct resent;
 /* Goes on where another worker ended: reads what it did last, opens its handles again, takes its unsaved bytes.  After
  * the store was opened with take_over; before the session serves. */
 int resent_prepare(struct mount *m, struct error *e);
+/* Tells the kernel of what the daemon itself changed of late: nobody knows whether the worker that died had done so.
+ * The notifier must run. */
+int resent_tell(struct mount *m, struct error *e);
 void resent_free(struct resent *resent); /* accepts NULL */
 
 /* To be called for each request before anything else: sets request_number. */

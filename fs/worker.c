@@ -169,6 +169,8 @@ static int prepare(struct mount *m, const struct config *config, const struct wo
 	if (rc == 0)
 		rc = notifier_start(m->session, &m->notifier, e);
 	if (rc == 0)
+		rc = resent_tell(m, e);
+	if (rc == 0)
 		rc = publisher_start(m->files, &m->publisher, e);
 	return rc;
 }
