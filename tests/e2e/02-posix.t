@@ -7,7 +7,7 @@ new_share
 uid=$(id -u "$anna") gid=$(id -g "$anna")
 
 chmod 777 "$MNT"
-for part in posix posix_times posix_rights posix_data; do
+for part in posix posix_times posix_rights posix_data posix_names posix_locks; do
 	mkdir "$MNT/$part" "$T/$part"
 	chmod 777 "$MNT/$part" "$T/$part"
 	case $(stat -f -c %T "$T") in
