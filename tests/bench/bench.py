@@ -60,10 +60,12 @@ class Bench:
 
 def play(bench, name, seconds, on, function, rows):
     """One workload, all rounds of it, on file systems of its own; the order changes from round to round."""
-    there, began = {}, time.monotonic()
+    there, began, at = {}, time.monotonic(), f'{bench.top}/{name}'
+    os.mkdir(at)
+    os.chmod(at, 0o711)
     try:
         for kind in on:
-            there[kind] = KINDS[kind](bench.top, bench.build)
+            there[kind] = KINDS[kind](at, bench.build)
         for turn in range(bench.rounds_of(name)):
             if turn and time.monotonic() - began > seconds:
                 break
@@ -76,6 +78,7 @@ def play(bench, name, seconds, on, function, rows):
     finally:
         for kind in reversed(list(there)):
             there[kind].close()
+    shutil.rmtree(at)
 
 
 def parse():

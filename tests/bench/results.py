@@ -25,7 +25,8 @@ class Row:
     """label; unit of the value; better: '≤' or '≥'; at_least, aim: what the ratio (own: the value) should reach; floor:
     the system it is divided by, None for what only Daybook has."""
 
-    def __init__(self, label, unit='s', better='≤', at_least=None, aim=None, floor='ext4'):
+    def __init__(self, label, unit='s', better='≤', at_least=None, aim=None, floor='ext4', optional=False):
+        self.optional = optional or at_least is None  # not shown before it was measured once
         self.label, self.unit, self.better, self.at_least, self.aim, self.floor = label, unit, better, at_least, aim, floor
         self.rounds = []  # of {system: Sample}
 
@@ -121,5 +122,7 @@ def write(path, rows, where, root, seconds, what):
             lines.append(row.markdown(when))
         elif row.label in old:
             lines.append(old[row.label])
+        elif not row.optional:
+            lines.append(row.markdown('not yet'))
     with open(path, 'w') as f:
         f.write('\n'.join(lines) + '\n')
