@@ -19,6 +19,7 @@
 	X(status,    "[PATH]",           0, 1, "shows what a share holds, and what its history costs") \
 	X(restart,   "[PATH]",           0, 1, "restarts a share's daemon; programs notice nothing") \
 	X(verify,    "[PATH]",           0, 1, "checks everything in a store against everything else") \
+	X(repair,    "STORE",            1, 1, "makes lost indexes of a store again, and says what is lost") \
 	X(backup,    "DIR [PATH]",       1, 2, "copies a share's store, while it is used, to a directory of backups") \
 	X(restore_store, "DIR STORE",    2, 2, "makes a new store from a backup") \
 	X(export,    "PATH TARGET",      2, 2, "writes a directory as it was to plain files, or to a .tar (- is standard output)") \
@@ -54,6 +55,9 @@
 	ROW_OPTIONS(X, restart) \
 	X(verify,  quick,   '\0', NULL,            "do not read the contents of files again") \
 	ROW_OPTIONS(X, verify) \
+	X(repair,  check,   '\0', NULL,            "only say what would be done") \
+	X(repair,  json,    '\0', NULL,            "one JSON object a row, one row a line") \
+	X(repair,  csv,     '\0', NULL,            "comma-separated values, with a header line") \
 	X(backup,  list,    'l',  NULL,            "list the backups that are in DIR") \
 	X(backup,  check,   '\0', NULL,            "the same, reading all of their files") \
 	X(backup,  keep,    '\0', "N",             "then remove all but the newest N") \

@@ -140,7 +140,7 @@ is "--version says which" "$(daybook --version) $(daybook -V)" "$(daybookd --ver
 refuses "a path that is on no share" 'not on a mounted|is on no mount' daybook log /
 refuses "a path in the past" 'name the file' daybook history "$D/.history/README.txt"
 refuses "a directory has no versions" 'is a directory' daybook history "$D"
-for command in init mount log history restore status restart verify backup restore-store export tags conflicts; do
+for command in init mount log history restore status restart verify repair backup restore-store export tags conflicts; do
 	like "$command --help" "$(daybook "$command" --help)" "^usage: daybook $command "
 done
 

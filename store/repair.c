@@ -1,0 +1,427 @@
+/* repair.c - see repair.h. */
+#include "repair.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "changelog.h"
+#include "chunk.h"
+#include "clock.h"
+#include "internal.h"
+#include "manifest.h"
+#include "timeline.h"
+
+#define BATCH_BYTES ((size_t)1 << 20)
+#define DEPTH_MAX 4096
+#define TICK 1024
+
+struct repair {
+	struct store *store;
+	struct kv *kv;
+	struct kv_batch *batch;
+	bool dry;
+	bool (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
+	uint64_t done, total;
+	struct repair_report *report;
+	struct buf value;        /* of what was looked up */
+	uint64_t above[DEPTH_MAX]; /* directories above a change */
+	size_t above_count;
+	int64_t time;            /* of the log record before */
+	uint64_t files, bytes;
+};
+
+static int flush(struct repair *r, size_t least, struct error *e)
+{
+	if (kv_batch_count(r->batch) == 0 || kv_batch_bytes(r->batch) < least)
+		return 0;
+	int rc = r->dry ? 0 : kv_write(r->kv, r->batch, e);
+	kv_batch_clear(r->batch);
+	return rc;
+}
+
+static int tick(struct repair *r, struct error *e)
+{
+	if (++r->done % TICK || !r->progress || r->progress(r->arg, r->done, r->total))
+		return 0;
+	return error_set(e, -ECANCELED, "stopped; what was mended is mended");
+}
+
+/* The entry is there with this value, or is made. */
+static int expect(struct repair *r, enum family family, struct key key, struct view value, struct error *e)
+{
+	int rc = kv_get(r->kv, NULL, family, key_view(&key), &r->value, e);
+
+	if (rc < 0 || (rc > 0 && view_equal(buf_view(&r->value), value)))
+		return rc < 0 ? rc : 0;
+	kv_batch_put(r->batch, family, key_view(&key), value);
+	r->report->added[family]++;
+	return flush(r, BATCH_BYTES, e);
+}
+
+typedef int (*visitor)(struct repair *r, struct view key, struct view value, struct error *e);
+
+static int each(struct repair *r, enum family family, visitor visit, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(r->kv, NULL, family, view_of(NULL, 0), false);
+	struct view key, value;
+	int rc;
+
+	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
+		rc = visit(r, key, value, e);
+		if (rc == 0)
+			rc = tick(r, e);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+/* Removes the entries of an index that is_right() says 0 of. */
+static int prune(struct repair *r, enum family family, visitor is_right, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(r->kv, NULL, family, view_of(NULL, 0), false);
+	struct view key, value;
+	int rc;
+
+	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
+		rc = is_right(r, key, value, e);
+		if (rc == 0) {
+			kv_batch_delete(r->batch, family, key);
+			r->report->removed[family]++;
+			rc = flush(r, BATCH_BYTES, e);
+		}
+		if (rc >= 0)
+			rc = tick(r, e);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- the log's indexes */
+
+static void add_above(struct repair *r, uint64_t directory, uint64_t change)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct inode_record inode;
+
+	while (directory && r->above_count < DEPTH_MAX) {
+		for (size_t i = 0; i < r->above_count; i++) {
+			if (r->above[i] == directory)
+				return;
+		}
+		r->above[r->above_count++] = directory;
+		if (directory == ROOT_INODE || timeline_inode(r->store, change, directory, &inode, &memory, NULL) < 0)
+			return;
+		directory = inode.parent;
+	}
+}
+
+/* The directory that a path from the share's root stood in at the change; 0: it is not to be found. */
+static uint64_t directory_of(struct repair *r, struct view path, uint64_t change)
+{
+	const char *at = path.data, *end = at + path.len, *slash;
+	uint64_t directory = ROOT_INODE;
+
+	while (at < end && (slash = memchr(at, '/', (size_t)(end - at)))) {
+		struct dirent_record dirent;
+
+		if (timeline_lookup(r->store, change, directory, view_of(at, (size_t)(slash - at)), &dirent, NULL) < 0)
+			return 0;
+		directory = dirent.ino;
+		at = slash + 1;
+	}
+	return directory;
+}
+
+/* The directories that the change is listed under. */
+static void find_above(struct repair *r, const struct log_record *record)
+{
+	bool moved = record->op == OP_RENAME || record->op == OP_LINK || record->op == OP_EXCHANGE;
+
+	r->above_count = 0;
+	if (record->op == OP_REPAIR || record->op == OP_RESTORE_STORE)
+		add_above(r, ROOT_INODE, record->change);
+	add_above(r, record->parent, record->change);
+	if (moved && record->path2.len)
+		add_above(r, directory_of(r, record->path2, record->change), record->change);
+}
+
+static int expect_clock(struct repair *r, const struct log_record *record, struct error *e)
+{
+	CLEANUP(buf_release) struct buf last = { 0 };
+	int64_t before = r->time;
+
+	r->time = record->time;
+	if (record->change == 1 || before / NS_PER_SECOND == record->time / NS_PER_SECOND)
+		return 0;
+	buf_varint(&last, record->change - 1);
+	return expect(r, FAMILY_CLOCK, key_number((uint64_t)(before / NS_PER_SECOND)), buf_view(&last), e);
+}
+
+static int visit_log(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	CLEANUP(buf_release) struct buf time = { 0 };
+	struct log_record record;
+	int rc;
+
+	(void)key;
+	if (log_decode(&record, value, NULL) < 0)
+		return 0; /* verify tells of it */
+	rc = expect(r, FAMILY_BY_USER, key_by_user((uint32_t)record.uid, record.change), view_of("", 0), e);
+	buf_u64(&time, (uint64_t)record.time);
+	find_above(r, &record);
+	for (size_t i = 0; rc == 0 && i < r->above_count; i++)
+		rc = expect(r, FAMILY_UNDER, key_numbers(r->above[i], record.change), buf_view(&time), e);
+	return rc == 0 ? expect_clock(r, &record, e) : rc;
+}
+
+static int record_of(struct repair *r, uint64_t change, struct log_record *ret, struct error *e)
+{
+	struct key key = key_number(change);
+	int rc = kv_get(r->kv, NULL, FAMILY_LOG, key_view(&key), &r->value, e);
+
+	return rc <= 0 ? rc : log_decode(ret, buf_view(&r->value), NULL) == 0;
+}
+
+static int is_right_user(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key);
+	struct log_record record;
+	uint32_t uid = reader_u32(&in);
+	uint64_t change = reader_u64(&in);
+
+	(void)value;
+	int rc = reader_done(&in) ? record_of(r, change, &record, e) : 0;
+	return rc <= 0 ? rc : record.uid == uid;
+}
+
+static int is_right_under(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key), at = reader_of(value);
+	uint64_t directory = reader_u64(&in), change = reader_u64(&in);
+	struct log_record record;
+	int rc = reader_done(&in) ? record_of(r, change, &record, e) : 0;
+
+	if (rc <= 0)
+		return rc;
+	return reader_u64(&at) == (uint64_t)record.time && directory != 0;
+}
+
+/* The entry names the last change in its second. */
+static int is_right_clock(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key), number = reader_of(value);
+	uint64_t second = reader_u64(&in), change = reader_varint(&number);
+	struct log_record record;
+	int rc = reader_done(&in) && reader_done(&number) ? record_of(r, change, &record, e) : 0;
+
+	if (rc <= 0 || (uint64_t)(record.time / NS_PER_SECOND) != second)
+		return rc < 0 ? rc : 0;
+	rc = record_of(r, change + 1, &record, e);
+	return rc < 0 ? rc : rc == 0 || (uint64_t)(record.time / NS_PER_SECOND) != second;
+}
+
+/* ------------------------------------------------------------------------------- versions, links, chunks, counts */
+
+static int visit_version(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	CLEANUP(buf_release) struct buf content = { 0 };
+	struct reader in = reader_of(key);
+	uint64_t doc = reader_u64(&in), number = ~reader_u64(&in);
+	struct version_record version;
+
+	if (!reader_done(&in) || version_decode(&version, value, NULL) < 0)
+		return 0;
+	buf_varint(&content, version.content);
+	return expect(r, FAMILY_BY_DIGEST, key_by_digest(&version.digest, doc, number), buf_view(&content), e);
+}
+
+static int is_right_digest(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key), content = reader_of(value);
+	struct version_record version;
+	struct view digest = reader_bytes(&in, DIGEST_LEN);
+	uint64_t doc = reader_u64(&in), number = reader_u64(&in);
+
+	if (!reader_done(&in))
+		return 0;
+	struct key at = key_numbers(doc, ~number);
+	int rc = kv_get(r->kv, NULL, FAMILY_VERSION, key_view(&at), &r->value, e);
+	if (rc <= 0)
+		return rc;
+	return version_decode(&version, buf_view(&r->value), NULL) == 0 &&
+	       memcmp(version.digest.bytes, digest.data, DIGEST_LEN) == 0 && reader_varint(&content) == version.content;
+}
+
+/* The parent and name of a dirent's key; false: it is damaged. */
+static bool read_name(struct view key, uint64_t *ret_parent, struct view *ret_name)
+{
+	struct reader in = reader_of(key);
+
+	*ret_parent = reader_u64(&in);
+	reader_u64(&in);
+	*ret_name = view_of(in.at, reader_left(&in));
+	return !in.failed;
+}
+
+static int inode_of(struct repair *r, uint64_t ino, struct inode_record *ret, struct error *e)
+{
+	struct key key = key_number(ino);
+	int rc = kv_get(r->kv, NULL, FAMILY_INODE, key_view(&key), &r->value, e);
+
+	return rc <= 0 ? rc : inode_decode(ret, buf_view(&r->value), NULL) == 0;
+}
+
+static int visit_name(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct dirent_record dirent;
+	struct inode_record inode;
+	struct view name;
+	uint64_t parent;
+
+	if (!read_name(key, &parent, &name) || dirent_decode(&dirent, value, NULL) < 0)
+		return 0;
+	r->files += dirent.type == S_IFREG;
+	int rc = inode_of(r, dirent.ino, &inode, e);
+	if (rc <= 0 || !(inode.flags & INODE_LINKED))
+		return rc;
+	return expect(r, FAMILY_LINK, key_link(dirent.ino, parent, name), view_of("", 0), e);
+}
+
+static int is_right_link(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct reader in = reader_of(key);
+	uint64_t ino = reader_u64(&in), parent = reader_u64(&in);
+	struct dirent_record dirent;
+
+	(void)value;
+	if (in.failed)
+		return 0;
+	int rc = namespace_lookup(r->store, parent, view_of(in.at, reader_left(&in)), &dirent, e);
+	return rc == -E_NO_ENTRY ? 0 : rc < 0 ? rc : dirent.ino == ino;
+}
+
+/* Each chunk is found by its bytes, or another of the same name is. */
+static int visit_chunk(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct chunks *chunks = &store_contents(r->store)->chunks;
+	CLEANUP(buf_release) struct buf id = { 0 };
+	struct reader in = reader_of(key);
+	uint64_t number = reader_u64(&in);
+	struct key name = { .len = CHUNK_NAME_LEN };
+	struct chunk *chunk;
+
+	(void)value;
+	if (!reader_done(&in) || chunk_load_fresh(chunks, number, &chunk, NULL) < 0)
+		return 0;
+	chunk_name(chunks, view_of(chunk->data, chunk->len), name.bytes);
+	chunk_drop(chunks, chunk);
+	int rc = kv_get(r->kv, NULL, FAMILY_CHUNK_NAME, key_view(&name), &r->value, e);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	buf_varint(&id, number);
+	return expect(r, FAMILY_CHUNK_NAME, name, buf_view(&id), e);
+}
+
+static int is_right_name(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	size_t len;
+	int rc = content_check_name(store_contents(r->store), key, value, &len, NULL);
+
+	(void)e;
+	return rc == 0;
+}
+
+static int count_inode(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct inode_record inode;
+
+	(void)key;
+	(void)e;
+	if (inode_decode(&inode, value, NULL) == 0 && S_ISREG(inode.mode) && inode.nlink)
+		r->bytes += inode.size;
+	return 0;
+}
+
+static int repair_counts(struct repair *r, struct error *e)
+{
+	int rc = each(r, FAMILY_INODE, count_inode, e);
+
+	if (rc < 0 || (r->files == r->store->live_files && r->bytes == r->store->live_bytes))
+		return rc;
+	r->report->added[FAMILY_META]++;
+	if (r->dry)
+		return 0;
+	r->store->live_files = r->files;
+	r->store->live_bytes = r->bytes;
+	store_put_counts(r->store, r->batch, 0, 0);
+	return flush(r, 0, e);
+}
+
+/* ------------------------------------------------------------------------------------------- all of it */
+
+static int repair_all(struct repair *r, struct error *e)
+{
+	int rc = each(r, FAMILY_LOG, visit_log, e);
+
+	if (rc == 0)
+		rc = prune(r, FAMILY_BY_USER, is_right_user, e);
+	if (rc == 0)
+		rc = prune(r, FAMILY_UNDER, is_right_under, e);
+	if (rc == 0)
+		rc = prune(r, FAMILY_CLOCK, is_right_clock, e);
+	if (rc == 0)
+		rc = each(r, FAMILY_VERSION, visit_version, e);
+	if (rc == 0)
+		rc = prune(r, FAMILY_BY_DIGEST, is_right_digest, e);
+	if (rc == 0)
+		rc = each(r, FAMILY_DIRENT, visit_name, e);
+	if (rc == 0)
+		rc = prune(r, FAMILY_LINK, is_right_link, e);
+	if (rc == 0)
+		rc = prune(r, FAMILY_CHUNK_NAME, is_right_name, e);
+	if (rc == 0)
+		rc = flush(r, 0, e);
+	if (rc == 0)
+		rc = each(r, FAMILY_CHUNK, visit_chunk, e);
+	if (rc == 0)
+		rc = flush(r, 0, e);
+	return rc == 0 ? repair_counts(r, e) : rc;
+}
+
+static int note(struct repair *r, const struct actor *actor, struct error *e)
+{
+	char text[96];
+	uint64_t added = 0, removed = 0;
+
+	for (int i = 0; i < FAMILY_COUNT; i++) {
+		added += r->report->added[i];
+		removed += r->report->removed[i];
+	}
+	r->report->total = added + removed;
+	if (!r->report->total || r->dry)
+		return 0;
+	snprintf(text, sizeof(text), "index entries: %llu made again, %llu removed", (unsigned long long)added,
+		 (unsigned long long)removed);
+	int rc = change_note(r->store, actor, OP_REPAIR, view_str(text), e);
+	return rc < 0 ? rc : store_sync(r->store, e);
+}
+
+int repair_store(struct store *store, const struct actor *actor, bool dry, bool (*progress)(void *arg, uint64_t done, uint64_t total),
+		 void *arg, struct repair_report *ret, struct error *e)
+{
+	struct repair r = { .store = store, .kv = store->kv, .dry = dry, .progress = progress, .arg = arg, .report = ret };
+
+	*ret = (struct repair_report){ 0 };
+	if (store->read_only && !dry)
+		return error_set(e, -E_READ_ONLY, "the store is open for looking only");
+	r.total = store->head_change * 6;
+	r.batch = kv_batch_new();
+	int rc = repair_all(&r, e);
+	kv_batch_free(r.batch);
+	buf_release(&r.value);
+	return rc < 0 ? rc : note(&r, actor, e);
+}
