@@ -701,13 +701,6 @@ static void drop_orphan(void *arg, uint64_t ino)
 	namespace_drop_orphan(files->store, ino, NULL);
 }
 
-/* For the worker that comes after this one. */
-static void leave_orphan(void *arg, uint64_t ino)
-{
-	(void)arg;
-	(void)ino;
-}
-
 void files_free(struct files *files, bool keep)
 {
 	if (!files)
@@ -720,7 +713,7 @@ void files_free(struct files *files, bool keep)
 			free_file(files, file, keep);
 		}
 	}
-	orphans_release(&files->orphans, keep ? leave_orphan : drop_orphan, files);
+	orphans_release(&files->orphans, keep ? NULL : drop_orphan, files);
 	lock_destroy(&files->lock);
 	free(files);
 }

@@ -25,6 +25,8 @@ int holder_run(const struct config *config, char **arguments, int ready);
 /* Lets go of the terminal and the working directory. */
 void detach_from_terminal(void);
 
+/* What the worker says to the holder once it has answered the kernel's greeting. */
+#define HOLDER_GREETED "greeted"
 /* The other side: says to the holder that the store is open, or why it is not, and waits until the share is mounted. */
 int worker_ready(const struct worker_ends *ends, const char *sentence, struct error *e);
 

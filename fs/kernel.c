@@ -8,11 +8,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "holder.h"
+#include "log.h"
 #include "ops.h"
 #include "store/clock.h"
 
@@ -135,8 +138,8 @@ static void keep_init(struct region *region, const struct fuse_buf *request)
 ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct fuse_out_header *header = iov[0].iov_base;
+	const struct mount *m = userdata;
 
-	(void)userdata;
 	BEFORE_ANSWER();
 	if (replayed && header->unique == replayed) {
 		replayed = 0;
@@ -148,6 +151,10 @@ ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 
 		init->flags |= init_offered & INIT_WANTED;
 		init_unique = 0;
+		ssize_t n = writev(fd, iov, count);
+		if (m->holder > 0 && send(m->holder, HOLDER_GREETED, strlen(HOLDER_GREETED), MSG_NOSIGNAL) < 0)
+			log_line(LOG_DEBUG, "the holder of the mount is gone");
+		return n;
 	}
 	return writev(fd, iov, count);
 }

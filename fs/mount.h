@@ -34,6 +34,7 @@ struct mount {
 	bool read_only, show_history;
 	bool restart;            /* stops for another worker to go on */
 	int fd;                  /* of the kernel's device */
+	int holder;              /* where to speak to it (holder.h); 0: nowhere */
 	pthread_t signal_thread;
 };
 

@@ -55,7 +55,8 @@ void orphans_release(struct orphans *orphans, void (*each)(void *arg, uint64_t i
 			struct orphan *orphan = orphans->buckets[i];
 
 			orphans->buckets[i] = orphan->next;
-			each(arg, orphan->ino);
+			if (each)
+				each(arg, orphan->ino);
 			free(orphan);
 		}
 	}

@@ -20,7 +20,7 @@ void orphans_init(struct orphans *orphans);
 void orphans_add(struct orphans *orphans, uint64_t ino);
 /* Whether the inode is in the set; `take`: and is so no longer. */
 bool orphans_have(struct orphans *orphans, uint64_t ino, bool take);
-/* Empties and releases the set, having called each() for every inode in it. */
+/* Empties and releases the set, having called each(), which may be NULL, for every inode in it. */
 void orphans_release(struct orphans *orphans, void (*each)(void *arg, uint64_t ino), void *arg);
 
 #endif

@@ -187,7 +187,8 @@ static void stay_killable(void)
 
 int worker_run(const struct config *config, const struct worker_ends *ends)
 {
-	struct mount m = { .fd = ends->device, .read_only = config->read_only, .show_history = config->show_history };
+	struct mount m = { .fd = ends->device, .holder = ends->talk, .read_only = config->read_only,
+			   .show_history = config->show_history };
 	struct error e = { 0 };
 
 	session_block_signals(&m);

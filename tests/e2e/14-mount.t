@@ -90,6 +90,10 @@ ended()
 
 check "daybookd mounts" timeout 30 daybookd "$STORE" "$MNT"
 check "it is ready when it returns" is_mounted
+ls "$MNT" >"$T/out" # the kernel has been greeted
+device=$(stat -c %d "$MNT")
+ahead=/sys/class/bdi/$((device >> 8 & 4095)):$(((device & 255) | (device >> 12 & 1048320)))/read_ahead_kb
+check "the kernel reads 2 MiB ahead" wait_for 10 grep -q '^2048$' "$ahead"
 daemon=$(pid_of "$MNT")
 at_exit 'for pid in $(pids_of "$MNT"); do kill -KILL "$pid"; done'
 like "one process keeps it" "$daemon" "^[0-9]+\$"
