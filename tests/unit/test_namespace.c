@@ -269,6 +269,26 @@ START_TEST(an_unnamed_file_becomes_a_document_when_linked)
 }
 END_TEST
 
+START_TEST(a_number_is_never_given_again)
+{
+	struct make m = { .mode = S_IFREG | 0600, .uid = 4001, .gid = 4001 };
+	struct inode *inode;
+	struct store_facts before, after;
+
+	tree_write(&anna, ROOT_INODE, "a", "one");
+	ck_ok(namespace_make_unnamed(tree_store, &anna, &m, &inode, e));
+	uint64_t last = inode->r.ino;
+	inode_put(inode);
+	ck_ok(namespace_drop_orphan(tree_store, last, e));
+	ck_ok(store_facts(tree_store, &before, e));
+	tree_reopen();
+	ck_ok(store_facts(tree_store, &after, e));
+	ck_assert_uint_eq(after.inodes_next, before.inodes_next);
+	ck_assert_uint_eq(after.documents_next, before.documents_next);
+	ck_assert_uint_gt(tree_make(&anna, ROOT_INODE, "b", S_IFREG | 0600), last);
+}
+END_TEST
+
 START_TEST(a_failed_write_changes_nothing)
 {
 	uint64_t ino = tree_write(&anna, R, "f", "x"), head, after, replaced;
@@ -343,6 +363,7 @@ int main(void)
 	tcase_add_test(tree, an_acl_and_the_mode_move_together);
 	tcase_add_test(tree, rights_given_to_a_new_file_go_with_its_first_save);
 	tcase_add_test(tree, an_unnamed_file_becomes_a_document_when_linked);
+	tcase_add_test(tree, a_number_is_never_given_again);
 	tcase_add_test(tree, a_failed_write_changes_nothing);
 	tcase_add_test(tree, a_directory_is_listed_by_stable_cookies);
 	suite_add_tcase(suite, tree);
