@@ -3,6 +3,7 @@
 
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
+UNITS ?= $(PREFIX)/lib/systemd/system
 BUILD ?= build
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-format-zero-length $(if $(CI),-Werror)
 
@@ -179,11 +180,13 @@ lint:
 install: all
 	install -D -m 755 $(BUILD)/daybook $(DESTDIR)$(PREFIX)/bin/daybook
 	install -D -m 755 $(BUILD)/daybookd $(DESTDIR)$(PREFIX)/sbin/daybookd
+	mkdir -p $(DESTDIR)$(UNITS)
+	sed 's|@PREFIX@|$(PREFIX)|' fs/daybook@.service.in > $(DESTDIR)$(UNITS)/daybook@.service
 	for page in $(wildcard man/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/daybook $(DESTDIR)$(PREFIX)/sbin/daybookd
+	rm -f $(DESTDIR)$(PREFIX)/bin/daybook $(DESTDIR)$(PREFIX)/sbin/daybookd $(DESTDIR)$(UNITS)/daybook@.service
 	for page in $(wildcard man/*.[1-8]); do \
 		rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 

@@ -127,6 +127,43 @@ mount_share
 is "with what was written" "$(cat "$MNT"/open-{TERM,INT,HUP} | sort -u)" "written by a program that is still running"
 unmount_share
 
+# --- under a service manager --------------------------------------------------------------------------------------
+
+# told SOCKET: prints what a program says to the service manager there, line by line
+told()
+{
+	exec "$PYTHON" -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("listening", flush=True)
+while True:
+    print(s.recv(1000).decode(), flush=True)' "$1"
+}
+
+told "$T/notify" >"$T/told" 2>&1 &
+manager=$!
+at_exit 'kill $manager'
+wait_for 10 grep -q listening "$T/told"
+NOTIFY_SOCKET=$T/notify daybookd -f "$STORE" "$MNT" >>"$LOG" 2>&1 &
+daemon=$!
+check "a service manager is told that the share is ready" wait_for 30 grep -q READY=1 "$T/told"
+check "when it is" is_mounted
+kill "$daemon"
+check "and that it is being stopped" wait_for 30 grep -q STOPPING=1 "$T/told"
+wait "$daemon"
+is "which ends well" $? 0
+
+unit=$prefix/lib/systemd/system/daybook@.service
+if command -v systemd-analyze >/dev/null; then
+	mkdir "$T/units"
+	sed "s|=/usr/|=$prefix/|" "$unit" >"$T/units/daybook@.service"
+	is "systemd finds nothing wrong with the unit" \
+		"$(systemd-analyze --man=no verify "$T/units/daybook@share.service" 2>&1 | grep daybook)" ""
+else
+	skip "systemd finds nothing wrong with the unit" "no systemd here"
+fi
+
 # --- mount(8) and fstab -------------------------------------------------------------------------------------------
 
 check "mount -t fuse.daybookd" installed mount -t fuse.daybookd "$STORE" "$MNT" -o show_history,cache=64m
