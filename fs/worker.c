@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "confine.h"
@@ -185,6 +186,17 @@ static void stay_killable(void)
 		close(fd);
 }
 
+/* A file that is being written has its unsaved bytes in a file of the store's. */
+static void open_many(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 int worker_run(const struct config *config, const struct worker_ends *ends)
 {
 	struct mount m = { .fd = ends->device, .holder = ends->talk, .read_only = config->read_only,
@@ -193,6 +205,7 @@ int worker_run(const struct config *config, const struct worker_ends *ends)
 
 	session_block_signals(&m);
 	stay_killable();
+	open_many();
 	fcntl(ends->device, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->region, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->talk, F_SETFD, FD_CLOEXEC);

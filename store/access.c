@@ -6,8 +6,6 @@
 #include "acl.h"
 #include "timeline.h"
 
-#define DEPTH_MAX 4096 /* directories above one another; more is a loop, which only damage makes */
-
 const struct credentials access_everyone = { ACCESS_EVERYONE_UID, UINT32_MAX, 0, NULL };
 
 bool access_is_member(const struct credentials *who, uint32_t gid)
@@ -97,7 +95,7 @@ int access_directory(struct store *store, const struct credentials *who, uint64_
 
 	if (who->uid == 0)
 		return 1;
-	for (int depth = 0; ino && depth < DEPTH_MAX; depth++) {
+	for (int depth = 0; ino && depth < DEPTH_DAMAGED; depth++) {
 		struct inode_record directory;
 		int rc = newest_inode(store, ino, &directory, &memory, e);
 

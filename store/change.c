@@ -243,6 +243,18 @@ int change_name(struct change *c, uint64_t ino, uint64_t parent, struct view nam
 	return buf_check(path, e);
 }
 
+int change_check_depth(const struct change *c, bool second, struct error *e)
+{
+	const struct buf *path = second ? &c->path2 : &c->path;
+	size_t depth = 1;
+
+	for (size_t i = 0; i < path->len; i++)
+		depth += path->data[i] == '/';
+	return depth <= DIRECTORY_DEPTH_MAX
+		       ? 0
+		       : error_set(e, -E_TOO_DEEP, "a directory is at most %d deep", DIRECTORY_DEPTH_MAX);
+}
+
 /* Puts the change under directory and all above it. */
 static int put_under(struct change *c, uint64_t directory, struct error *e)
 {

@@ -80,5 +80,7 @@ void change_delete_tag(struct change *c, uint64_t directory, struct view name);
 
 /* Sets log.ino, log.parent, the path and the `under` index for name in directory parent (second: path2). */
 int change_name(struct change *c, uint64_t ino, uint64_t parent, struct view name, bool second, struct error *e);
+/* -E_TOO_DEEP when that name, a directory's, is deeper than DIRECTORY_DEPTH_MAX. */
+int change_check_depth(const struct change *c, bool second, struct error *e);
 
 #endif

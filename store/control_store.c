@@ -71,15 +71,13 @@ int control_restart(const struct command *c, struct error *e)
 
 /* --- tags ------------------------------------------------------------------------------------------------------- */
 
-#define DEPTH_MAX 4096
-
 /* Is directory ino the one at top, or below it?  1, 0 or a code. */
 static int is_below(struct store *store, uint64_t ino, uint64_t top, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record inode;
 
-	for (int depth = 0; depth < DEPTH_MAX && ino != top; depth++) {
+	for (int depth = 0; depth < DEPTH_DAMAGED && ino != top; depth++) {
 		int r = timeline_inode(store, UINT64_MAX, ino, &inode, &memory, e);
 
 		if (r < 0 || ino == ROOT_INODE || inode.parent == 0)

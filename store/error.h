@@ -46,7 +46,8 @@
 	X(E_TIMEOUT,       1033, ETIMEDOUT,    "no answer in time") \
 	X(E_INVALID,       1034, EINVAL,       "invalid argument") \
 	X(E_FAILED_VERIFY, 1035, EIO,          "verification found damage") \
-	X(E_TOO_MANY_OPEN, 1036, ENFILE,       "too many files are open")
+	X(E_TOO_MANY_OPEN, 1036, ENFILE,       "too many files are open") \
+	X(E_TOO_DEEP,      1037, ENAMETOOLONG, "directories can be that deep below one another and no deeper")
 
 enum error_code {
 #define X(code, number, err, text) code = number,

@@ -12,7 +12,6 @@
 
 #define LINKS_MAX 65000      /* as ext4 */
 #define TARGET_LEN_MAX 4095
-#define DEPTH_MAX 100000     /* directories deep; deeper means a loop made of damaged records */
 
 int namespace_lookup(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
 		     struct error *e)
@@ -71,7 +70,7 @@ static int walk_up(struct store *store, uint64_t ino, char *to, size_t length, s
 
 		if (rc < 0)
 			return rc;
-		if (depth > DEPTH_MAX)
+		if (depth > DEPTH_DAMAGED)
 			return error_set(e, -E_CORRUPT, "directory %llu is its own ancestor", (unsigned long long)ino);
 		size_t part = inode->r.name.len + (n ? 1 : 0);
 		if (to && n + part > length)
@@ -200,6 +199,8 @@ static int make_in_change(struct change *c, struct place place, const struct mak
 		rc = slot_settle_new(c, place, inode, e);
 	if (rc == 0)
 		rc = change_name(c, inode->ino, place.parent, place.name, false, e);
+	if (rc == 0 && S_ISDIR(make->mode))
+		rc = change_check_depth(c, false, e);
 	if (rc < 0)
 		return rc;
 	struct dirent_record dirent = { .ino = inode->ino, .doc = inode->doc, .type = make->mode & S_IFMT };

@@ -12,6 +12,11 @@
 
 #include "store.h"
 
+/* Directories are made and moved at most this deep below the share's root (E_TOO_DEEP); a tree that is moved as a
+ * whole takes what is in it along.  A way up that is longer than DEPTH_DAMAGED is a loop, which only damage makes. */
+#define DIRECTORY_DEPTH_MAX 2048
+#define DEPTH_DAMAGED 100000
+
 /* A decoded inode record that stays valid while held; immutable and shared (the record cache holds it too). */
 struct inode {
 	struct inode_record r; /* views borrow from the inode's own memory */

@@ -212,7 +212,13 @@ static int log_names(struct change *c, struct move *m, struct error *e)
 {
 	int rc = change_name(c, m->inode->ino, m->from.parent, m->from.name, false, e);
 
-	return rc < 0 ? rc : change_name(c, m->inode->ino, m->to.parent, m->to.name, true, e);
+	if (rc == 0)
+		rc = change_name(c, m->inode->ino, m->to.parent, m->to.name, true, e);
+	if (rc == 0 && S_ISDIR(m->inode->mode))
+		rc = change_check_depth(c, true, e);
+	if (rc == 0 && m->replaced && S_ISDIR(m->replaced->mode))
+		rc = change_check_depth(c, false, e);
+	return rc;
 }
 
 static int replace(struct change *c, struct move *m, struct error *e)
