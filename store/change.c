@@ -365,12 +365,10 @@ static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 	put(c, FAMILY_BY_USER, key_by_user(c->actor->uid, c->number), view_of("", 0));
 	if (begins_a_second(c))
 		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)), buf_view(&number));
-	for (int i = 0; i < 2; i++) {
-		rc = put_under(c, c->under[i], e);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	rc = put_under(c, c->under[0], e);
+	if (rc == 0 && c->under[1] != c->under[0])
+		rc = put_under(c, c->under[1], e);
+	return rc;
 }
 
 /* What follows a write that succeeded: the new state, in memory too. */
