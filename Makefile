@@ -10,7 +10,8 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoi
 STORE_PKGS = rocksdb libxxhash libzstd libsodium
 FS_PKGS = fuse3 libseccomp
 # RocksDB's pkg-config file names what a static link needs; the shared library needs only itself.
-STORE_LIBS = -lrocksdb $(shell pkg-config --libs libxxhash libzstd libsodium) -pthread
+# zlib statically: packed contents count on the very streams that this zlib makes (store/recode.h).
+STORE_LIBS = -lrocksdb $(shell pkg-config --libs libxxhash libzstd libsodium) -l:libz.a -pthread
 FS_LIBS = $(shell pkg-config --libs $(FS_PKGS))
 CHECK_LIBS = $(shell pkg-config --libs check)
 

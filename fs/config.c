@@ -56,6 +56,18 @@ static int parse_size(const char *text, size_t *ret, struct error *e)
 	return 0;
 }
 
+static int parse_pack(struct config *c, const char *text, struct error *e)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	c->no_pack = strcmp(text, "off") == 0;
+	if (!c->no_pack && (end == text || *text == '-' || *end || n > 1u << 30))
+		return error_set(e, -E_USAGE, "-o pack=%s: a number of seconds is wanted, or off", text);
+	c->pack_age_s = (unsigned)n;
+	return 0;
+}
+
 static int set_string(char **to, const char *value, struct error *e)
 {
 	free(*to);
@@ -77,6 +89,8 @@ static int parse_option(struct config *c, const char *option, struct error *e)
 		c->unconfined = true;
 	else if (strncmp(option, "cache=", 6) == 0)
 		return parse_size(option + 6, &c->cache_bytes, e);
+	else if (strncmp(option, "pack=", 5) == 0)
+		return parse_pack(c, option + 5, e);
 	else if (*option && !set_kernels(c, option) && !is_ignored(option))
 		return error_set(e, -E_USAGE, "-o %s: there is no such option; `daybookd --help` lists them", option);
 	return 0;
@@ -117,7 +131,7 @@ int config_parse(int argc, char **argv, struct config *ret, struct error *e)
 {
 	int rc = 0;
 
-	*ret = (struct config){ 0 };
+	*ret = (struct config){ .pack_age_s = 60 };
 	for (int i = 1; rc == 0 && i < argc; i++) {
 		const char *arg = argv[i];
 

@@ -13,6 +13,7 @@
 	X("rw", "", "the opposite, the default") \
 	X("show_history", "", "directory listings show .history") \
 	X("cache", "=SIZE", "memory that the daemon keeps within, all caches in it, with a suffix k, m or g; default 512m") \
+	X("pack", "=SECONDS", "versions are packed when they are so old, in quiet times; off: never; default 60") \
 	X("debug", "", "say more in the log") \
 	X("unconfined", "", "the daemon keeps the rights that it does not need, for debuggers")
 
@@ -25,6 +26,8 @@ struct config {
 	char *store, *mountpoint;
 	unsigned long mount_flags; /* of mount(2), further ones: MS_NOEXEC and the like */
 	bool foreground, read_only, show_history, debug, unconfined, help, version;
+	unsigned pack_age_s; /* the default when it is not given */
+	bool no_pack;
 	size_t cache_bytes; /* 0 = default */
 	bool is_worker;     /* started by a holder, with these */
 	struct worker_ends ends;

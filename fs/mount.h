@@ -8,6 +8,7 @@
 #include "history.h"
 #include "identity.h"
 #include "notify.h"
+#include "packer.h"
 #include "publisher.h"
 #include "region.h"
 #include "socket.h"
@@ -25,6 +26,7 @@ struct mount {
 	struct notifier *notifier;
 	struct syncer *syncer;
 	struct publisher *publisher;
+	struct packer *packer;
 	struct control_context control; /* for the socket: what the tools' commands work on */
 	struct socket_server *socket;
 	const char *mountpoint;

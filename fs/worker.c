@@ -103,6 +103,7 @@ static void stop_parts(struct mount *m)
 {
 	socket_stop(m->socket);
 	notifier_stop(m->notifier);
+	packer_stop(m->packer);
 	publisher_stop(m->publisher);
 	syncer_stop(m->syncer);
 	session_end(m);
@@ -173,6 +174,8 @@ static int prepare(struct mount *m, const struct config *config, const struct wo
 		rc = resent_tell(m, e);
 	if (rc == 0)
 		rc = publisher_start(m->files, &m->publisher, e);
+	if (rc == 0 && !store_is_read_only(m->store) && !m->read_only && !config->no_pack)
+		rc = packer_start(m->store, config->pack_age_s, &m->packer, e);
 	return rc;
 }
 

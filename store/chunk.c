@@ -52,12 +52,15 @@ int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_
 	*c = (struct chunks){ .kv = kv };
 	atomic_store(&c->next_id, last + 1);
 	stretch_secret(c->secret, secret);
+	lock_init(&c->removal, LOCK_REMOVAL);
 	r = lru_init(&c->cache, cache_bytes);
 	return r < 0 ? error_set(e, r, "out of memory") : 0;
 }
 
 void chunks_close(struct chunks *c)
 {
+	if (c->kv)
+		lock_destroy(&c->removal);
 	lru_release(&c->cache);
 	ZSTD_freeCCtx(atomic_exchange(&c->compressor, NULL));
 	ZSTD_freeDCtx(atomic_exchange(&c->decompressor, NULL));
@@ -89,7 +92,7 @@ static struct id_key id_key_of(uint64_t id)
 	return key;
 }
 
-static struct chunk *chunk_alloc(uint64_t id, size_t len)
+struct chunk *chunk_alloc(uint64_t id, size_t len)
 {
 	struct chunk *chunk = malloc(sizeof(*chunk) + len);
 
@@ -157,9 +160,31 @@ static int missing(uint64_t id, struct error *e)
 
 int chunk_load_fresh(struct chunks *c, uint64_t id, struct chunk **ret, struct error *e)
 {
+	return chunk_load_at(c, NULL, id, ret, e);
+}
+
+int chunk_stored_bytes(struct chunks *c, size_t n, const uint64_t *ids, uint64_t *ret, struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+
+	*ret = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct id_key key = id_key_of(ids[i]);
+		int r = kv_get(c->kv, NULL, FAMILY_CHUNK, view_of(&key, 8), &value, e);
+
+		if (r < 0)
+			return r;
+		*ret += value.len;
+	}
+	return 0;
+}
+
+int chunk_load_at(struct chunks *c, const struct kv_snapshot *snapshot, uint64_t id, struct chunk **ret,
+		  struct error *e)
+{
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct id_key key = id_key_of(id);
-	int r = kv_get(c->kv, NULL, FAMILY_CHUNK, view_of(&key, 8), &value, e);
+	int r = kv_get(c->kv, snapshot, FAMILY_CHUNK, view_of(&key, 8), &value, e);
 
 	if (r < 0)
 		return r;
@@ -291,8 +316,91 @@ static int pending_add(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN
 	return 0;
 }
 
-/* 1 and *ret_id when the database knows the name; 0 when not. */
+/* ---- removing ---- */
+
+static int by_id(const void *a, const void *b)
+{
+	const struct doomed *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+void chunks_doom(struct chunks *c, struct doomed *list, size_t count)
+{
+	lock_take(&c->removal);
+	c->doomed = list;
+	c->doomed_count = count;
+	atomic_store(&c->any_doomed, count > 0);
+	lock_drop(&c->removal);
+}
+
+/* With the lock held. */
+static void rescue(struct chunks *c, uint64_t id)
+{
+	struct doomed key = { .id = id }, *found = NULL;
+
+	if (c->doomed_count)
+		found = bsearch(&key, c->doomed, c->doomed_count, sizeof(key), by_id);
+	if (found)
+		found->rescued = true;
+}
+
+void chunks_rescue(struct chunks *c, uint64_t id)
+{
+	lock_take(&c->removal);
+	rescue(c, id);
+	lock_drop(&c->removal);
+}
+
+void chunks_keep(struct chunks *c, bool keep)
+{
+	lock_take(&c->removal);
+	c->keepers += keep ? 1u : -1u;
+	lock_drop(&c->removal);
+}
+
+int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_removed, struct error *e)
+{
+	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	size_t removed = 0;
+
+	lock_take(&c->removal);
+	if (c->keepers) {
+		lock_drop(&c->removal);
+		return 0;
+	}
+	for (size_t i = first; i < first + count; i++) {
+		struct id_key key = id_key_of(c->doomed[i].id);
+
+		if (c->doomed[i].rescued)
+			continue;
+		kv_batch_delete(batch, FAMILY_CHUNK, view_of(&key, 8));
+		kv_batch_delete(batch, FAMILY_CHUNK_NAME, view_of(c->doomed[i].name, CHUNK_NAME_LEN));
+		lru_remove(&c->cache, c->doomed[i].id);
+		removed++;
+	}
+	int r = removed ? kv_write(c->kv, batch, e) : 0;
+	lock_drop(&c->removal);
+	*ret_removed = removed;
+	return r < 0 ? r : 1;
+}
+
+static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e);
+
+/* 1 and *ret_id when the database knows the name; 0 when not.  What is found so stays. */
 static int look_up(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e)
+{
+	if (!atomic_load(&c->any_doomed))
+		return look_up_any(c, name, ret_id, e);
+	lock_take(&c->removal);
+	int r = look_up_any(c, name, ret_id, e);
+	if (r == 1)
+		rescue(c, *ret_id);
+	lock_drop(&c->removal);
+	return r;
+}
+
+static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	int r = kv_get(c->kv, NULL, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value, e);

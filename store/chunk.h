@@ -37,7 +37,30 @@ struct chunks {
 	struct lru cache;
 	/* Contexts of zstd that nobody uses now, or NULL: making one costs more than compressing a small file. */
 	_Atomic(void *) compressor, decompressor;
+	struct lock removal;
+	struct doomed *doomed;  /* by id; guarded by removal, as the rest */
+	size_t doomed_count;
+	unsigned keepers;
+	atomic_bool any_doomed; /* whether to look at all */
 };
+
+/* A chunk that no segment names, about to be removed, unless a save finds it by its name first. */
+struct doomed {
+	uint64_t id;
+	uint8_t name[CHUNK_NAME_LEN];
+	bool rescued;
+};
+
+/* Dooms the chunks of that list, ordered by id, which is the caller's and stays until chunks_doom(c, NULL, 0). */
+void chunks_doom(struct chunks *c, struct doomed *list, size_t count);
+/* Rescues a chunk if it is doomed. */
+void chunks_rescue(struct chunks *c, uint64_t id);
+/* Removes what is doomed among count chunks of the list from first on, and their names, in one batch; *ret_removed is
+ * how many were.  Waits for nobody; a save that looks for a name meanwhile waits for the batch to be written.
+ * 1: done; 0: somebody keeps all chunks for now. */
+int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_removed, struct error *e);
+/* While kept, no chunk is removed: for who reads on a snapshot what refers to chunks. */
+void chunks_keep(struct chunks *c, bool keep);
 
 int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_t cache_bytes, struct error *e);
 void chunks_close(struct chunks *c); /* accepts a zeroed one */
@@ -51,6 +74,16 @@ void chunk_drop(struct chunks *c, struct chunk *chunk); /* accepts NULL */
 
 /* Reads one chunk from the database, not from the cache, which it leaves alone. */
 int chunk_load_fresh(struct chunks *c, uint64_t id, struct chunk **ret, struct error *e);
+
+/* The same as of a snapshot. */
+int chunk_load_at(struct chunks *c, const struct kv_snapshot *snapshot, uint64_t id, struct chunk **ret,
+		  struct error *e);
+
+/* A chunk that is none of the store's, of len bytes: somebody's own, for an lru.  NULL: out of memory. */
+struct chunk *chunk_alloc(uint64_t id, size_t len);
+
+/* The bytes that chunks take as they are stored. */
+int chunk_stored_bytes(struct chunks *c, size_t n, const uint64_t *ids, uint64_t *ret, struct error *e);
 
 /* 1: a chunk of the database has the name of those bytes; 0: none has. */
 int chunk_is_known(struct chunks *c, struct view bytes, struct error *e);

@@ -8,6 +8,7 @@
 
 #include "digest.h"
 #include "manifest.h"
+#include "packed.h"
 
 #define AHEAD_BYTES (512u << 10) /* read further than asked by a reader that goes through a content in order */
 
@@ -43,9 +44,12 @@ static int open_parts(struct content_store *cs, const uint8_t secret[32], size_t
 		return r;
 	atomic_store(&cs->next_content, content + CONTENT_ID_SKIP);
 	atomic_store(&cs->next_segment, segment + 1);
-	r = lru_init(&cs->contents, cache_bytes / 8);
+	r = lru_init(&cs->contents, cache_bytes / 16);
 	if (r == 0)
-		r = lru_init(&cs->segments, cache_bytes / 8);
+		r = lru_init(&cs->segments, cache_bytes / 16);
+	if (r == 0)
+		r = lru_init(&cs->unpacked, cache_bytes / 8);
+	lock_init(&cs->unpacking, LOCK_UNPACK);
 	return r < 0 ? error_set(e, r, "out of memory") : 0;
 }
 
@@ -73,6 +77,9 @@ void content_store_close(struct content_store *cs)
 {
 	if (!cs)
 		return;
+	packed_drop(cs, cs->recent);
+	lru_release(&cs->unpacked);
+	lock_destroy(&cs->unpacking);
 	chunks_close(&cs->chunks);
 	lru_release(&cs->contents);
 	lru_release(&cs->segments);
@@ -155,18 +162,36 @@ static int row_copy(const struct row *row, const struct place *p, uint64_t offse
 	return (int)done;
 }
 
+static int read_packed(struct place *p, uint64_t offset, uint8_t *out, size_t n, struct error *e)
+{
+	uint64_t skip = offset - p->segment_start;
+	struct chunk *bytes = NULL;
+	int r = packed_load(p->cs, p->segment->entry.key, &bytes, e);
+
+	if (r < 0)
+		return r;
+	n = bytes->len - skip < n ? bytes->len - skip : n;
+	memcpy(out, bytes->data + skip, n);
+	packed_drop(p->cs, bytes);
+	return (int)n;
+}
+
 /* Reads from the place up to the end of a hole or row of chunks; the count, more than 0. */
 static int read_some(struct place *p, uint64_t offset, uint8_t *out, size_t n, struct error *e)
 {
 	struct row row;
 	uint64_t start, end;
 
+	if (p->segment && p->segment->packed)
+		return read_packed(p, offset, out, n, e);
 	if (place_chunk(p, &start, &end) == 0) {
 		n = end - offset < n ? (size_t)(end - offset) : n;
 		memset(out, 0, n);
 		return (int)n;
 	}
 	int r = row_load(&row, p, offset + n, e);
+	if (r == -E_CORRUPT && place_refresh(p, NULL) == 1)
+		return read_packed(p, offset, out, n, e);
 	if (r < 0)
 		return r;
 	r = row_copy(&row, p, offset, out, n, e);
@@ -315,6 +340,25 @@ int work_seek(struct content_store *cs, const struct work *work, uint64_t offset
 	return error_set(e, -ENXIO, "no such place before the end of the file");
 }
 
+/* ---- holds ---- */
+
+unsigned content_hold(struct content_store *cs)
+{
+	for (;;) {
+		unsigned epoch = atomic_load(&cs->epoch);
+
+		atomic_fetch_add(&cs->holds[epoch & 1], 1);
+		if (atomic_load(&cs->epoch) == epoch)
+			return epoch;
+		atomic_fetch_sub(&cs->holds[epoch & 1], 1); /* too late: it may have been waited for already */
+	}
+}
+
+void content_unhold(struct content_store *cs, unsigned hold)
+{
+	atomic_fetch_sub(&cs->holds[hold & 1], 1);
+}
+
 /* ---- checking ---- */
 
 static int check_chunk(struct content_store *cs, uint64_t id, uint64_t len, struct digester *d, struct error *e)
@@ -361,6 +405,8 @@ static int check_segment(struct content_store *cs, const struct pieces *segment,
 {
 	struct digester d;
 
+	if (segment->packed)
+		return packed_check(cs, segment->entry.key, e);
 	digest_start(&d);
 	for (size_t i = 0; i < segment->count; i++) {
 		int r = check_chunk(cs, segment->at[i].id, segment->at[i].end - piece_start(segment, i), &d, e);
@@ -382,6 +428,8 @@ static int check_pieces(struct content_store *cs, const struct pieces *manifest,
 		int r = place_set(&p, cs, manifest->entry.key, start, e);
 
 		if (r == 0 && p.segment)
+			r = check_segment(cs, p.segment, e);
+		if (r == -E_CORRUPT && place_refresh(&p, NULL) == 1)
 			r = check_segment(cs, p.segment, e);
 		if (r < 0)
 			return r;

@@ -65,6 +65,11 @@ void content_store_close(struct content_store *cs); /* accepts NULL */
 int content_put(struct content_store *cs, const struct work *work, struct kv_batch *batch, struct content_ref *ret,
 		struct error *e);
 
+/* Held from before content_put() until its batch is written or given up: what the put found in the store stays there
+ * meanwhile (sweep.h).  Waits for nothing. */
+unsigned content_hold(struct content_store *cs);
+void content_unhold(struct content_store *cs, unsigned hold);
+
 /* Like pread: reads up to n bytes at offset into out; the count, short only at the end of the content. */
 int content_read(struct content_store *cs, uint64_t content, uint64_t offset, void *out, size_t n, struct error *e);
 

@@ -155,7 +155,7 @@ static int shareable_chunk(struct put *put, uint64_t offset, uint64_t end, uint6
 		return r;
 	*ret_id = place_chunk(&put->shared, &chunk_start, &chunk_end);
 	uint64_t len = chunk_end - chunk_start;
-	if (*ret_id == 0 || chunk_start != from || from + len > x->from + x->len || offset + len > end ||
+	if (*ret_id == 0 || put->shared.segment->packed || chunk_start != from || from + len > x->from + x->len || offset + len > end ||
 	    chunker_for(put->shared.manifest->size).average != put->chunker.average)
 		return 0;
 	return place_chunk_is_cut(&put->shared) || offset + len == end ? (int)len : 0;
@@ -244,7 +244,8 @@ static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct
 	digest_start(&draft.digester);
 	int r = draft_fill(put, &draft, start, end, e);
 	if (r == 0) {
-		struct segment_record segment = { digest_end(&draft.digester), buf_view(&draft.chunks) };
+		struct segment_record segment = { .digest = digest_end(&draft.digester),
+						  .chunks = buf_view(&draft.chunks) };
 
 		segment_encode(&record, &segment);
 		r = buf_check(&record, e);

@@ -61,6 +61,7 @@ struct control_context {
 	X(history,   "path all",                          "versions of what stands at path, newest first") \
 	X(restore,   "path version at to",                "puts a version back (\"12\", \"DOCUMENT@12\"); one row") \
 	X(verify,    "quick",                             "a row per damage, then one with the counts") \
+	X(pack,      "now try",                           "packs older versions; one row: what it did") \
 	X(status,    "",                                  "one row about the store") \
 	X(restart,   "",                                  "another process takes over the mount; one row") \
 	X(checkpoint, "",                                 "makes a checkpoint (checkpoint.h); one row") \

@@ -62,8 +62,35 @@ static int close_record(struct reader *r, const char *what, struct error *e)
 	return reader_done(r) ? 0 : error_set(e, -E_CORRUPT, "a %s record is damaged", what);
 }
 
+static bool is_set_u(uint64_t v)
+{
+	return v != 0;
+}
+
+static bool is_set_t(int64_t v)
+{
+	return v != 0;
+}
+
+static bool is_set_s(struct view v)
+{
+	return v.len != 0;
+}
+
+static bool is_set_h(struct digest v)
+{
+	static const struct digest zero;
+
+	return memcmp(v.bytes, zero.bytes, DIGEST_LEN) != 0;
+}
+
 #define FIELD_COUNT(kind, name) +1
-#define FIELD_PUT(kind, name) put_##kind(out, r->name);
+#define FIELD_IS_LAST(kind, name) \
+	at++; \
+	count = is_set_##kind(r->name) ? at : count;
+#define FIELD_PUT(kind, name) \
+	if (left-- > 0) \
+		put_##kind(out, r->name);
 #define FIELD_GET(kind, name) \
 	if (left-- > 0) \
 		get_##kind(&in, &r->name);
@@ -71,8 +98,12 @@ static int close_record(struct reader *r, const char *what, struct error *e)
 #define X(record, FIELDS) \
 	void record##_encode(struct buf *out, const struct record##_record *r) \
 	{ \
+		int at = 0, count = 0; \
+\
+		FIELDS(FIELD_IS_LAST) \
+		int left = count; \
 		buf_u8(out, RECORD_FORMAT); \
-		buf_varint(out, 0 FIELDS(FIELD_COUNT)); \
+		buf_varint(out, (uint64_t)count); \
 		FIELDS(FIELD_PUT) \
 	} \
 	int record##_decode(struct record##_record *r, struct view value, struct error *e) \

@@ -5,7 +5,8 @@
  *
  * VALUES open with a format byte (RECORD_FORMAT) and a varint count of fields; the fields follow in the order of
  * the tables below.  New fields are only ever added at the end of a table: a record written by an older Daybook
- * has fewer, and the missing read as zero or empty; one with more, or with a larger format byte, is refused as
+ * has fewer, and the missing read as zero or empty, for which reason zero and empty fields at the end of a record are
+ * not written; one with more, or with a larger format byte, is refused as
  * E_FORMAT_NEWER.  Anything else that does not decode exactly to its end is E_CORRUPT.
  *
  * TIME is kept as intervals.  The newest inode record and the dirents that are live stand in the families INODE
@@ -104,9 +105,13 @@ enum family {
  * data: how many of its bytes are not in holes. */
 #define CONTENT_FIELDS(F) F(u, size) F(h, digest) F(s, segments) F(u, data)
 
-/* Up to 64 MiB of a content: digest of its bytes and its chunks as (varint id, varint bytes) pairs; chunk id 0
- * is a hole. */
-#define SEGMENT_FIELDS(F) F(h, digest) F(s, chunks)
+/* Up to 64 MiB of a content: digest of its bytes and, as (varint id, varint bytes) pairs, chunks; chunk id 0 is a
+ * hole.  form: enum segment_form.  SEGMENT_CHUNKS: the bytes are the chunks'.  SEGMENT_PACKED: they are `size` bytes
+ * to be made again (packed.h) of a delta, which stands in `delta` or, when that is empty, in the chunks; against the
+ * segment `base`, 0: against nothing; doc: the document in whose history it was packed.  plan: how its bytes become
+ * plain (plain.h); once set, it stays, because segments that were packed against this one count on it. */
+#define SEGMENT_FIELDS(F) \
+	F(h, digest) F(s, chunks) F(u, form) F(u, size) F(u, base) F(u, doc) F(s, plan) F(s, delta)
 
 /* One change.  prev: BLAKE2b-256 of the encoded record before it (all zero for the first): the chain.
  * path, path2: from the share's root, "/"-separated, as they were; path2 is where it went (rename, link) or the
@@ -124,6 +129,11 @@ enum family {
 /* doc: the document; base: what the author had read; head: what stood there; number: what was saved over it. */
 #define CONFLICT_FIELDS(F) F(u, doc) F(u, base) F(u, head) F(u, number) F(u, ino) F(u, parent) F(s, name)
 
+/* META "packing": how far packing has come.  through: the last change whose document was seen to.  segments: how many
+ * are packed; bytes: what they hold; stored: what they take; unswept: bytes that packing left without a name and that
+ * are not removed yet, about. */
+#define PACKING_FIELDS(F) F(u, through) F(u, segments) F(u, bytes) F(u, stored) F(u, unswept)
+
 /* Who writes, on what: see struct staging_origin.  In a staging journal's first entry, not in the database. */
 #define ORIGIN_FIELDS(F) \
 	F(u, ino) F(u, content) F(u, size) F(u, uid) F(u, gid) F(u, tgid) F(s, author) F(s, command) F(s, client) \
@@ -133,7 +143,7 @@ enum family {
 #define RECORDS(X) \
 	X(dirent, DIRENT_FIELDS) X(inode, INODE_FIELDS) X(document, DOCUMENT_FIELDS) X(version, VERSION_FIELDS) \
 	X(content, CONTENT_FIELDS) X(segment, SEGMENT_FIELDS) X(log, LOG_FIELDS) X(tag, TAG_FIELDS) \
-	X(conflict, CONFLICT_FIELDS) X(origin, ORIGIN_FIELDS)
+	X(conflict, CONFLICT_FIELDS) X(origin, ORIGIN_FIELDS) X(packing, PACKING_FIELDS)
 
 #define FIELD_TYPE_u uint64_t
 #define FIELD_TYPE_t int64_t
@@ -154,6 +164,11 @@ struct digest {
 	int record##_decode(struct record##_record *r, struct view value, struct error *e);
 RECORDS(X)
 #undef X
+
+enum segment_form {
+	SEGMENT_CHUNKS,
+	SEGMENT_PACKED,
+};
 
 enum slot_end {
 	SLOT_LIVE,      /* has not ended */

@@ -2,6 +2,8 @@
 #ifndef DAYBOOK_INTERNAL_H
 #define DAYBOOK_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "change.h"
 #include "lock.h"
 
@@ -18,6 +20,7 @@ struct store {
 	struct content_store *contents;
 	struct inode_cache *inodes;
 	struct buf report;
+	atomic_flag packing; /* set while a thread packs */
 
 	struct lock commit; /* guards what follows */
 	uint64_t head_change, next_inode, next_document;

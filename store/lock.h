@@ -15,6 +15,8 @@
 	X(FS_TABLE,  "the mount's tables of open inodes, handles and sessions") \
 	X(HISTORY,   "the history tree's node table") \
 	X(COMMIT,    "the state that changes apply to; change numbers and log order") \
+	X(UNPACK,    "unpacking: one at a time, so that its memory is bounded") \
+	X(REMOVAL,   "which chunks are about to be removed") \
 	X(CONTENT,   "content.c's chunk and segment caches") \
 	X(CACHE,     "the inode record cache") \
 	X(QUEUE,     "queues of the sync thread, the workers and the notifier") \

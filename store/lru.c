@@ -128,6 +128,22 @@ void lru_add(struct lru *lru, struct lru_entry *entry)
 	lock_drop(&lru->lock);
 }
 
+void lru_remove(struct lru *lru, uint64_t key)
+{
+	lock_take(&lru->lock);
+	struct lru_entry *entry = lookup(lru, key);
+	if (entry)
+		evict(lru, entry);
+	lock_drop(&lru->lock);
+}
+
+void lru_pin(struct lru *lru, struct lru_entry *entry)
+{
+	lock_take(&lru->lock);
+	entry->users++;
+	lock_drop(&lru->lock);
+}
+
 void lru_drop(struct lru *lru, struct lru_entry *entry)
 {
 	if (!entry)

@@ -35,6 +35,10 @@ bool lru_has(struct lru *lru, uint64_t key);
 /* Caches entry, whose key and bytes are set and whose pin the caller keeps.  When the key is cached already, that
  * one stays, and entry is freed when the caller drops it. */
 void lru_add(struct lru *lru, struct lru_entry *entry);
+/* Takes the entry with that key, if there is one, out of the cache; its users keep theirs. */
+void lru_remove(struct lru *lru, uint64_t key);
+/* One more pin of an entry that is pinned. */
+void lru_pin(struct lru *lru, struct lru_entry *entry);
 /* Ends a pin; accepts NULL. */
 void lru_drop(struct lru *lru, struct lru_entry *entry);
 

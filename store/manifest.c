@@ -84,6 +84,22 @@ static int decode_content(uint64_t id, struct view value, struct pieces **ret, s
 	return r;
 }
 
+/* Of a packed segment only the size is of use to walks. */
+static int packed_pieces(uint64_t id, const struct segment_record *record, struct pieces **ret, struct error *e)
+{
+	if (record->size == 0 || record->size > CONTENT_SEGMENT_MAX)
+		return error_set(e, -E_CORRUPT, "segment %llu is damaged: its size", (unsigned long long)id);
+	*ret = pieces_alloc(id, 1);
+	if (!*ret)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	(*ret)->packed = true;
+	(*ret)->digest = record->digest;
+	(*ret)->size = record->size;
+	(*ret)->count = 1;
+	(*ret)->at[0] = (struct piece){ id, record->size };
+	return 0;
+}
+
 static int decode_segment(uint64_t id, struct view value, struct pieces **ret, struct error *e)
 {
 	struct segment_record record;
@@ -91,6 +107,11 @@ static int decode_segment(uint64_t id, struct view value, struct pieces **ret, s
 
 	if (r < 0)
 		return error_prefix(e, r, "segment %llu", (unsigned long long)id);
+	if (record.form == SEGMENT_PACKED)
+		return packed_pieces(id, &record, ret, e);
+	if (record.form != SEGMENT_CHUNKS)
+		return error_set(e, -E_FORMAT_NEWER, "segment %llu was written by a newer Daybook: upgrade this one",
+				 (unsigned long long)id);
 	r = pieces_new(id, record.chunks, CHUNK_LEN_MAX, record.digest, ret, e);
 	if (r == -E_CORRUPT)
 		return error_set(e, r, "segment %llu is damaged: its list of chunks", (unsigned long long)id);
@@ -106,6 +127,7 @@ static int load(struct content_store *cs, struct lru *cache, enum family family,
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct id_key key = id_key_of(id);
+	uint64_t repacks = atomic_load(&cs->repacks);
 
 	*ret = lru_find(cache, id);
 	if (*ret)
@@ -119,6 +141,8 @@ static int load(struct content_store *cs, struct lru *cache, enum family family,
 	if (r < 0)
 		return r;
 	lru_add(cache, &(*ret)->entry);
+	if (repacks != atomic_load(&cs->repacks))
+		lru_remove(cache, id); /* what was read may have been what came before */
 	return 0;
 }
 
@@ -213,6 +237,20 @@ int place_set(struct place *p, struct content_store *cs, uint64_t content, uint6
 	return r;
 }
 
+int place_refresh(struct place *p, struct error *e)
+{
+	uint64_t id = p->segment ? p->segment->entry.key : 0;
+
+	if (!id || p->segment->packed)
+		return 0;
+	lru_remove(&p->cs->segments, id);
+	segment_drop(p->cs, p->segment);
+	p->segment = NULL;
+	int r = segment_load(p->cs, id, &p->segment, e);
+	p->chunk_index = 0;
+	return r < 0 ? r : p->segment->packed;
+}
+
 void place_release(struct place *p)
 {
 	if (p->cs) {
@@ -235,7 +273,7 @@ uint64_t place_chunk(const struct place *p, uint64_t *ret_start, uint64_t *ret_e
 
 bool place_chunk_is_cut(const struct place *p)
 {
-	return p->segment && p->chunk_index + 1 < p->segment->count && p->segment->at[p->chunk_index + 1].id != 0;
+	return p->segment && !p->segment->packed && p->chunk_index + 1 < p->segment->count && p->segment->at[p->chunk_index + 1].id != 0;
 }
 
 int content_run(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset, bool *ret_hole,

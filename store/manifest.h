@@ -17,6 +17,7 @@ struct piece {
 struct pieces {
 	struct lru_entry entry; /* key: the id of the segment or content */
 	uint64_t size, data;    /* data: bytes that are not in holes (of a content) */
+	bool packed;            /* a packed segment (packed.h): one piece, whose id says nothing */
 	struct digest digest;
 	size_t count;
 	struct piece at[];      /* of a content: segments; of a segment: chunks */
@@ -27,6 +28,11 @@ struct content_store {
 	struct chunks chunks;
 	struct lru contents, segments; /* of struct pieces */
 	atomic_uint_least64_t next_content, next_segment;
+	struct lru unpacked;   /* of struct chunk, by segment: bytes of packed segments */
+	struct lock unpacking; /* guards recent, and is held while a segment is unpacked */
+	struct chunk *recent;  /* the last one, pinned: what is larger than the cache is unpacked once all the same */
+	atomic_uint_least64_t repacks; /* how often a segment's form changed */
+	atomic_uint epoch, holds[2];   /* content_hold() */
 };
 
 /* The manifest of content, or the segment, by id: -E_CORRUPT when absent or damaged.  Content 0 has no pieces. */
@@ -53,6 +59,8 @@ struct place {
 
 /* Moves to offset of content, which is below its size. */
 int place_set(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset, struct error *e);
+/* After a chunk was missing: 1 when that is because the segment was packed meanwhile; it is read anew then. */
+int place_refresh(struct place *p, struct error *e);
 void place_release(struct place *p);
 /* The chunk there: its id (0 a hole) and the offsets in the content where it starts and ends. */
 uint64_t place_chunk(const struct place *p, uint64_t *ret_start, uint64_t *ret_end);

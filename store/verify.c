@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "manifest.h"
 #include "verify_parts.h"
 
 #define TICKS_BETWEEN 512 /* records between two calls of progress(), */
@@ -204,9 +205,11 @@ int verify_store(struct store *store, bool read_contents, verify_finding finding
 		v.total += kv_approximate_bytes(v.kv, family);
 	if (read_contents) /* once by the contents, once by the chunks */
 		v.total += kv_approximate_bytes(v.kv, FAMILY_CHUNK);
+	chunks_keep(&store_contents(store)->chunks, true);
 	v.snapshot = kv_snapshot_take(v.kv);
 	r = verify_all(&v, e);
 	kv_snapshot_release(v.kv, v.snapshot);
+	chunks_keep(&store_contents(store)->chunks, false);
 	buf_release(&v.value);
 	buf_release(&v.past_name);
 	*ret = v.report;

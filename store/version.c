@@ -333,9 +333,13 @@ int version_save(struct store *store, const struct actor *actor, uint64_t ino, c
 {
 	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
 	CLEANUP(saving_release) struct saving s = { .save = save };
+	unsigned hold = content_hold(store->contents);
 	int rc = content_put(store->contents, save->work, batch, &s.content, e);
 
-	return rc < 0 ? rc : save_content(store, actor, OP_SAVE, ino, &s, batch, ret, e);
+	if (rc == 0)
+		rc = save_content(store, actor, OP_SAVE, ino, &s, batch, ret, e);
+	content_unhold(store->contents, hold);
+	return rc;
 }
 
 int version_restore(struct store *store, const struct actor *actor, uint64_t ino, uint64_t doc, uint64_t number,

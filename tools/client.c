@@ -109,8 +109,8 @@ static int ask_daemon(int fd, const struct request *request, const struct answer
 {
 	CLEANUP(buf_release) struct buf payload = { 0 };
 	enum message_type type;
-	/* Verifying reads everything; between two messages may lie a long while. */
-	int timeout = strcmp(request->command, "verify") == 0 ? -1 : ANSWER_TIMEOUT_MS;
+	/* These read everything; between two messages may lie a long while. */
+	int timeout = strcmp(request->command, "verify") == 0 || strcmp(request->command, "pack") == 0 ? -1 : ANSWER_TIMEOUT_MS;
 	int r;
 
 	request_encode(&payload, request);

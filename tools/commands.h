@@ -23,6 +23,7 @@
 	X(backup,    "DIR [PATH]",       1, 2, "copies a share's store, while it is used, to a directory of backups") \
 	X(restore_store, "DIR STORE",    2, 2, "makes a new store from a backup") \
 	X(export,    "PATH TARGET",      2, 2, "writes a directory as it was to plain files, or to a .tar (- is standard output)") \
+	X(pack,      "[PATH]",           0, 1, "packs older versions closer together") \
 	X(tags,      "[PATH]",           0, 1, "lists the tags of a directory and below") \
 	X(conflicts, "[PATH]",           0, 1, "lists saves over what their author had not read")
 
@@ -67,6 +68,9 @@
 	X(restore_store, csv,  '\0', NULL,         "comma-separated values, with a header line") \
 	X(export,  at,      '\0', "TIME",          "as it was at the end of this time; now when it is not given") \
 	X(export,  store,   '\0', "STORE",         "of this store; PATH is then relative to its root") \
+	X(pack,    now,     '\0', NULL,            "all but the newest versions, however young, in all documents") \
+	X(pack,    try,     '\0', NULL,            "only tell what it would do") \
+	ROW_OPTIONS(X, pack) \
 	ROW_OPTIONS(X, tags) \
 	ROW_OPTIONS(X, conflicts)
 

@@ -1,0 +1,27 @@
+/* plain.h - bytes made plain: a zip archive with its members inflated, so that what is alike in two saves of a workbook
+ * is alike in their bytes; and back, bit for bit.
+ *
+ * A *plan* says how: a list of parts, each `gap` bytes that stay as they are, and then `len` bytes of a deflate stream
+ * that are `size` bytes inflated, which `recipe` (recode.h) makes the stream again of.  What comes after the last part
+ * stays as it is.  Encoded it begins with a byte PLAN_FORMAT, so that a plan without parts, that of bytes that are no archive,
+ * is not taken for none; bytes without a plan are plain as they are. */
+#ifndef DAYBOOK_PLAIN_H
+#define DAYBOOK_PLAIN_H
+
+#include "bytes.h"
+
+/* Neither bytes nor plain bytes of more are packed. */
+#define PLAN_FORMAT 1
+
+#define PLAIN_BYTES_MAX ((size_t)64 << 20)
+
+/* Finds the plan, appended encoded to plan: parts that would not be made again exactly are no parts. */
+int plain_plan(struct view bytes, struct buf *plan, struct error *e);
+
+/* Appends the plain bytes that plan makes of bytes.  -E_CORRUPT when it does not fit them. */
+int plain_make(struct view bytes, struct view plan, struct buf *out, struct error *e);
+
+/* Appends the bytes of which plan made plain; they are size.  -E_CORRUPT when they are not. */
+int plain_undo(struct view plain, struct view plan, size_t size, struct buf *out, struct error *e);
+
+#endif

@@ -1,0 +1,330 @@
+/* Plain bytes: archives are inflated and made again bit for bit, and hostile ones do no harm. */
+#include <check.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "noise.h"
+#include "store/plain.h"
+#include "store/recode.h"
+#include "store/zip.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+/* How a member is made. */
+struct how {
+	int level, memory, strategy;
+	bool blocks;
+};
+
+static const struct how usual = { 6, 8, Z_DEFAULT_STRATEGY, false };
+
+/* Words and numbers, such as the sheet of a workbook has; for buf_release. */
+static struct buf sheet_new(size_t n, uint64_t seed)
+{
+	struct buf b = { 0 };
+
+	while (b.len < n)
+		buf_printf(&b, "<c r=\"%c%u\" s=\"%u\"><v>%u</v></c>", (char)('A' + noise_below(&seed, 26)),
+			   (unsigned)(b.len / 300), (unsigned)noise_below(&seed, 9), (unsigned)noise_below(&seed, 5000));
+	return b;
+}
+
+static void deflate_into(struct buf *out, struct view plain, const struct how *how, size_t dictionary, int flush)
+{
+	const uint8_t *bytes = plain.data;
+	z_stream z = { 0 };
+
+	ck_assert_int_eq(deflateInit2(&z, how->level, Z_DEFLATED, -15, how->memory, how->strategy), Z_OK);
+	if (dictionary)
+		deflateSetDictionary(&z, bytes - dictionary, (uInt)dictionary);
+	size_t bound = deflateBound(&z, plain.len) + 64;
+	z.next_in = (Bytef *)(uintptr_t)plain.data;
+	z.avail_in = (uInt)plain.len;
+	z.next_out = buf_grow(out, bound);
+	z.avail_out = (uInt)bound;
+	deflate(&z, flush);
+	out->len -= z.avail_out;
+	deflateEnd(&z);
+}
+
+static void compress_into(struct buf *out, struct view plain, const struct how *how)
+{
+	const uint8_t *bytes = plain.data;
+
+	if (!how->blocks) {
+		deflate_into(out, plain, how, 0, Z_FINISH);
+		return;
+	}
+	for (size_t at = 0; at < plain.len; at += 128 * KIB) {
+		size_t n = plain.len - at < 128 * KIB ? plain.len - at : 128 * KIB;
+
+		deflate_into(out, view_of(bytes + at, n), how, at ? 32 * KIB : 0,
+			     at + n == plain.len ? Z_FINISH : Z_SYNC_FLUSH);
+	}
+}
+
+static void little(struct buf *b, uint64_t v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		buf_u8(b, (uint8_t)(v >> (8 * i)));
+}
+
+/* What an archive's entry says; the fields are wrong on purpose in some tests. */
+struct entry {
+	uint64_t flags, method, len, size, local;
+	bool wide; /* zip64: lengths and place stand in the extra field */
+};
+
+static void add_local(struct buf *zip, const struct entry *x)
+{
+	little(zip, 0x04034b50, 4);
+	little(zip, 20, 2);
+	little(zip, x->flags, 2);
+	little(zip, x->method, 2);
+	little(zip, 0, 8);
+	little(zip, x->flags & 8 ? 0 : x->len, 4);
+	little(zip, x->flags & 8 ? 0 : x->size, 4);
+	little(zip, 5, 2);
+	little(zip, 0, 2);
+	buf_append(zip, "a.xml", 5);
+}
+
+static void add_entry(struct buf *directory, const struct entry *x)
+{
+	little(directory, 0x02014b50, 4);
+	little(directory, 20, 2);
+	little(directory, 20, 2);
+	little(directory, x->flags, 2);
+	little(directory, x->method, 2);
+	little(directory, 0, 8);
+	little(directory, x->wide ? UINT32_MAX : x->len, 4);
+	little(directory, x->wide ? UINT32_MAX : x->size, 4);
+	little(directory, 5, 2);
+	little(directory, x->wide ? 28 : 0, 2);
+	little(directory, 0, 2);
+	little(directory, 0, 8);
+	little(directory, x->wide ? UINT32_MAX : x->local, 4);
+	buf_append(directory, "a.xml", 5);
+	if (!x->wide)
+		return;
+	little(directory, 1, 2);
+	little(directory, 24, 2);
+	little(directory, x->size, 8);
+	little(directory, x->len, 8);
+	little(directory, x->local, 8);
+}
+
+static void add_end(struct buf *zip, const struct buf *directory, uint64_t count)
+{
+	uint64_t at = zip->len;
+
+	buf_append(zip, directory->data, directory->len);
+	little(zip, 0x06054b50, 4);
+	little(zip, 0, 4);
+	little(zip, count, 2);
+	little(zip, count, 2);
+	little(zip, directory->len, 4);
+	little(zip, at, 4);
+	little(zip, 0, 2);
+}
+
+/* Adds a member and its directory entry. */
+static void add_member(struct buf *zip, struct buf *directory, struct view plain, const struct how *how,
+		       struct entry x)
+{
+	CLEANUP(buf_release) struct buf compressed = { 0 };
+
+	compress_into(&compressed, plain, how);
+	x.local = zip->len;
+	x.len = compressed.len;
+	x.size = plain.len;
+	add_local(zip, &x);
+	buf_append(zip, compressed.data, compressed.len);
+	add_entry(directory, &x);
+}
+
+/* An archive of one sheet, for buf_release. */
+static struct buf archive_new(size_t n, uint64_t seed, const struct how *how, struct entry x)
+{
+	CLEANUP(buf_release) struct buf sheet = sheet_new(n, seed), directory = { 0 };
+	struct buf zip = { 0 };
+
+	x.method = x.method ? x.method : 8;
+	add_member(&zip, &directory, buf_view(&sheet), how, x);
+	add_end(&zip, &directory, 1);
+	return zip;
+}
+
+/* Plans, makes plain, makes again: must be the same; the plain bytes' length. */
+static size_t round_trip(struct view bytes)
+{
+	CLEANUP(buf_release) struct buf plan = { 0 }, plain = { 0 }, again = { 0 };
+	struct error e = { 0 };
+
+	ck_assert_msg(plain_plan(bytes, &plan, &e) == 0, "%s", e.text);
+	ck_assert_msg(plain_make(bytes, buf_view(&plan), &plain, &e) == 0, "%s", e.text);
+	ck_assert_msg(plain_undo(buf_view(&plain), buf_view(&plan), bytes.len, &again, &e) == 0, "%s", e.text);
+	ck_assert(view_equal(buf_view(&again), bytes));
+	return plain.len;
+}
+
+START_TEST(this_zlib_makes_the_streams_that_packed_contents_count_on)
+{
+	ck_assert_msg(recode_is_sound(), "contents packed with another zlib could not be made again with this one");
+}
+END_TEST
+
+START_TEST(members_of_every_level_are_inflated_and_made_again)
+{
+	for (int level = 1; level <= 9; level++) {
+		struct how how = { level, 8, Z_DEFAULT_STRATEGY, false };
+		CLEANUP(buf_release) struct buf zip = archive_new(300 * KIB, 7, &how, (struct entry){ 0 });
+
+		ck_assert_uint_gt(round_trip(buf_view(&zip)), 300 * KIB);
+	}
+}
+END_TEST
+
+START_TEST(members_in_blocks_of_128_kib_as_libreoffice_has_them_are_made_again)
+{
+	static const size_t sizes[] = { 128 * KIB - 1, 128 * KIB, 128 * KIB + 1, 256 * KIB, 1000 * KIB };
+	struct how how = { 6, 8, Z_DEFAULT_STRATEGY, true };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		CLEANUP(buf_release) struct buf zip = archive_new(sizes[i], i, &how, (struct entry){ 0 });
+
+		ck_assert_uint_gt(round_trip(buf_view(&zip)), sizes[i]);
+	}
+}
+END_TEST
+
+START_TEST(a_member_that_no_recipe_makes_again_stays_as_it_is)
+{
+	struct how how = { 6, 3, Z_FILTERED, false };
+	CLEANUP(buf_release) struct buf zip = archive_new(300 * KIB, 7, &how, (struct entry){ 0 });
+
+	ck_assert_uint_eq(round_trip(buf_view(&zip)), zip.len);
+}
+END_TEST
+
+START_TEST(data_descriptors_and_zip64_fields_are_understood)
+{
+	CLEANUP(buf_release) struct buf a = archive_new(90 * KIB, 1, &usual, (struct entry){ .flags = 8 });
+	CLEANUP(buf_release) struct buf b = archive_new(90 * KIB, 1, &usual, (struct entry){ .wide = true });
+
+	ck_assert_uint_gt(round_trip(buf_view(&a)), 90 * KIB);
+	ck_assert_uint_gt(round_trip(buf_view(&b)), 90 * KIB);
+}
+END_TEST
+
+START_TEST(encrypted_members_and_other_methods_stay_as_they_are)
+{
+	CLEANUP(buf_release) struct buf a = archive_new(90 * KIB, 1, &usual, (struct entry){ .flags = 1 });
+	CLEANUP(buf_release) struct buf b = archive_new(90 * KIB, 1, &usual, (struct entry){ .method = 12 });
+
+	ck_assert_uint_eq(round_trip(buf_view(&a)), a.len);
+	ck_assert_uint_eq(round_trip(buf_view(&b)), b.len);
+}
+END_TEST
+
+START_TEST(overlapping_members_make_it_no_archive)
+{
+	CLEANUP(buf_release) struct buf sheet = sheet_new(90 * KIB, 1), directory = { 0 }, zip = { 0 };
+	struct zip_member *members;
+	size_t count;
+
+	add_member(&zip, &directory, buf_view(&sheet), &usual, (struct entry){ .method = 8 });
+	buf_append(&directory, directory.data, directory.len); /* the same bytes once more, as bombs do */
+	add_end(&zip, &directory, 2);
+	ck_assert_int_eq(zip_members(buf_view(&zip), &members, &count, NULL), 0);
+	ck_assert_uint_eq(count, 0);
+	free(members);
+	ck_assert_uint_eq(round_trip(buf_view(&zip)), zip.len);
+}
+END_TEST
+
+START_TEST(a_bomb_is_inflated_no_further_than_the_bound)
+{
+	CLEANUP(buf_release) struct buf zip = { 0 }, directory = { 0 }, plan = { 0 };
+	uint8_t *zeros = calloc(1, 2 * PLAIN_BYTES_MAX);
+
+	add_member(&zip, &directory, view_of(zeros, 2 * PLAIN_BYTES_MAX), &usual, (struct entry){ .method = 8 });
+	add_end(&zip, &directory, 1);
+	free(zeros);
+	ck_assert_uint_eq(round_trip(buf_view(&zip)), zip.len);
+}
+END_TEST
+
+START_TEST(every_truncation_and_random_damage_are_survived)
+{
+	CLEANUP(buf_release) struct buf zip = archive_new(20 * KIB, 3, &usual, (struct entry){ 0 });
+	uint64_t state = 5;
+
+	for (size_t n = 0; n < zip.len; n += 1 + n / 64) {
+		uint8_t *exact = malloc(n + 1);
+
+		memcpy(exact, zip.data, n);
+		ck_assert_uint_eq(round_trip(view_of(exact, n)), n);
+		free(exact);
+	}
+	for (int round = 0; round < 300; round++) {
+		uint8_t *damaged = malloc(zip.len);
+
+		memcpy(damaged, zip.data, zip.len);
+		for (int flips = 0; flips < 3; flips++) {
+			size_t tail = round % 2 ? zip.len : 120;
+			damaged[zip.len - 1 - noise_below(&state, tail)] = (uint8_t)noise_next(&state);
+		}
+		round_trip(view_of(damaged, zip.len));
+		free(damaged);
+	}
+}
+END_TEST
+
+START_TEST(a_damaged_plan_is_told)
+{
+	CLEANUP(buf_release) struct buf zip = archive_new(20 * KIB, 3, &usual, (struct entry){ 0 }), plan = { 0 },
+					plain = { 0 };
+	uint64_t state = 9;
+
+	ck_assert_int_eq(plain_plan(buf_view(&zip), &plan, NULL), 0);
+	ck_assert_int_eq(plain_make(buf_view(&zip), buf_view(&plan), &plain, NULL), 0);
+	for (int round = 0; round < 300; round++) {
+		CLEANUP(buf_release) struct buf bad = { 0 }, out = { 0 }, again = { 0 };
+
+		buf_append(&bad, plan.data, plan.len);
+		bad.data[noise_below(&state, bad.len)] ^= (uint8_t)(1 + noise_below(&state, 255));
+		int r = plain_make(buf_view(&zip), buf_view(&bad), &out, NULL);
+		ck_assert(r == 0 || r == -E_CORRUPT || r == -E_FORMAT_NEWER);
+		r = plain_undo(buf_view(&plain), buf_view(&bad), zip.len, &again, NULL);
+		ck_assert(r == 0 || r == -E_CORRUPT || r == -E_FORMAT_NEWER);
+		ck_assert_uint_le(again.len, zip.len + MIB);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("plain");
+	Suite *suite = suite_create("plain");
+
+	suite_add_tcase(suite, tc);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, this_zlib_makes_the_streams_that_packed_contents_count_on);
+	tcase_add_test(tc, members_of_every_level_are_inflated_and_made_again);
+	tcase_add_test(tc, members_in_blocks_of_128_kib_as_libreoffice_has_them_are_made_again);
+	tcase_add_test(tc, a_member_that_no_recipe_makes_again_stays_as_it_is);
+	tcase_add_test(tc, data_descriptors_and_zip64_fields_are_understood);
+	tcase_add_test(tc, encrypted_members_and_other_methods_stay_as_they_are);
+	tcase_add_test(tc, overlapping_members_make_it_no_archive);
+	tcase_add_test(tc, a_bomb_is_inflated_no_further_than_the_bound);
+	tcase_add_test(tc, every_truncation_and_random_damage_are_survived);
+	tcase_add_test(tc, a_damaged_plan_is_told);
+
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
