@@ -144,7 +144,7 @@ def compare_lookups(big, fresh, store_of):
         names = [f'{at}/0000/file{i:04}' for i in range(1000)]
         yield f'{store_of}: lookup of a name not cached', Sample(per_path(big, names, os.lstat)), name
     deep = [f'{big.dir}/deep/{name}' for name in sorted(os.listdir(f'{big.dir}/deep'))]
-    flat = [f'{big.dir}/files/000/{i:04}/file{i * 10:04}' for i in range(len(deep))]
+    flat = [f'{big.dir}/files/000/0000/file{i * 10:04}' for i in range(len(deep))]
     for names, name in ((flat, 'one'), (deep, 'daybook')):
         yield f'{store_of}: a file of many versions: lookup, open, read', Sample(per_path(big, names, open_and_read)), name
     for at, name in ((f'{few}/empty', 'one'), (f'{big.dir}/churn', 'daybook')):
@@ -193,7 +193,7 @@ class Beside:
     """Runs a script over and over in the background, as long as a file of the benchmark is there."""
 
     def __init__(self, bench, script):
-        self.flag, self.script = f'{bench.top}/beside', script
+        self.flag, self.script = f'{bench.top}/long-work', script
 
     def __enter__(self):
         write(self.flag, b'')
