@@ -172,7 +172,7 @@ static int refuse_by_argument(scmp_filter_ctx filter)
 	static const uint64_t spaces[] = { CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
 		CLONE_NEWUTS, CLONE_NEWCGROUP };
 	int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				  SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+				  SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 
 	if (rc == 0)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

@@ -1,8 +1,11 @@
 /* worker.c - see worker.h. */
 #include "worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -145,6 +148,9 @@ static void confine(const struct config *config, const char *store)
 static int prepare(struct mount *m, const struct config *config, const struct worker_ends *ends, struct error *e)
 {
 	int rc = region_map(ends->region, &m->region, e);
+
+	if (rc == 0 && getppid() != m->region->holder) /* it died before die_with_the_holder() */
+		rc = error_set(e, -ECONNRESET, "the holder of the mount is gone");
 	bool take_over = rc == 0 && m->region->workers > 0;
 
 	if (rc == 0) {
@@ -200,12 +206,20 @@ static void open_many(void)
 	}
 }
 
+/* Until the share is mounted there is nothing to serve without the process that mounts it: whoever starts it again must
+ * not find the store taken. */
+static void die_with_the_holder(bool yes)
+{
+	prctl(PR_SET_PDEATHSIG, yes ? SIGKILL : 0, 0, 0, 0);
+}
+
 int worker_run(const struct config *config, const struct worker_ends *ends)
 {
 	struct mount m = { .fd = ends->device, .holder = ends->talk, .read_only = config->read_only,
 			   .show_history = config->show_history };
 	struct error e = { 0 };
 
+	die_with_the_holder(true);
 	session_block_signals(&m);
 	stay_killable();
 	open_many();
@@ -217,6 +231,7 @@ int worker_run(const struct config *config, const struct worker_ends *ends)
 		worker_ready(ends, e.text, NULL);
 	else
 		rc = worker_ready(ends, "ready", &e);
+	die_with_the_holder(false);
 	if (rc == 0) {
 		start_socket(&m);
 		if (!config->foreground)

@@ -373,6 +373,11 @@ kill_worker()
 	kill -KILL "$(worker_pid)"
 }
 
+no_worker()
+{
+	! pgrep -f -- "daybookd --worker .* $STORE " >/dev/null
+}
+
 # kill_daemon: kill -9 of all of it, as a power cut would, and the dead mount taken away
 kill_daemon()
 {
@@ -380,6 +385,7 @@ kill_daemon()
 	kill -KILL "$DAEMON" $worker
 	wait "$DAEMON" 2>/dev/null
 	[ -z "$worker" ] || wait_for 10 gone "$worker"
+	wait_for 10 no_worker # one that was just being started dies by itself
 	DAEMON=
 	umount -l "$MNT"
 }

@@ -66,7 +66,7 @@ static const struct {
 
 static struct mount m;
 static struct bases *bases;
-static uint64_t unique, seen_nodes[16], seen_handles[8];
+static uint64_t unique, seen_nodes[16], seen_handles[32];
 static unsigned node_count, handle_count;
 static int answers[2]; /* a socket pair: kernel.c writes its answers to a descriptor by itself */
 
@@ -83,7 +83,7 @@ static void note_node(uint64_t node)
 
 static void note_handle(uint64_t fh)
 {
-	seen_handles[handle_count++ % 8] = fh;
+	seen_handles[handle_count++ % 32] = fh;
 }
 
 /* An answer came: what it tells of inodes and handles is for the requests to come. */
@@ -194,7 +194,7 @@ static void put(uint8_t *bytes, size_t *n, const void *from, size_t len)
 static void put_field(uint8_t *bytes, size_t *n, char kind, struct input *in, size_t data)
 {
 	static const uint32_t types[] = { S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR };
-	uint64_t wide = kind == 'h' ? choose(in, seen_handles, handle_count < 8 ? handle_count : 8) :
+	uint64_t wide = kind == 'h' ? choose(in, seen_handles, handle_count < 32 ? handle_count : 32) :
 			kind == 'n' ? choose(in, seen_nodes, node_count) :
 			kind == 'L' ? data :
 			kind == 'c' ? 1 :
@@ -323,7 +323,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < REQUESTS_MAX && in.left > 0; i++)
 		make_request(&in);
 	/* The kernel closes what is open, and says goodbye to what it knows. */
-	for (unsigned i = 0; i < handle_count && i < 8; i++) {
+	for (unsigned i = 0; i < handle_count && i < 32; i++) {
 		struct {
 			struct fuse_in_header head;
 			struct fuse_release_in release;
