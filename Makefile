@@ -68,14 +68,14 @@ helpers: $(HELPER_BIN) $(BUILD)/tests/bench/bigstore
 
 # Crash tests: a recorder to preload, programs to be recorded, and what cuts and checks (tests/crash/run).
 CRASH_OUT = $(BUILD)/tests/crash
-CRASH_BIN = $(addprefix $(CRASH_OUT)/,record.so crash workload saver)
+CRASH_BIN = $(addprefix $(CRASH_OUT)/,record.so crash workload saver faults)
 
 $(CRASH_OUT)/record.so: tests/crash/record.c tests/crash/trace.h tests/crash/fault.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -I. -shared -fPIC -o $@ $< -ldl -pthread
 
 $(CRASH_OUT)/crash: $(addprefix $(CRASH_OUT)/,check.o disk.o boot.o)
-$(CRASH_OUT)/workload: $(CRASH_OUT)/boot.o
+$(CRASH_OUT)/workload $(CRASH_OUT)/faults: $(CRASH_OUT)/boot.o
 
 $(CRASH_OUT)/%: $(CRASH_OUT)/%.o $(BUILD)/libstore.a
 	$(CC) $(SANITIZE) $(LDFLAGS) $(WRAP_BOOT) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(STORE_LIBS)
@@ -86,6 +86,7 @@ crash-programs: all $(CRASH_BIN)
 
 crash: crash-programs
 	tests/crash/run library
+	tests/crash/run faults
 	POINTS=$${POINTS_MOUNT:-400} tests/crash/run mount
 
 check: $(if $(T),$(BUILD)/tests/unit/test_$(T),$(UNIT_BIN))

@@ -421,10 +421,16 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
 }
 
+static void note_failure(struct kv *kv)
+{
+	uint64_t fine = 0;
+
+	atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms());
+}
+
 static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error *e)
 {
 	char *message = NULL;
-	uint64_t fine = 0;
 
 	stop_counting();
 	rocksdb_write(kv->db, kv->write, writes, &message);
@@ -433,7 +439,7 @@ static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error 
 		seal_written(&kv->seal, rocksdb_get_latest_sequence_number(kv->db));
 		return 0;
 	}
-	atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms());
+	note_failure(kv);
 	return kv_error(kv, message, e);
 }
 
@@ -468,7 +474,8 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
 	return r;
 }
 
-/* After a write to its log failed, RocksDB 7.8 asserts that nobody syncs that log: so an empty batch goes first. */
+/* After a write to its log failed, or a sync of it, RocksDB 7.8 asserts that nobody syncs that log, as a flush does too:
+ * so an empty batch goes first, which it refuses until it has begun another log. */
 static int check_recovered(struct kv *kv, struct error *e)
 {
 	if (atomic_load(&kv->stalled_ms) == 0)
@@ -489,8 +496,10 @@ static int sync_now(void *arg, struct error *e)
 	if (r < 0)
 		return r;
 	rocksdb_flush_wal(kv->db, 1, &message);
-	if (message)
+	if (message) {
+		note_failure(kv);
 		return kv_error(kv, message, e);
+	}
 	seal_stable(&kv->seal, written);
 	return 0;
 }
@@ -509,6 +518,9 @@ int kv_flush(struct kv *kv, struct error *e)
 
 	if (kv->read_only)
 		return error_set(e, -EROFS, "the store is open for reading only");
+	int r = check_recovered(kv, e);
+	if (r < 0)
+		return r;
 	uint64_t written = rocksdb_get_latest_sequence_number(kv->db);
 	options = rocksdb_flushoptions_create();
 	rocksdb_flushoptions_set_wait(options, 1);

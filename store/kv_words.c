@@ -31,7 +31,7 @@ static int code_of_message(const char *message)
 {
 	if (strstr(message, "No space left") || strstr(message, "NoSpace") || strstr(message, "Disk quota"))
 		return -E_NO_SPACE;
-	if (strstr(message, "LOCK:") || strstr(message, "While lock file"))
+	if (strstr(message, "LOCK:") && (strstr(message, "temporarily unavailable") || strstr(message, "No locks available")))
 		return -E_LOCKED;
 	if (strncmp(message, "Corruption", 10) == 0 || strstr(message, "Corruption:") ||
 	    (strstr(message, "No such file") && (strstr(message, ".sst") || strstr(message, "MANIFEST"))))

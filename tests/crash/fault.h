@@ -23,7 +23,7 @@ struct fault {
 
 /* Sets the fault that is to come, or with nth 0 takes it back. */
 void fault_set(const struct fault *wanted) __attribute__((weak));
-/* 0: it has come. */
-unsigned fault_left(void) __attribute__((weak));
+/* Whether it has come since it was set. */
+bool fault_came(void) __attribute__((weak));
 
 #endif

@@ -149,17 +149,19 @@ static struct handle *of_fd(int fd)
 /* ---- faults ---- */
 
 static struct fault fault;
+static bool came;
 
 void fault_set(const struct fault *wanted)
 {
 	pthread_mutex_lock(&lock);
 	fault = *wanted;
+	came = came && !wanted->nth;
 	pthread_mutex_unlock(&lock);
 }
 
-unsigned fault_left(void)
+bool fault_came(void)
 {
-	return fault.nth;
+	return came;
 }
 
 /* Whether this call is the one to fail; the lock is held. */
@@ -168,6 +170,7 @@ static bool is_faulty(enum fault_call call, const char *path)
 	if (!fault.nth || !(fault.calls & call) || (fault.path && !strstr(path, fault.path)) || --fault.nth)
 		return false;
 	fault.nth = fault.lasting ? 1 : 0;
+	came = true;
 	errno = fault.code;
 	return true;
 }
@@ -401,10 +404,12 @@ int truncate(const char *path, off_t size)
 int fallocate(int fd, int mode, off_t at, off_t n)
 {
 	struct handle *handle = of_fd(fd);
+	struct stat st;
 
 	if (!handle)
 		return REAL(fallocate, fd, mode, at, n);
-	if (mode & ~FALLOC_FL_KEEP_SIZE)
+	/* Behind its end a file has no bytes: RocksDB gives back there what it had reserved. */
+	if (mode & ~FALLOC_FL_KEEP_SIZE && (fstat(fd, &st) < 0 || !(mode & FALLOC_FL_KEEP_SIZE) || at < st.st_size))
 		give_up("fallocate that changes bytes");
 	int r = LOCKED(FAULT_WRITE, handle->path, REAL(fallocate, fd, mode, at, n));
 	if (r == 0 && mode == 0)
