@@ -34,6 +34,9 @@ for seed in 1 2 3 4 5 6 $RANDOM; do
 	mkdir "bytes/$seed"
 	tap "share" "$E2E/bytes.py" "bytes/$seed" "$seed" 300
 done
+mkdir "$T/churn" churn
+tap "beside" "$HELPERS/churn" "$T/churn" 6000 "${SEED:-$RANDOM}"
+tap "share" "$HELPERS/churn" "$MNT/churn" 6000 "${SEED:-$RANDOM}"
 bytes=$(b2sum bytes/*/*)
 
 # names
