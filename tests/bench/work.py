@@ -296,7 +296,7 @@ def space_of(bench, system, options, packed):
     note = lambda: bytes_kept.append(system.bytes())
     figures, _ = play_at(bench, system, options, at, before=note, after=note)
     if packed and bench.has_command('pack'):
-        run(f'{bench.build}/daybook', 'pack', system.dir)
+        run(f'{bench.build}/daybook', 'pack', '--now', system.dir)
         note()
     shutil.rmtree(at)
     return [(now - bytes_kept[0]) / figures['logical'] for now in bytes_kept[1:]]

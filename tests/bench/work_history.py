@@ -218,7 +218,7 @@ def beside(bench, system, turn):
         scripts['restore of a folder'] = (f'find {at}/t -type f -exec sh -c "for f; do echo >>\\$f; done" x {{}} +;'
                                           f'{daybook} restore {at}/t --at {instant}')
         if bench.has_command('pack'):
-            scripts['packing'] = f'{daybook} pack {system.dir}'
+            scripts['packing'] = f'{daybook} pack --now {system.dir}'
     options = ['--pattern', 'all', '--docs', '40', '--saves', bench.few(8, 5)]
     for what, script in scripts.items():
         name = f'save p50 beside {what}' + (', on ext4' if system.name == 'ext4' else '')
