@@ -1,0 +1,56 @@
+#!/bin/bash
+# Older versions of a workbook are packed, with the daemon killed meanwhile, and are what was saved.
+. "$(dirname "$0")/lib.sh"
+
+new_share -o pack=off
+cd "$MNT" || bail "the directory"
+
+# --- 20 one-cell edits ----------------------------------------------------------------------------------------------
+
+mkdir "$T/saved"
+cat >"$T/edit.py" <<'PY'
+import os, random, shutil, sys, openpyxl
+random.seed(5)
+book = openpyxl.Workbook()
+sheet = book.active
+for row in range(1500):
+    sheet.append([random.randint(0, 10**6), "name %d" % random.randint(0, 500), random.random(), row * 3])
+for n in range(1, 22):
+    sheet.cell(row=random.randint(1, 1500), column=1).value = random.randint(0, 10**6)
+    book.save("%s/%d" % (sys.argv[1], n))
+    shutil.copyfile("%s/%d" % (sys.argv[1], n), "new.tmp")
+    os.rename("new.tmp", "book.xlsx")
+PY
+check "a workbook is saved 21 times" /usr/bin/python3 "$T/edit.py" "$T/saved"
+
+# all_same NAME: the versions have the bytes that were saved, all of them
+all_same()
+{
+	is "$1" "$(md5sum "$MNT"/.history/files/book.xlsx/book.*.v*.xlsx | cut -c1-32 | sort -u)" \
+		"$(md5sum "$T"/saved/* | cut -c1-32 | sort -u)"
+}
+
+all_same "every version is there"
+
+# --- the daemon dies while it packs ---------------------------------------------------------------------------------
+
+for delay in 0.05 0.4; do
+	daybook pack --now "$MNT" >"$T/said" 2>&1 &
+	sleep "$delay"
+	cd /
+	kill_daemon
+	wait $!
+	remount
+	cd "$MNT" || bail "the directory"
+done
+all_same "every version is what it was after the daemon died"
+
+# --- packed ---------------------------------------------------------------------------------------------------------
+
+check "the rest is packed" daybook pack --now "$MNT"
+like "nothing is left to pack" "$(daybook pack --now --json "$MNT")" '"packed":0,'
+all_same "every version is what was saved"
+cd /
+unmount_share
+verify_clean "the store is whole"
+done_testing
