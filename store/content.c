@@ -419,7 +419,7 @@ static int check_segment(struct content_store *cs, const struct pieces *segment,
 }
 
 static int check_pieces(struct content_store *cs, const struct pieces *manifest, struct digest_list *digests,
-			uint64_t *data, struct error *e)
+			uint64_t *data, content_was_read read, void *arg, struct error *e)
 {
 	CLEANUP(place_release) struct place p = { 0 };
 
@@ -433,14 +433,18 @@ static int check_pieces(struct content_store *cs, const struct pieces *manifest,
 			r = check_segment(cs, p.segment, e);
 		if (r < 0)
 			return r;
+		uint64_t before = *data;
 		for (size_t k = 0; p.segment && k < p.segment->count; k++)
 			*data += p.segment->at[k].id ? p.segment->at[k].end - piece_start(p.segment, k) : 0;
+		r = read ? read(arg, *data - before, e) : 0;
+		if (r < 0)
+			return r;
 		digest_list_add(digests, manifest->at[i].end - start, p.segment ? &p.segment->digest : NULL);
 	}
 	return 0;
 }
 
-int content_check(struct content_store *cs, uint64_t content, struct error *e)
+int content_check(struct content_store *cs, uint64_t content, content_was_read read, void *arg, struct error *e)
 {
 	struct digest_list digests;
 	struct pieces *manifest;
@@ -450,7 +454,7 @@ int content_check(struct content_store *cs, uint64_t content, struct error *e)
 	if (r < 0)
 		return r;
 	digest_list_start(&digests);
-	r = check_pieces(cs, manifest, &digests, &data, e);
+	r = check_pieces(cs, manifest, &digests, &data, read, arg, e);
 	struct digest digest = digest_list_end(&digests);
 	if (r < 0)
 		error_prefix(e, r, "content %llu", (unsigned long long)content);

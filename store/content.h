@@ -88,8 +88,10 @@ int content_stat(struct content_store *cs, uint64_t content, struct content_ref 
 int content_data_bytes(struct content_store *cs, uint64_t content, uint64_t *ret, struct error *e);
 
 /* Reads all chunks again, past the cache, and checks segments and content against their digests: 0, or -E_CORRUPT
- * with a sentence that says which chunk, segment or digest. */
-int content_check(struct content_store *cs, uint64_t content, struct error *e);
+ * with a sentence that says which chunk, segment or digest.  read() (may be NULL) is told after each segment how many
+ * bytes were; a negative code of its stops. */
+typedef int (*content_was_read)(void *arg, uint64_t bytes, struct error *e);
+int content_check(struct content_store *cs, uint64_t content, content_was_read read, void *arg, struct error *e);
 
 /* Checks one key and value of CHUNK_NAME: the chunk is there, decodes, and its bytes have that name; *ret_len is its
  * length.  -E_CORRUPT says which chunk. */

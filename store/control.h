@@ -60,7 +60,7 @@ struct control_context {
 	X(log,       "path by since until limit reverse", "changes: the columns of logtext.h") \
 	X(history,   "path all",                          "versions of what stands at path, newest first") \
 	X(restore,   "path version at to",                "puts a version back (\"12\", \"DOCUMENT@12\"); one row") \
-	X(verify,    "quick",                             "a row per damage, then one with the counts") \
+	X(verify,    "quick resume rate",                 "a row per damage, then one with the counts") \
 	X(pack,      "now try",                           "packs older versions; one row: what it did") \
 	X(status,    "",                                  "one row about the store") \
 	X(restart,   "",                                  "another process takes over the mount; one row") \

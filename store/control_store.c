@@ -213,17 +213,27 @@ static void step_back(void)
 	setpriority(PRIO_PROCESS, (id_t)gettid(), 15);
 }
 
+#define RATE_MAX 1000000u /* MiB a second */
+
 int control_verify(const struct command *c, struct error *e)
 {
 	struct verify_report report = { 0 };
-	bool quick = control_flag(c, "quick");
+	struct verify_options options = { .read_contents = !control_flag(c, "quick"), .resume = control_flag(c, "resume") };
+	uint64_t rate;
 	int r, told;
 
 	r = check_keeper(c, "verify", e);
+	if (r == 0)
+		r = control_number(c, "rate", 0, &rate, e);
 	if (r < 0)
 		return r;
+	if (options.resume && !options.read_contents)
+		return error_set(e, -E_USAGE, "--quick is over soon: there is nothing to resume");
+	if (rate > RATE_MAX)
+		return error_set(e, -E_USAGE, "--rate takes MiB a second, up to %u", RATE_MAX);
+	options.rate_bytes = rate << 20;
 	step_back();
-	r = verify_store(c->store, !quick, tell_damage, tell_progress, (void *)c, &report, e);
+	r = verify_store(c->store, &options, tell_damage, tell_progress, (void *)c, &report, e);
 	if (r < 0 && r != -E_FAILED_VERIFY)
 		return r;
 	told = tell_verified(c, "", &report, e);

@@ -563,30 +563,72 @@ uint64_t kv_approximate_bytes(struct kv *kv, enum family family)
 	return bytes;
 }
 
-static int check_column(struct kv *kv, rocksdb_column_family_handle_t *column, struct error *e)
-{
-	rocksdb_readoptions_t *read = rocksdb_readoptions_create();
-	char *message = NULL;
+#define CHECK_TOLD (1 * MIB)
+#define CHECK_SLICE (256 * MIB)
 
-	rocksdb_readoptions_set_verify_checksums(read, 1);
-	rocksdb_readoptions_set_fill_cache(read, 0);
-	rocksdb_readoptions_set_readahead_size(read, 2 * MIB);
-	rocksdb_iterator_t *it = rocksdb_create_iterator_cf(kv->db, read, column);
-	for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it); rocksdb_iter_next(it))
-		;
+struct table_check {
+	struct kv *kv;
+	rocksdb_readoptions_t *options;
+	int (*read)(void *arg, uint64_t bytes, struct error *e);
+	void *arg;
+	struct buf at; /* the key that the next slice begins with */
+};
+
+/* Reads on from a key, up to a slice: 1 when there is more. */
+static int check_slice(struct table_check *c, rocksdb_iterator_t *it, struct error *e)
+{
+	uint64_t told = 0, read = 0;
+	char *message = NULL;
+	int r = 0;
+
+	rocksdb_iter_seek(it, (const char *)c->at.data, c->at.len);
+	for (; r == 0 && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
+		size_t key_len, len;
+		const char *key = rocksdb_iter_key(it, &key_len);
+
+		if (read >= CHECK_SLICE) {
+			buf_clear(&c->at);
+			buf_append(&c->at, key, key_len);
+			r = buf_check(&c->at, e);
+			return r < 0 ? r : 1;
+		}
+		rocksdb_iter_value(it, &len);
+		read += key_len + len;
+		if (c->read && read - told >= CHECK_TOLD) {
+			r = c->read(c->arg, read - told, e);
+			told = read;
+		}
+	}
 	rocksdb_iter_get_error(it, &message);
-	rocksdb_iter_destroy(it);
-	rocksdb_readoptions_destroy(read);
-	return message ? kv_error(kv, message, e) : 0;
+	return message ? kv_error(c->kv, message, e) : r;
 }
 
-int kv_check(struct kv *kv, struct error *e)
+static int check_column(struct table_check *c, rocksdb_column_family_handle_t *column, struct error *e)
 {
-	for (size_t i = 0; i < COLUMNS; i++) {
-		int r = check_column(kv, kv->columns[i], e);
+	int r = 1;
 
-		if (r < 0)
-			return r;
+	buf_clear(&c->at);
+	buf_u8(&c->at, 0);
+	while (r > 0) {
+		rocksdb_iterator_t *it = rocksdb_create_iterator_cf(c->kv->db, c->options, column);
+
+		r = check_slice(c, it, e);
+		rocksdb_iter_destroy(it);
 	}
-	return 0;
+	return r;
+}
+
+int kv_check(struct kv *kv, int (*read)(void *arg, uint64_t bytes, struct error *e), void *arg, struct error *e)
+{
+	struct table_check c = { .kv = kv, .options = rocksdb_readoptions_create(), .read = read, .arg = arg };
+	int r = 0;
+
+	rocksdb_readoptions_set_verify_checksums(c.options, 1);
+	rocksdb_readoptions_set_fill_cache(c.options, 0);
+	rocksdb_readoptions_set_readahead_size(c.options, 2 * MIB);
+	for (size_t i = 0; r == 0 && i < COLUMNS; i++)
+		r = check_column(&c, kv->columns[i], e);
+	rocksdb_readoptions_destroy(c.options);
+	buf_release(&c.at);
+	return r;
 }

@@ -93,8 +93,9 @@ int kv_checkpoint(struct kv *kv, const char *path, struct error *e);
 /* Bytes that the family takes on disk, about. */
 uint64_t kv_approximate_bytes(struct kv *kv, enum family family);
 
-/* Reads every table and checks its blocks' checksums; -E_CORRUPT names the file. */
-int kv_check(struct kv *kv, struct error *e);
+/* Reads every table and checks its blocks' checksums; -E_CORRUPT names the file.  In slices: what is superseded
+ * meanwhile is not kept for it.  read() (may be NULL) is told now and then how many bytes were; a negative code stops. */
+int kv_check(struct kv *kv, int (*read)(void *arg, uint64_t bytes, struct error *e), void *arg, struct error *e);
 
 /* Test hook: the n-th following kv_get, kv_write or kv_sync fails with code (n = 0: none). */
 void kv_fail_nth(unsigned n, int code);

@@ -5,12 +5,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "clock.h"
 #include "manifest.h"
 #include "verify_parts.h"
 
 #define TICKS_BETWEEN 512 /* records between two calls of progress(), */
 #define TICK_BYTES (1u << 20) /* unless one was large */
+#define SLICE_BYTES (256ull << 20)
+#define FINDINGS_MAX (1u << 20) /* bytes of sentences that are kept */
+#define NAP_NS 100000000ll
 
 int verify_damage(struct verifier *v, const char *format, ...)
 {
@@ -25,17 +30,49 @@ int verify_damage(struct verifier *v, const char *format, ...)
 			*at = '?';
 	}
 	v->report.damaged++;
+	if (v->keeping) {
+		v->kept.damaged++;
+		if (v->kept.findings.len < FINDINGS_MAX)
+			buf_string(&v->kept.findings, view_str(text));
+	}
 	return v->finding(v->arg, text) ? 0 : -ECANCELED;
+}
+
+static int stopped(struct error *e)
+{
+	return error_set(e, -ECANCELED, "the verification was stopped; --resume goes on from here");
+}
+
+static bool tell_progress(const struct verifier *v)
+{
+	return !v->progress || v->progress(v->arg, v->done + v->stage_done, v->total);
+}
+
+/* Waits until no more was read than the rate allows. */
+static int keep_rate(const struct verifier *v, struct error *e)
+{
+	double allowed = v->options.rate_bytes ? (double)v->read / (double)v->options.rate_bytes : 0;
+	int64_t until = v->started_ns + (int64_t)(allowed * (double)NS_PER_SECOND), now;
+
+	while (v->options.rate_bytes && (now = clock_monotonic()) < until) {
+		struct timespec nap = clock_timespec(until - now < NAP_NS ? until - now : NAP_NS);
+
+		nanosleep(&nap, NULL);
+		if (!tell_progress(v))
+			return stopped(e);
+	}
+	return 0;
 }
 
 int verify_tick(struct verifier *v, uint64_t bytes, struct error *e)
 {
+	v->read += bytes;
 	v->stage_done += bytes;
 	if (v->stage_done > v->stage_total)
 		v->stage_done = v->stage_total;
-	if ((v->ticks++ % TICKS_BETWEEN != 0 && bytes < TICK_BYTES) || !v->progress || v->progress(v->arg, v->done + v->stage_done, v->total))
+	if (v->ticks++ % TICKS_BETWEEN != 0 && bytes < TICK_BYTES)
 		return 0;
-	return error_set(e, -ECANCELED, "the verification was stopped");
+	return tell_progress(v) ? keep_rate(v, e) : stopped(e);
 }
 
 static void next_stage(struct verifier *v, uint64_t bytes)
@@ -55,7 +92,7 @@ int verify_get(struct verifier *v, enum family family, struct key key, struct vi
 		/* Named here, once; the caller then finds the record missing. */
 		r = strcmp(v->unreadable, why.text) == 0 ? 0 : verify_damage(v, "%s", why.text);
 		snprintf(v->unreadable, sizeof(v->unreadable), "%s", why.text);
-		return r < 0 ? error_set(e, r, "the verification was stopped") : 0;
+		return r < 0 ? stopped(e) : 0;
 	}
 	if (r < 0 && e)
 		*e = why;
@@ -68,31 +105,98 @@ static const char *const family_names[] = {
 #undef X
 };
 
+static void begin_stage(struct verifier *v, enum family family)
+{
+	next_stage(v, kv_approximate_bytes(v->kv, family) +
+			      (family == FAMILY_CONTENT && v->options.read_contents ? kv_approximate_bytes(v->kv, FAMILY_CHUNK) : 0));
+}
+
+/* Calls the visitor; a record that it was stopped at is as if not visited, and comes again. */
+static int visit(struct verifier *v, struct verify_mark *mark, uint64_t number, verify_visitor each, struct view key,
+		 struct view value, struct error *e)
+{
+	struct verify_kept before = v->kept;
+	int r = each(v, key, value, e);
+
+	if (mark && r == 0) {
+		mark->next = number + 1;
+	} else if (mark) {
+		before.findings.data = v->kept.findings.data;
+		before.findings.cap = v->kept.findings.cap;
+		v->kept = before;
+	}
+	return r == 0 ? verify_tick(v, key.len + value.len, e) : r;
+}
+
+/* Walks on; with a mark only up to a slice: 1 when there is more.  What cannot be read is a finding and the end. */
+static int walk(struct verifier *v, struct kv_iter *it, enum family family, struct verify_mark *mark,
+		verify_visitor each, struct error *e)
+{
+	uint64_t begun = v->read;
+	struct error why = { 0 };
+	struct view key, value;
+	int r;
+
+	while ((r = kv_iter_next(it, &key, &value, &why)) > 0) {
+		struct reader in = reader_of(key);
+		uint64_t number = mark ? reader_u64(&in) : 0;
+
+		if (mark && v->read - begun >= SLICE_BYTES) {
+			mark->next = number;
+			return 1;
+		}
+		r = visit(v, mark, number, each, key, value, e);
+		if (mark)
+			mark->bytes = v->stage_done;
+		if (r < 0)
+			return r == -ECANCELED ? stopped(e) : r;
+	}
+	if (r == -E_CORRUPT) {
+		r = verify_damage(v, "the records %s cannot be read to their end: %s", family_names[family], why.text);
+		return r < 0 ? stopped(e) : 0;
+	}
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}
+
 int verify_each(struct verifier *v, enum family family, verify_visitor each, struct error *e)
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(v->kv, v->snapshot, family, view_of("", 0), false);
-	struct view key, value;
-	struct error why = { 0 };
-	int r;
 
-	next_stage(v, kv_approximate_bytes(v->kv, family) +
-			      (family == FAMILY_CONTENT && v->read_contents ? kv_approximate_bytes(v->kv, FAMILY_CHUNK) : 0));
-	while ((r = kv_iter_next(it, &key, &value, &why)) > 0) {
-		r = verify_tick(v, key.len + value.len, e);
-		if (r == 0)
-			r = each(v, key, value, e);
-		if (r < 0)
-			return r == -ECANCELED ? error_set(e, r, "the verification was stopped") : r;
+	begin_stage(v, family);
+	return walk(v, it, family, NULL, each, e);
+}
+
+static int walk_slice(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
+		      struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
+	struct key from = key_number(mark->next);
+
+	kv_snapshot_release(v->kv, v->snapshot);
+	v->snapshot = kv_snapshot_take(v->kv);
+	it = kv_iter_open(v->kv, v->snapshot, family, view_of("", 0), false);
+	kv_iter_seek(it, key_view(&from));
+	return walk(v, it, family, mark, each, e);
+}
+
+int verify_each_sliced(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
+		       struct error *e)
+{
+	int r = mark->next < UINT64_MAX;
+
+	begin_stage(v, family);
+	v->stage_done = mark->bytes < v->stage_total ? mark->bytes : v->stage_total;
+	v->keeping = true;
+	while (r > 0) {
+		r = walk_slice(v, family, mark, each, e);
+		verify_kept_write(v);
 	}
+	v->keeping = false;
 	if (r == 0)
-		return 0;
-	if (r == -E_CORRUPT) {
-		r = verify_damage(v, "the records %s cannot be read to their end: %s", family_names[family], why.text);
-		return r < 0 ? error_set(e, r, "the verification was stopped") : 0;
-	}
-	if (e)
-		*e = why;
+		mark->next = UINT64_MAX;
 	return r;
 }
 
@@ -133,13 +237,22 @@ const char *verify_where(struct verifier *v, uint64_t parent, struct view name, 
 	return out;
 }
 
+static int table_read(void *arg, uint64_t bytes, struct error *e)
+{
+	return verify_tick(arg, bytes, e);
+}
+
 /* The tables' checksums: damage there names a file of the database. */
 static int verify_tables(struct verifier *v, struct error *e)
 {
 	struct error why = { 0 };
-	int r = kv_check(v->kv, &why);
+	int r;
 
+	for (int family = 0; family < FAMILY_COUNT; family++)
+		v->stage_total += kv_approximate_bytes(v->kv, family);
+	r = kv_check(v->kv, table_read, v, &why);
 	snprintf(v->unreadable, sizeof(v->unreadable), "%s", r == -E_CORRUPT ? why.text : "");
+	v->kept.tables = r == 0;
 	if (r == -E_CORRUPT)
 		return verify_damage(v, "%s", why.text);
 	if (r < 0 && e)
@@ -173,10 +286,34 @@ static int verify_counts(struct verifier *v, struct error *e)
 	return 0;
 }
 
+/* What the verification that was stopped found where this one does not look again. */
+static int tell_kept(struct verifier *v, struct error *e)
+{
+	struct reader in = reader_of(buf_view(&v->kept.findings));
+
+	v->report.contents = v->kept.content_count;
+	v->report.bytes = v->kept.byte_count;
+	v->report.chunks = v->kept.chunk_count;
+	v->report.damaged = v->kept.damaged;
+	v->named_chunks = v->kept.named_chunks;
+	while (reader_left(&in) > 0) {
+		CLEANUP(buf_release) struct buf text = { 0 };
+		struct view sentence = reader_string(&in);
+
+		buf_append(&text, sentence.data, sentence.len);
+		if (!v->finding(v->arg, buf_cstr(&text)))
+			return stopped(e);
+	}
+	return 0;
+}
+
 static int verify_all(struct verifier *v, struct error *e)
 {
-	int r = v->read_contents ? verify_tables(v, e) : 0;
+	int r = tell_kept(v, e);
 
+	if (r == 0 && v->options.read_contents && !v->kept.tables)
+		r = verify_tables(v, e);
+	v->snapshot = kv_snapshot_take(v->kv);
 	if (r == 0)
 		r = verify_log(v, e);
 	if (r == 0)
@@ -185,33 +322,43 @@ static int verify_all(struct verifier *v, struct error *e)
 		r = verify_versions(v, e);
 	if (r == 0)
 		r = verify_counts(v, e);
-	if (r == 0)
-		r = verify_contents(v, e);
-	return r;
+	return r == 0 ? verify_contents(v, e) : r;
 }
 
-int verify_store(struct store *store, bool read_contents, verify_finding finding, verify_progress progress, void *arg,
-		 struct verify_report *ret, struct error *e)
+static uint64_t total_bytes(struct kv *kv, bool read_contents)
+{
+	uint64_t all = 0, chunks = kv_approximate_bytes(kv, FAMILY_CHUNK);
+
+	for (int family = 0; family < FAMILY_COUNT; family++)
+		all += kv_approximate_bytes(kv, family);
+	/* the tables; then what is in them, the chunks for the contents that have them and for themselves */
+	return read_contents ? 2 * all + chunks : all;
+}
+
+int verify_store(struct store *store, const struct verify_options *options, verify_finding finding,
+		 verify_progress progress, void *arg, struct verify_report *ret, struct error *e)
 {
 	struct verifier v = { .store = store,
 			      .kv = store_kv(store),
-			      .read_contents = read_contents,
+			      .options = *options,
 			      .finding = finding,
 			      .progress = progress,
-			      .arg = arg };
+			      .arg = arg,
+			      .started_ns = clock_monotonic() };
 	int r;
 
-	for (int family = 0; family < FAMILY_COUNT; family++)
-		v.total += kv_approximate_bytes(v.kv, family);
-	if (read_contents) /* once by the contents, once by the chunks */
-		v.total += kv_approximate_bytes(v.kv, FAMILY_CHUNK);
+	v.total = total_bytes(v.kv, options->read_contents);
+	if (options->read_contents)
+		options->resume ? verify_kept_read(&v) : verify_kept_remove(&v);
 	chunks_keep(&store_contents(store)->chunks, true);
-	v.snapshot = kv_snapshot_take(v.kv);
 	r = verify_all(&v, e);
 	kv_snapshot_release(v.kv, v.snapshot);
 	chunks_keep(&store_contents(store)->chunks, false);
+	if (options->read_contents && r == 0)
+		verify_kept_remove(&v);
 	buf_release(&v.value);
 	buf_release(&v.past_name);
+	buf_release(&v.kept.findings);
 	*ret = v.report;
 	if (r < 0)
 		return r;

@@ -67,6 +67,11 @@ static int tell_versions(struct verifier *v, uint64_t id, const struct digest *d
 	return rc < 0 || told ? rc : verify_damage(v, "%s", why);
 }
 
+static int count_read(void *arg, uint64_t bytes, struct error *e)
+{
+	return verify_tick(arg, bytes, e);
+}
+
 static int visit_content(struct verifier *v, struct view key, struct view value, struct error *e)
 {
 	struct reader in = reader_of(key);
@@ -75,21 +80,21 @@ static int visit_content(struct verifier *v, struct view key, struct view value,
 	struct error why = { 0 };
 	int rc;
 
-	v->report.contents++;
+	v->report.contents = ++v->kept.content_count;
 	if (!reader_done(&in) || content_decode(&r, value, NULL) < 0)
 		return verify_damage(v, "content %llu: its record is damaged", N(id));
-	v->report.bytes += r.size;
+	v->report.bytes = v->kept.byte_count += r.size;
 	rc = check_pairs(v, "content", id, r.segments, FAMILY_SEGMENT, &bytes, e);
 	if (rc == 0 && bytes != r.size)
 		rc = verify_damage(v, "content %llu: its segments have %llu bytes, not %llu", N(id), N(bytes), N(r.size));
-	if (rc < 0 || !v->read_contents)
+	if (rc < 0 || !v->options.read_contents)
 		return rc;
-	rc = content_check(store_contents(v->store), id, &why);
+	rc = content_check(store_contents(v->store), id, count_read, v, &why);
 	if (rc == -E_CORRUPT || rc == -E_FORMAT_NEWER)
 		rc = tell_versions(v, id, &r.digest, why.text, e);
 	else if (rc < 0 && e)
 		*e = why;
-	return rc < 0 ? rc : verify_tick(v, r.size, e);
+	return rc;
 }
 
 static int visit_segment(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -127,7 +132,7 @@ static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk
 	if (found < 0)
 		return found;
 	struct reader in = reader_of(value);
-	v->named_chunks += reader_varint(&in) == id;
+	v->named_chunks = v->kept.named_chunks += reader_varint(&in) == id;
 	return 0;
 }
 
@@ -141,7 +146,7 @@ static int visit_chunk(struct verifier *v, struct view key, struct view value, s
 	int r;
 
 	(void)value;
-	v->report.chunks++;
+	v->report.chunks = ++v->kept.chunk_count;
 	if (!reader_done(&in))
 		return verify_damage(v, "a key of the chunks is damaged");
 	r = chunk_load_fresh(&cs->chunks, id, &chunk, &why);
@@ -185,13 +190,13 @@ static int visit_wrong_name(struct verifier *v, struct view key, struct view val
 
 int verify_contents(struct verifier *v, struct error *e)
 {
-	int r = verify_each(v, FAMILY_CONTENT, visit_content, e);
+	int r = verify_each_sliced(v, FAMILY_CONTENT, &v->kept.contents, visit_content, e);
 
 	if (r == 0)
 		r = verify_each(v, FAMILY_SEGMENT, visit_segment, e);
-	if (r < 0 || !v->read_contents)
+	if (r < 0 || !v->options.read_contents)
 		return r;
-	r = verify_each(v, FAMILY_CHUNK, visit_chunk, e);
+	r = verify_each_sliced(v, FAMILY_CHUNK, &v->kept.chunks, visit_chunk, e);
 	if (r == 0)
 		r = verify_each(v, FAMILY_CHUNK_NAME, visit_name, e);
 	return r == 0 && v->names != v->named_chunks ? verify_each(v, FAMILY_CHUNK_NAME, visit_wrong_name, e) : r;

@@ -9,11 +9,31 @@
 #include "internal.h"
 #include "verify.h"
 
+/* How far the walk over a family whose keys are growing numbers came. */
+struct verify_mark {
+	uint64_t next;  /* number that it goes on with; UINT64_MAX: it is done */
+	uint64_t bytes; /* of the stage's, for the progress */
+};
+
+/* What is kept of a verification that did not come to its end. */
+struct verify_kept {
+	bool tables;                      /* were read */
+	struct verify_mark contents, chunks;
+	uint64_t named_chunks;
+	uint64_t content_count, byte_count, chunk_count; /* of the report */
+	uint64_t damaged;
+	struct buf findings;              /* strings, the first ones */
+};
+
 struct verifier {
 	struct store *store;
 	struct kv *kv;
 	struct kv_snapshot *snapshot;
-	bool read_contents;
+	struct verify_options options;
+	bool keeping;                      /* findings are kept too: in stages that are not walked again */
+	struct verify_kept kept;
+	int64_t started_ns;
+	uint64_t read;                     /* bytes since then, for the rate */
 	verify_finding finding;
 	verify_progress progress;
 	void *arg;
@@ -41,6 +61,17 @@ int verify_get(struct verifier *v, enum family family, struct key key, struct vi
 typedef int (*verify_visitor)(struct verifier *v, struct view key, struct view value, struct error *e);
 /* Walks a family; what cannot be read is reported and ends the walk, not the verification. */
 int verify_each(struct verifier *v, enum family family, verify_visitor each, struct error *e);
+
+/* The same for a family whose keys begin with growing numbers and whose records never change, from *mark on: in slices,
+ * each on a snapshot of its own, after which what is kept is written. */
+int verify_each_sliced(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
+		       struct error *e);
+
+/* Reads what was kept into v->kept; leaves it zero when there is nothing, or not of this store.  Writes it; removes it.
+ * That it cannot be written harms nothing but the resuming. */
+void verify_kept_read(struct verifier *v);
+void verify_kept_write(struct verifier *v);
+void verify_kept_remove(struct verifier *v);
 
 /* Counts bytes as done; -ECANCELED when the listener had enough. */
 int verify_tick(struct verifier *v, uint64_t bytes, struct error *e);

@@ -86,7 +86,7 @@ static int repair(struct store *store, bool dry, struct repairing *r, struct err
 	tell_report(r->answer, &report);
 	if (dry)
 		return 0;
-	return verify_store(store, true, tell_lost, show, r, &verified, e);
+	return verify_store(store, &(struct verify_options){ .read_contents = true }, tell_lost, show, r, &verified, e);
 }
 
 int cmd_repair(const struct invocation *in, struct error *e)

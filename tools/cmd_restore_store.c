@@ -86,7 +86,7 @@ static int check_restored(const char *path, const struct backup *b, uint64_t *re
 		r = error_set(e, -E_CORRUPT, "the store ends at change %" PRIu64 ", before the backup's %" PRIu64, *ret_change,
 			      b->change);
 	if (r == 0)
-		r = verify_store(store, false, ignore_finding, NULL, &finding, &report, e);
+		r = verify_store(store, &(struct verify_options){ 0 }, ignore_finding, NULL, &finding, &report, e);
 	if (r == -E_FAILED_VERIFY)
 		error_set(e, r, "%s", buf_cstr(&finding));
 	if (r == 0)

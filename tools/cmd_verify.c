@@ -52,7 +52,6 @@ int cmd_verify(const struct invocation *in, struct error *e)
 	r = whereabouts_find(option(in, "store"), in->arguments[0], &place, e);
 	if (r < 0)
 		return r;
-	if (option(in, "quick"))
-		request_add(&request, "quick", view_str("1"));
+	rows_pass(in, &request, (const char *const[]){ "quick", "resume", "rate", NULL });
 	return rows_at(in, &place, &request, &printer, false, true, e);
 }

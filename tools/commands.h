@@ -55,6 +55,8 @@
 	ROW_OPTIONS(X, status) \
 	ROW_OPTIONS(X, restart) \
 	X(verify,  quick,   '\0', NULL,            "do not read the contents of files again") \
+	X(verify,  resume,  '\0', NULL,            "go on where the last one was stopped") \
+	X(verify,  rate,    '\0', "MIB",           "read at most this many MiB a second") \
 	ROW_OPTIONS(X, verify) \
 	X(repair,  check,   '\0', NULL,            "only say what would be done") \
 	X(repair,  json,    '\0', NULL,            "one JSON object a row, one row a line") \

@@ -242,7 +242,7 @@ static int check_verifies(struct store *store)
 	struct verify_report report;
 	struct error e = { 0 };
 
-	if (verify_store(store, true, print_finding, NULL, NULL, &report, &e) == 0)
+	if (verify_store(store, &(struct verify_options){ .read_contents = true }, print_finding, NULL, NULL, &report, &e) == 0)
 		return 0;
 	return FAIL("it does not verify: %s", e.text);
 }

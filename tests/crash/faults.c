@@ -226,7 +226,7 @@ static int op_verify(struct error *e)
 {
 	struct verify_report report;
 
-	return verify_store(store, true, ignore_finding, NULL, NULL, &report, e);
+	return verify_store(store, &(struct verify_options){ .read_contents = true }, ignore_finding, NULL, NULL, &report, e);
 }
 
 static int op_flush(struct error *e) { return kv_flush(store_kv(store), e); }
@@ -322,7 +322,7 @@ static void assert_verifies(const char *when)
 	struct error e = { 0 };
 	char first[512] = "";
 
-	if (verify_store(store, true, ignore_finding, NULL, first, &report, &e) < 0)
+	if (verify_store(store, &(struct verify_options){ .read_contents = true }, ignore_finding, NULL, first, &report, &e) < 0)
 		fail("it does not verify %s: %s", when, e.text);
 }
 

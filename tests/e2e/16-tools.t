@@ -115,6 +115,11 @@ is "status tells the mountpoint" "$(field mountpoint daybook status "$MNT")" "$M
 is "and the newest change" "$(field changes daybook status "$MNT")" "$(field change daybook log -n 1 "$MNT")"
 check "verify finds nothing" daybook verify "$MNT"
 check "verify --quick, too" daybook verify --quick "$MNT"
+check "verify --resume with nothing to go on with" daybook verify --resume "$MNT"
+check "verify --rate" daybook verify --rate 1000 "$MNT"
+refuses "verify --resume --quick" "nothing to resume" daybook verify --resume --quick "$MNT"
+refuses "verify --rate of no number" "number" daybook verify --rate fast "$MNT"
+is "a verification that ended leaves nothing" "$(ls "$STORE" | grep -c VERIFY)" 0
 is "--store asks the daemon while it runs" "$(field mountpoint daybook status --store "$STORE")" "$MNT"
 mkdir "$T/bound"
 mount --bind "$D" "$T/bound"

@@ -122,7 +122,7 @@ static void assert_sound(struct fixture *f, uint64_t content)
 {
 	struct error e = { 0 };
 
-	ck_assert_msg(content_check(f->cs, content, &e) == 0, "%s", e.text);
+	ck_assert_msg(content_check(f->cs, content, NULL, NULL, &e) == 0, "%s", e.text);
 }
 
 START_TEST(what_was_put_is_read_back_whole_and_in_parts)
@@ -516,10 +516,10 @@ START_TEST(damage_is_told_with_the_chunk_that_has_it_and_a_new_save_heals)
 	struct error e = { 0 };
 
 	damage(&f, FAMILY_CHUNK, 3, false);
-	ck_assert_int_eq(content_check(f.cs, ref.id, &e), -E_CORRUPT);
+	ck_assert_int_eq(content_check(f.cs, ref.id, NULL, NULL, &e), -E_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(e.text, "chunk 4 in segment 1 is damaged"));
 	damage(&f, FAMILY_CHUNK, 5, true);
-	ck_assert_int_eq(content_check(f.cs, ref.id, &e), -E_CORRUPT);
+	ck_assert_int_eq(content_check(f.cs, ref.id, NULL, NULL, &e), -E_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(e.text, "chunk 6 is missing"));
 	ck_assert_int_eq(content_read(f.cs, ref.id, 0, data, MIB, &e), -E_CORRUPT);
 	noise_fill(data, MIB, 22);
@@ -572,7 +572,7 @@ START_TEST(random_records_never_crash_a_reader)
 		ck_assert_int_eq(kv_write(f.kv, batch, NULL), 0);
 		content_store_close(f.cs);
 		ck_assert_int_eq(content_store_open(f.kv, data, MIB, &f.cs, NULL), 0);
-		content_check(f.cs, ref.id, NULL);
+		content_check(f.cs, ref.id, NULL, NULL, NULL);
 		content_read(f.cs, ref.id, noise_below(&state, 100000), got, 5000, NULL);
 		kv_batch_clear(batch);
 		content_put(f.cs, &(struct work){ x, 2, 50009, -1 }, batch, &other, NULL);

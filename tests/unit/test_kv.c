@@ -412,7 +412,7 @@ static enum outcome use_damaged(const char *path)
 	if (kv_open(path, &options, &kv, &e) < 0)
 		return e.text[0] ? REFUSED : LOST;
 	enum outcome names = walk_damaged(kv, FAMILY_META), chunks = walk_damaged(kv, FAMILY_CHUNK);
-	if (kv_check(kv, NULL) < 0 && names == ALL_THERE && chunks == ALL_THERE)
+	if (kv_check(kv, NULL, NULL, NULL) < 0 && names == ALL_THERE && chunks == ALL_THERE)
 		chunks = TOLD;
 	kv_close(kv);
 	return names > chunks ? names : chunks;

@@ -36,7 +36,7 @@ static uint64_t ck_clean(void)
 {
 	struct verify_report found;
 
-	ck_ok(verify_store(tree_store, true, tell, NULL, NULL, &found, e));
+	ck_ok(verify_store(tree_store, &(struct verify_options){ .read_contents = true }, tell, NULL, NULL, &found, e));
 	return found.chunks;
 }
 

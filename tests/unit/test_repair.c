@@ -22,7 +22,7 @@ static uint64_t damaged(void)
 	struct error e = { 0 };
 
 	found[0] = '\0';
-	int r = verify_store(tree_store, true, keep, NULL, NULL, &report, &e);
+	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = true }, keep, NULL, NULL, &report, &e);
 	ck_assert_msg(r == 0 || r == -E_FAILED_VERIFY, "%s", e.text);
 	return report.damaged;
 }

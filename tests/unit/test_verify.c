@@ -1,6 +1,9 @@
 /* test_verify.c - a clean store is clean, and each kind of damage is found and named. */
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include "store/clock.h"
 #include "store/internal.h"
 #include "store/tag.h"
 #include "store/verify.h"
@@ -24,7 +27,7 @@ static int verify(bool read_contents)
 	struct error e = { 0 };
 
 	found[0] = '\0';
-	int r = verify_store(tree_store, read_contents, keep, NULL, NULL, &report, &e);
+	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = read_contents }, keep, NULL, NULL, &report, &e);
 	ck_assert_msg(r == 0 || r == -E_FAILED_VERIFY, "%s", e.text);
 	ck_assert_int_eq(r == 0, report.damaged == 0);
 	return r;
@@ -354,16 +357,166 @@ static bool stop_progress(void *arg, uint64_t done, uint64_t total)
 	return false;
 }
 
+static const struct verify_options everything = { .read_contents = true };
+
 START_TEST(the_listener_can_stop_it)
 {
 	int calls = 0;
 
 	fill();
 	drop(FAMILY_LOG, key_number(4));
-	ck_assert_int_eq(verify_store(tree_store, true, stop, NULL, &calls, &report, NULL), -ECANCELED);
+	ck_assert_int_eq(verify_store(tree_store, &everything, stop, NULL, &calls, &report, NULL), -ECANCELED);
 	ck_assert_int_eq(calls, 1);
-	ck_assert_int_eq(verify_store(tree_store, true, stop, stop_progress, &calls, &report, NULL), -ECANCELED);
+	ck_assert_int_eq(verify_store(tree_store, &everything, stop, stop_progress, &calls, &report, NULL), -ECANCELED);
 	ck_assert_int_eq(calls, 2);
+	tree_teardown();
+}
+END_TEST
+
+/* Stops when so many findings or ticks were told. */
+struct limit {
+	int findings, ticks;
+};
+
+static bool keep_some(void *arg, const char *sentence)
+{
+	struct limit *limit = arg;
+
+	keep(NULL, sentence);
+	return --limit->findings > 0;
+}
+
+static bool tick_some(void *arg, uint64_t done, uint64_t total)
+{
+	struct limit *limit = arg;
+
+	ck_assert_uint_le(done, total);
+	return --limit->ticks > 0;
+}
+
+static int verify_some(bool resume, struct limit limit)
+{
+	struct verify_options options = { .read_contents = true, .resume = resume };
+
+	found[0] = '\0';
+	return verify_store(tree_store, &options, keep_some, tick_some, &limit, &report, NULL);
+}
+
+/* Two contents of 2 MiB whose chunks are damaged, so that two findings come from the contents. */
+static void fill_and_damage(void)
+{
+	CLEANUP(buf_release) struct buf bytes = { 0 };
+
+	fill();
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
+		CLEANUP(buf_release) struct buf spoiled = { 0 };
+		struct view key, value;
+
+		buf_clear(&bytes);
+		buf_printf(&bytes, "content %d of its own", i);
+		tree_write(&anna, dept, i ? "second" : "first", buf_cstr(&bytes));
+		it = kv_iter_open(store_kv(tree_store), NULL, FAMILY_CHUNK, view_of(NULL, 0), true);
+		ck_assert_int_eq(kv_iter_next(it, &key, &value, NULL), 1);
+		struct reader in = reader_of(key);
+		buf_append(&spoiled, value.data, value.len);
+		spoiled.data[spoiled.len - 1] ^= 1;
+		put(FAMILY_CHUNK, key_number(reader_u64(&in)), buf_view(&spoiled));
+	}
+}
+
+START_TEST(what_a_stopped_one_found_is_told_again)
+{
+	CLEANUP(buf_release) struct buf all = { 0 };
+	struct verify_report whole;
+
+	fill_and_damage();
+	ck_assert_int_eq(verify(true), -E_FAILED_VERIFY);
+	whole = report;
+	buf_append(&all, found, strlen(found));
+	ck_assert_uint_ge(whole.damaged, 2);
+	/* after each number of findings: stopped, gone on with, and nothing is lost or told twice */
+	for (int n = 1; n <= (int)whole.damaged; n++) {
+		ck_assert_int_eq(verify_some(false, (struct limit){ n, 1000000 }), -ECANCELED);
+		ck_assert_int_eq(verify_some(true, (struct limit){ 1000, 1000000 }), -E_FAILED_VERIFY);
+		ck_assert_str_eq(found, buf_cstr(&all));
+		ck_assert_mem_eq(&report, &whole, sizeof(report));
+	}
+	tree_teardown();
+}
+END_TEST
+
+START_TEST(what_a_stopped_one_read_is_not_read_again)
+{
+	int all = 1000000, first = 0;
+	struct verify_report whole;
+	struct limit counted = { 1000, 1000000 };
+
+	fill();
+	for (int i = 0; i < 700; i++) {
+		char name[32], text[64];
+
+		snprintf(name, sizeof(name), "f%d", i);
+		snprintf(text, sizeof(text), "%d: nothing like the others", i * 7919);
+		tree_write(&anna, dept, name, text);
+	}
+	ck_clean();
+	whole = report;
+	ck_ok(verify_store(tree_store, &everything, keep_some, tick_some, &counted, &report, e));
+	all -= counted.ticks;
+	/* stopped at the last tick, which is among the chunks */
+	ck_assert_int_eq(verify_some(false, (struct limit){ 1000, all }), -ECANCELED);
+	struct verify_options again = { .read_contents = true, .resume = true };
+	counted = (struct limit){ 1000, 1000000 };
+	ck_ok(verify_store(tree_store, &again, keep_some, tick_some, &counted, &report, e));
+	first = 1000000 - counted.ticks;
+	ck_assert_msg(first < all, "%d ticks after %d", first, all);
+	ck_assert_mem_eq(&report, &whole, sizeof(report));
+	/* and one that came to its end leaves nothing to go on with */
+	counted = (struct limit){ 1000, 1000000 };
+	ck_ok(verify_store(tree_store, &again, keep_some, tick_some, &counted, &report, e));
+	ck_assert_int_eq(1000000 - counted.ticks, all);
+	tree_teardown();
+}
+END_TEST
+
+START_TEST(a_damaged_note_of_how_far_it_came_is_none)
+{
+	struct verify_report whole;
+
+	fill_and_damage();
+	verify(true);
+	whole = report;
+	for (off_t at = 0; at < 60; at += 4) {
+		uint8_t byte;
+
+		ck_assert_int_eq(verify_some(false, (struct limit){ (int)whole.damaged, 1000000 }), -ECANCELED);
+		int fd = openat(tree_store->directory_fd, "VERIFY", O_RDWR);
+		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
+		byte ^= 0x40;
+		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
+		close(fd);
+		ck_assert_int_eq(verify_some(true, (struct limit){ 1000, 1000000 }), -E_FAILED_VERIFY);
+		ck_assert_mem_eq(&report, &whole, sizeof(report));
+	}
+	tree_teardown();
+}
+END_TEST
+
+START_TEST(the_rate_is_kept)
+{
+	struct verify_options options = { .read_contents = true, .rate_bytes = 4 << 20 };
+	CLEANUP(buf_release) struct buf text = { 0 };
+	uint32_t x = 1;
+
+	fill();
+	for (int i = 0; i < 1 << 20; i++)
+		buf_u8(&text, (uint8_t)('a' + ((x = x * 1664525u + 1013904223u) >> 24) % 26));
+	tree_write(&anna, dept, "large", buf_cstr(&text));
+	int64_t begun = clock_monotonic();
+	ck_ok(verify_store(tree_store, &options, keep, NULL, NULL, &report, e));
+	/* 1 MiB of content is read at 4 MiB a second */
+	ck_assert_int_ge(clock_monotonic() - begun, NS_PER_SECOND / 5);
 	tree_teardown();
 }
 END_TEST
@@ -392,6 +545,10 @@ int main(void)
 	tcase_add_test(tests, a_malformed_past_is_found);
 	tcase_add_test(tests, bytes_that_are_no_record_are_found_everywhere);
 	tcase_add_test(tests, the_listener_can_stop_it);
+	tcase_add_test(tests, what_a_stopped_one_found_is_told_again);
+	tcase_add_test(tests, what_a_stopped_one_read_is_not_read_again);
+	tcase_add_test(tests, a_damaged_note_of_how_far_it_came_is_none);
+	tcase_add_test(tests, the_rate_is_kept);
 
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
