@@ -19,7 +19,7 @@
 
 /* What a worker is started with (holder.h): file descriptors. */
 struct worker_ends {
-	int device, region, talk;
+	int device, region, talk, notices;
 };
 
 struct config {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "notify.h"
 #include "readiness.h"
 #include "region.h"
 #include "store/clock.h"
@@ -31,6 +33,7 @@ struct holder {
 	char program[4096];      /* where it is on the disk: of `daybook restart`'s worker */
 	int own_program;         /* the one that this process runs, whatever is on the disk now */
 	int device, region_fd, signals, ready;
+	int notices[2];          /* from the workers, to notices_pass() */
 	struct region *region;   /* the workers write in it: nothing that root acts upon is read from it */
 	char store[4096], mountpoint[4096]; /* absolute */
 	pid_t worker;            /* 0: none */
@@ -139,7 +142,7 @@ static void exec_worker(const struct holder *h, int talk)
 	char **arguments = calloc((size_t)count + 3, sizeof(*arguments));
 	if (!arguments)
 		_exit(127);
-	snprintf(ends, sizeof(ends), "%d,%d,%d", h->device, h->region_fd, talk);
+	snprintf(ends, sizeof(ends), "%d,%d,%d,%d", h->device, h->region_fd, talk, h->notices[1]);
 	arguments[0] = h->arguments[0];
 	arguments[1] = "--worker";
 	arguments[2] = ends;
@@ -147,6 +150,7 @@ static void exec_worker(const struct holder *h, int talk)
 	fcntl(h->device, F_SETFD, 0);
 	fcntl(h->region_fd, F_SETFD, 0);
 	fcntl(talk, F_SETFD, 0);
+	fcntl(h->notices[1], F_SETFD, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (!h->use_own)
@@ -447,6 +451,28 @@ static void outlive_the_worker(void)
 		close(fd);
 }
 
+/* A thread beside the loop that never allocates, so that a fork() at any moment is safe for what exec_worker() does. */
+static void *pass_notices(void *arg)
+{
+	struct holder *h = arg;
+
+	notices_pass(h->notices[0], h->device);
+	return NULL;
+}
+
+static int start_passing(struct holder *h, struct error *e)
+{
+	pthread_t thread;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, h->notices) < 0)
+		return error_system(e, "socketpair");
+	int err = pthread_create(&thread, NULL, pass_notices, h);
+	if (err)
+		return error_set(e, -err, "cannot start a thread: %s", strerror(err));
+	pthread_detach(thread);
+	return 0;
+}
+
 static int prepare(struct holder *h, struct error *e)
 {
 	ssize_t n = readlink("/proc/self/exe", h->program, sizeof(h->program) - 1);
@@ -473,7 +499,8 @@ static int prepare(struct holder *h, struct error *e)
 	memcpy(h->region->mountpoint, h->mountpoint, sizeof(h->mountpoint));
 	h->region->holder = getpid();
 	outlive_the_worker();
-	return start_worker(h, e);
+	rc = start_passing(h, e);
+	return rc < 0 ? rc : start_worker(h, e);
 }
 
 int holder_run(const struct config *config, char **arguments, int ready)

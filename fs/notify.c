@@ -1,11 +1,18 @@
 /* notify.c - see notify.h. */
 #include "notify.h"
 
+#include <errno.h>
+#include <linux/fuse.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include "fuse.h"
 #include "log.h"
+#include "store/format.h"
 #include "store/lock.h"
+
+#define WAIT_MS 100 /* for room on the way; then whether to stop is looked at */
 
 struct notice {
 	struct notice *next;
@@ -15,7 +22,7 @@ struct notice {
 };
 
 struct notifier {
-	struct fuse_session *session;
+	int to;
 	struct lock lock;
 	pthread_cond_t changed;
 	struct notice *first, **last;
@@ -23,13 +30,70 @@ struct notifier {
 	pthread_t thread;
 };
 
-/* The kernel's answer does not matter: -ENOENT only says that it had nothing cached. */
-static void tell(struct notifier *notifier, struct notice *notice)
+/* A notice as the kernel wants it (include/uapi/linux/fuse.h). */
+struct message {
+	struct fuse_out_header header;
+	union {
+		struct fuse_notify_inval_inode_out inode;
+		struct {
+			struct fuse_notify_inval_entry_out entry;
+			char name[NAME_LEN_MAX + 1];
+		};
+	};
+};
+
+static size_t compose(const struct notice *notice, struct message *m)
 {
-	if (notice->name_len)
-		fuse_lowlevel_notify_inval_entry(notifier->session, notice->ino, notice->name, notice->name_len);
-	else
-		fuse_lowlevel_notify_inval_inode(notifier->session, notice->ino, 0, 0);
+	size_t n = sizeof(m->header);
+
+	memset(m, 0, sizeof(*m));
+	if (notice->name_len) {
+		m->header.error = FUSE_NOTIFY_INVAL_ENTRY;
+		m->entry.parent = notice->ino;
+		m->entry.namelen = (uint32_t)notice->name_len;
+		memcpy(m->name, notice->name, notice->name_len);
+		n += sizeof(m->entry) + notice->name_len + 1;
+	} else {
+		m->header.error = FUSE_NOTIFY_INVAL_INODE;
+		m->inode.ino = notice->ino;
+		n += sizeof(m->inode);
+	}
+	m->header.len = (uint32_t)n;
+	return n;
+}
+
+static bool is_stopping(struct notifier *notifier)
+{
+	lock_take(&notifier->lock);
+	bool stopping = notifier->stopping;
+	lock_drop(&notifier->lock);
+	return stopping;
+}
+
+static void hand_over(struct notifier *notifier, const struct notice *notice)
+{
+	struct message message;
+	size_t n = compose(notice, &message);
+
+	while (send(notifier->to, &message, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && (errno == EAGAIN || errno == EINTR)) {
+		struct pollfd room = { notifier->to, POLLOUT, 0 };
+
+		if (is_stopping(notifier))
+			return;
+		poll(&room, 1, WAIT_MS);
+	}
+}
+
+/* The kernel's answer does not matter: ENOENT only says that it had nothing cached. */
+void notices_pass(int from, int device)
+{
+	struct message message;
+	ssize_t n;
+
+	while ((n = recv(from, &message, sizeof(message), 0)) > 0 || (n < 0 && errno == EINTR)) {
+		if (n > 0 && write(device, &message, (size_t)n) < 0 && errno == ENODEV)
+			return;
+	}
 }
 
 static void *run(void *arg)
@@ -49,18 +113,18 @@ static void *run(void *arg)
 		lock_drop(&notifier->lock);
 		if (!notice)
 			return NULL;
-		tell(notifier, notice);
+		hand_over(notifier, notice);
 		free(notice);
 	}
 }
 
-int notifier_start(struct fuse_session *session, struct notifier **ret, struct error *e)
+int notifier_start(int to, struct notifier **ret, struct error *e)
 {
 	struct notifier *notifier = calloc(1, sizeof(*notifier));
 
 	if (!notifier)
 		return error_set(e, -E_NO_MEMORY, "out of memory for the notifier");
-	notifier->session = session;
+	notifier->to = to;
 	notifier->last = &notifier->first;
 	lock_init(&notifier->lock, LOCK_QUEUE);
 	pthread_cond_init(&notifier->changed, NULL);
@@ -95,7 +159,7 @@ void notifier_stop(struct notifier *notifier)
 
 static void queue(struct notifier *notifier, uint64_t ino, struct view name)
 {
-	struct notice *notice = malloc(sizeof(*notice) + name.len + 1);
+	struct notice *notice = name.len <= NAME_LEN_MAX ? malloc(sizeof(*notice) + name.len + 1) : NULL;
 
 	if (!notice) {
 		log_line(LOG_WARNING, "out of memory: the kernel was not told of a change to inode %llu",

@@ -1,15 +1,21 @@
-/* notify.h - the thread that tells the kernel what changed behind its back (a restore by the tools, `mv` out of
- * .history).  It holds no lock while it does, because the kernel may call back. */
+/* notify.h - tells the kernel what changed behind its back (a restore by the tools, `mv` out of .history).
+ *
+ * The kernel takes a notice only when it can lock what the notice is about, and somebody may hold that who waits for us.
+ * A process in which a thread waits so cannot even be killed; therefore the worker hands its notices to the holder, which
+ * has a thread to wait with.  A thread of the worker does the handing over, for the way may be full. */
 #ifndef DAYBOOK_FS_NOTIFY_H
 #define DAYBOOK_FS_NOTIFY_H
 
 #include "store/bytes.h"
 
-struct fuse_session;
 struct notifier;
 
-int notifier_start(struct fuse_session *session, struct notifier **ret, struct error *e);
-void notifier_stop(struct notifier *notifier); /* accepts NULL */
+/* The worker's side.  to: a socket to notices_pass(). */
+int notifier_start(int to, struct notifier **ret, struct error *e);
+void notifier_stop(struct notifier *notifier); /* accepts NULL; what was not handed over yet is forgotten */
+
+/* The holder's side: passes notices from the socket to the kernel's device, until the other ends are closed. */
+void notices_pass(int from, int device);
 
 /* The inode's attributes and cached bytes are old; the name in parent is old. */
 void notifier_inode(struct notifier *notifier, uint64_t ino);

@@ -175,7 +175,7 @@ static int prepare(struct mount *m, const struct config *config, const struct wo
 	m->region->started_ns = clock_now();
 	rc = session_new(m, ends->device, e);
 	if (rc == 0)
-		rc = notifier_start(m->session, &m->notifier, e);
+		rc = notifier_start(ends->notices, &m->notifier, e);
 	if (rc == 0)
 		rc = resent_tell(m, e);
 	if (rc == 0)
@@ -226,6 +226,7 @@ int worker_run(const struct config *config, const struct worker_ends *ends)
 	fcntl(ends->device, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->region, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->talk, F_SETFD, FD_CLOEXEC);
+	fcntl(ends->notices, F_SETFD, FD_CLOEXEC);
 	int rc = prepare(&m, config, ends, &e);
 	if (rc < 0)
 		worker_ready(ends, e.text, NULL);

@@ -278,7 +278,7 @@ static void begin(void)
 	m.session = fuse_session_new(&args, &ops_table, sizeof(ops_table), &m);
 	must(m.session && fuse_session_custom_io(m.session, &io, dup(null)) == 0);
 	fuse_opt_free_args(&args);
-	made(notifier_start(m.session, &m.notifier, NULL));
+	made(notifier_start(-1, &m.notifier, NULL));
 	greet();
 }
 
