@@ -30,6 +30,7 @@ struct repair {
 	size_t above_count;
 	int64_t time;            /* of the log record before */
 	uint64_t files, bytes;
+	bool unreadable;         /* something was: what was counted is not all */
 };
 
 static int flush(struct repair *r, size_t least, struct error *e)
@@ -60,6 +61,15 @@ static int expect(struct repair *r, enum family family, struct key key, struct v
 	return flush(r, BATCH_BYTES, e);
 }
 
+/* What cannot be read is passed over and left as it is; verify tells of it. */
+static int pass_over(struct repair *r, int rc, int instead)
+{
+	if (rc != -E_CORRUPT)
+		return rc;
+	r->unreadable = true;
+	return instead;
+}
+
 typedef int (*visitor)(struct repair *r, struct view key, struct view value, struct error *e);
 
 static int each(struct repair *r, enum family family, visitor visit, struct error *e)
@@ -69,13 +79,13 @@ static int each(struct repair *r, enum family family, visitor visit, struct erro
 	int rc;
 
 	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
-		rc = visit(r, key, value, e);
+		rc = pass_over(r, visit(r, key, value, e), 0);
 		if (rc == 0)
 			rc = tick(r, e);
 		if (rc < 0)
 			return rc;
 	}
-	return rc;
+	return pass_over(r, rc, 0);
 }
 
 /* Removes the entries of an index that is_right() says 0 of. */
@@ -86,7 +96,7 @@ static int prune(struct repair *r, enum family family, visitor is_right, struct 
 	int rc;
 
 	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
-		rc = is_right(r, key, value, e);
+		rc = pass_over(r, is_right(r, key, value, e), 1);
 		if (rc == 0) {
 			kv_batch_delete(r->batch, family, key);
 			r->report->removed[family]++;
@@ -97,7 +107,7 @@ static int prune(struct repair *r, enum family family, visitor is_right, struct 
 		if (rc < 0)
 			return rc;
 	}
-	return rc;
+	return pass_over(r, rc, 0);
 }
 
 /* ------------------------------------------------------------------------------------------- the log's indexes */
@@ -350,7 +360,7 @@ static int repair_counts(struct repair *r, struct error *e)
 {
 	int rc = each(r, FAMILY_INODE, count_inode, e);
 
-	if (rc < 0 || (r->files == r->store->live_files && r->bytes == r->store->live_bytes))
+	if (rc < 0 || r->unreadable || (r->files == r->store->live_files && r->bytes == r->store->live_bytes))
 		return rc;
 	r->report->added[FAMILY_META]++;
 	if (r->dry)

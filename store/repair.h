@@ -4,7 +4,8 @@
  * these is lost, takes nothing else with it, and verify_store() says what it is.  Everything else only leads there: the
  * indexes of the log by user, directory and second, of versions by digest, of names by inode, of chunks by name, and the
  * counts of what lives.  Repairing walks what is there, adds the entries that are missing, and removes those that lead
- * to nothing.  It can be stopped at any moment and begun again. */
+ * to nothing.  What cannot be read, because a table of the database is damaged, is passed over and left as it is; then the
+ * counts are not made again.  It can be stopped at any moment and begun again. */
 #ifndef DAYBOOK_REPAIR_H
 #define DAYBOOK_REPAIR_H
 

@@ -1,0 +1,118 @@
+#!/bin/bash
+# A store whose bytes are damaged: verify and repair say what is lost, everything else stays bit for bit, and the share is
+# used on.
+. "$(dirname "$0")/lib.sh"
+
+make_users anna ben
+new_share
+cd "$MNT/dept" || bail "the directory is there"
+
+mkdir "$T/copies"
+for n in 1 2 3 4 5 6; do
+	head -c 300000 /dev/urandom >"data$n.bin"
+	cp "data$n.bin" "$T/copies/data$n.bin.v1"
+	head -c 300000 /dev/urandom >"data$n.bin"
+	cp "data$n.bin" "$T/copies/data$n.bin.v2"
+done
+as_sh "$anna" 'echo plan >plan.txt; echo old >old.txt; mv old.txt new.txt; ln plan.txt twin.txt; echo x >gone.txt; rm gone.txt'
+daybook log --json . >"$T/log"
+find . | sort >"$T/names"
+cd /
+unmount_share
+good=$T/good
+mv "$STORE" "$good"
+
+# spoil FILE [N]: flips 16 bytes in the middle, or at N eighths of it
+spoil()
+{
+	"$PYTHON" -c 'import os, sys
+with open(sys.argv[1], "r+b") as f:
+    at = os.path.getsize(sys.argv[1]) * int(sys.argv[2]) // 8
+    f.seek(at)
+    old = f.read(16)
+    f.seek(at)
+    f.write(bytes(b ^ 0x5a for b in old))' "$1" "${2:-4}"
+}
+
+# versions: which versions of the files of noise read as they were; "wrong" when one has other bytes
+versions()
+{
+	local copy name number out
+	for copy in "$T"/copies/*; do
+		name=${copy##*/} number=${copy##*.v} name=${name%.v*}
+		out=$(echo "$MNT/dept/.history/files/$name/"*".v$number."*)
+		if cat "$out" >"$T/read" 2>/dev/null; then
+			cmp -s "$copy" "$T/read" && echo "$name version $number" || echo "wrong $name $number"
+		fi
+	done
+}
+
+# lost FILE: the versions that the answer names, in the words of versions()
+lost()
+{
+	grep -oE 'dept/data[0-9]+\.bin, version [0-9]+' "$1" | sed 's|dept/||; s|,||' | sort -u
+}
+
+cp -a "$good" "$STORE"
+check "a whole store: repair --check" daybook repair --check "$STORE"
+daybook repair "$STORE" >"$T/out" 2>&1
+like "a whole store: repair" "$(cat "$T/out")" "nothing is lost"
+
+rm -rf "$STORE"
+cp -a "$good" "$STORE"
+spoil "$(find "$STORE/db" -name '*.sst' -printf '%s %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)"
+daybook verify "$STORE" >"$T/verified" 2>&1
+is "a damaged table: verify's exit status" $? 1
+daybook repair "$STORE" >"$T/repaired" 2>&1
+is "repair's" $? 1
+daybook repair --json "$STORE" 2>/dev/null | "$PYTHON" -c 'import json, sys
+for line in sys.stdin:
+    row = json.loads(line)
+    assert set(row) <= {"repaired", "added", "removed", "lost"}, row
+    print(row.get("lost") or "")' >"$T/json"
+lost "$T/verified" >"$T/lost"
+check "some version is lost" test -s "$T/lost"
+check "and not all" test "$(wc -l <"$T/lost")" -lt 12
+is "repair names the same" "$(lost "$T/repaired")" "$(cat "$T/lost")"
+is "in JSON too" "$(lost "$T/json")" "$(cat "$T/lost")"
+mount_share
+versions >"$T/read-well"
+is "exactly the others read as they were" "$(sort "$T/read-well" "$T/lost")" \
+	"$(for n in 1 2 3 4 5 6; do echo "data$n.bin version 1"; echo "data$n.bin version 2"; done)"
+cd "$MNT/dept" || bail "the directory is there"
+is "all names are there" "$(find . | sort)" "$(cat "$T/names")"
+daybook log --json . >"$T/log.after"
+is "the log is as it was" "$(tail -n "$(wc -l <"$T/log")" "$T/log.after")" "$(cat "$T/log")"
+lines=$(for n in 1 2 3 4 5 6; do daybook history --json "data$n.bin"; done | wc -l)
+is "history lists every version" "$lines" 12
+is "what was deleted is in the past" "$(cat .history/files/gone.txt/*.v1.*)" x
+is "other files read on" "$(cat plan.txt twin.txt new.txt)" "$(printf 'plan\nplan\nold')"
+check "a lost file is saved again" cp "$T/copies/data1.bin.v1" data1.bin
+same "and reads" "$T/copies/data1.bin.v1" data1.bin
+check "an intact version is put back" daybook restore --version "$(head -n 1 "$T/read-well" | grep -oE '[0-9]+$')" \
+	"$(head -n 1 "$T/read-well" | cut -d ' ' -f 1)"
+cd /
+unmount_share
+daybook verify "$STORE" >"$T/verified" 2>&1
+is "nothing more is lost afterwards" "$(lost "$T/verified" | comm -23 - "$T/lost")" ""
+# Any table, anywhere: what is told is told, nothing that verify did not miss before is missed after, and nothing crashes.
+wrong=
+for table in $(cd "$good/db" && ls -- *.sst); do
+	for eighth in 1 3 5 7; do
+		rm -rf "$STORE"
+		cp -a "$good" "$STORE"
+		spoil "$STORE/db/$table" "$eighth"
+		daybook verify "$STORE" >"$T/before" 2>&1
+		daybook repair "$STORE" >"$T/repaired" 2>&1
+		[ $? -le 1 ] || wrong+=" $table at $eighth/8: $(tail -n 1 "$T/repaired")"
+		daybook verify "$STORE" >"$T/after" 2>&1
+		[ $? -le 1 ] || wrong+=" $table at $eighth/8 after: $(tail -n 1 "$T/after")"
+		lost "$T/before" >"$T/lost"
+		[ -z "$(lost "$T/after" | comm -23 - "$T/lost")" ] || wrong+=" $table at $eighth/8: more is lost"
+		[ "$(grep -c '^damaged' "$T/after")" -le "$(grep -c '^damaged' "$T/before")" ] ||
+			wrong+=" $table at $eighth/8: $(grep -c '^damaged' "$T/before"), then $(grep -c '^damaged' "$T/after") findings"
+	done
+done
+is "any table may be damaged anywhere" "$wrong" ""
+refuses "repair of a directory that is none" "not a .*store|no such" daybook repair "$T/copies"
+done_testing
