@@ -342,7 +342,7 @@ static int is_right_name(struct repair *r, struct view key, struct view value, s
 	int rc = content_check_name(store_contents(r->store), key, value, &len, NULL);
 
 	(void)e;
-	return rc == 0;
+	return rc != -E_CORRUPT; /* any other failure says nothing of the name */
 }
 
 static int count_inode(struct repair *r, struct view key, struct view value, struct error *e)
