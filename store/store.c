@@ -10,16 +10,20 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "changelog.h"
+#include "clock.h"
 #include "internal.h"
 #include "recovery.h"
 #include "wal.h"
 
 #define CACHE_DEFAULT (512ull << 20)
 #define CHAIN_CHECKED_AT_OPEN 64
+#define ENDING_S_MAX 10
+#define PROCESS_EXITING 0x4u /* PF_EXITING in proc(5)'s flags */
 
 static int sodium_ready(struct error *e)
 {
@@ -65,19 +69,51 @@ static int store_new(const char *path, struct store **ret, struct error *e)
 	return 0;
 }
 
+/* Whether a process is on its way out: it was ended, and its last threads have yet to let go of what it had open. */
+static bool is_ending(const char *pid)
+{
+	char path[48], text[1024];
+	unsigned flags = 0;
+	char state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	const char *after = strrchr(text, ')'); /* of its name, which may hold anything */
+	if (n <= 0)
+		return true;
+	return after && sscanf(after, ") %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2 &&
+	       (state == 'Z' || state == 'X' || flags & PROCESS_EXITING);
+}
+
+/* The first line of LOCK: the process that has the store. */
+static void read_lock(const struct store *store, char holder[static 16])
+{
+	ssize_t n = pread(store->lock_fd, holder, 15, 0);
+
+	holder[n > 0 ? n : 0] = '\0';
+	holder[strspn(holder, "0123456789")] = '\0';
+}
+
 static int take_lock(struct store *store, struct error *e)
 {
+	struct timespec pause = { .tv_nsec = 20000000 };
+	int64_t patience = clock_monotonic() + ENDING_S_MAX * NS_PER_SECOND;
 	char holder[16] = "";
 
 	store->lock_fd = openat(store->directory_fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (store->lock_fd < 0)
 		return error_system(e, "%s/LOCK", store->path);
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = pread(store->lock_fd, holder, sizeof(holder) - 1, 0);
-
-		holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
-		return error_set(e, -E_LOCKED, "%s: process %s has this store open; only one may", store->path,
-				 holder[0] ? holder : "(unknown)");
+	while (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		read_lock(store, holder);
+		if (!holder[0] || !is_ending(holder) || clock_monotonic() > patience)
+			return error_set(e, -E_LOCKED, "%s: process %s has this store open; only one may", store->path,
+					 holder[0] ? holder : "(unknown)");
+		nanosleep(&pause, NULL);
 	}
 	int n = snprintf(holder, sizeof(holder), "%ld\n", (long)getpid());
 	if (ftruncate(store->lock_fd, 0) < 0 || pwrite(store->lock_fd, holder, (size_t)n, 0) != n)

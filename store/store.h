@@ -39,10 +39,10 @@ struct store_options {
  * root_mode & 07777 and the given owner.  Nothing is left behind when it fails. */
 int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid, struct error *e);
 
-/* Opens a store: checks FORMAT (-E_NOT_STORE, -E_FORMAT_NEWER), takes the lock (-E_LOCKED names the holder's pid),
- * opens db/, checks that the newest log records chain, drops orphans, and turns leftover unsaved bytes into versions
- * of their authors, flagged incomplete and recovered (P1).  What recovery did is told line by line to
- * store_recovery_report().  *ret is the caller's, for store_close(). */
+/* Opens a store: checks FORMAT (-E_NOT_STORE, -E_FORMAT_NEWER), takes the lock (-E_LOCKED names the holder's pid; one
+ * that was ended and is not quite gone yet is waited for, 10 s at most), opens db/, checks that the newest log records
+ * chain, drops orphans, and turns leftover unsaved bytes into versions of their authors, flagged incomplete and recovered
+ * (P1).  What recovery did is told line by line to store_recovery_report().  *ret is the caller's, for store_close(). */
 int store_open(const char *path, const struct store_options *options, struct store **ret, struct error *e);
 void store_close(struct store *store); /* accepts NULL */
 

@@ -304,10 +304,10 @@ is_mounted()
 	[ "$(stat -f -c %t "${1:-$MNT}" 2>/dev/null)" = 65735546 ]
 }
 
-# gone PID: it has ended, whether or not its parent (in a container, one that does not care) has noticed
+# gone PID: all of it has ended, whether or not its parent (in a container, one that does not care) has noticed
 gone()
 {
-	! kill -0 "$1" 2>/dev/null || grep -qs '^State:.*[ZX]' "/proc/$1/status"
+	! kill -0 "$1" 2>/dev/null || ! grep -qs '^State:.*[^ZX] (' "/proc/$1/task"/*/status
 }
 
 # start [daybookd's further arguments]: mounts $STORE at $MNT in the foreground of a process of ours

@@ -1,4 +1,9 @@
 /* Unsaved bytes that a start finds, when the machine was started anew in between: CRASH_BOOT (tests/crash/boot.c). */
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
 #include "store/staging.h"
 #include "tree.h"
 
@@ -78,6 +83,49 @@ START_TEST(bytes_written_over_a_save_that_was_lost_are_put_aside)
 }
 END_TEST
 
+static void *linger(void *arg)
+{
+	usleep(500000);
+	_exit(0);
+	return arg;
+}
+
+/* A process that has the store's lock and dies slowly: its first thread is gone, another still holds what it had open. */
+static pid_t start_dying(const char *path)
+{
+	pid_t pid = fork();
+	pthread_t thread;
+
+	if (pid)
+		return pid;
+	int fd = open(path, O_RDWR);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0 ||
+	    pthread_create(&thread, NULL, linger, NULL) != 0)
+		_exit(1);
+	syscall(SYS_exit, 0);
+	_exit(1);
+}
+
+START_TEST(a_store_whose_daemon_is_still_dying_is_waited_for)
+{
+	CLEANUP(buf_release) struct buf lock = { 0 };
+	siginfo_t ended;
+	int status;
+
+	buf_printf(&lock, "%s/LOCK", tree_path);
+	store_close(tree_store);
+	tree_store = NULL;
+	ck_assert_int_eq(truncate(buf_cstr(&lock), 0), 0);
+	pid_t pid = start_dying(buf_cstr(&lock));
+	usleep(100000);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT | WNOHANG), 0);
+	ck_assert_int_eq(ended.si_pid, 0); /* it has not ended */
+	tree_open();
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 static void setup(void)
 {
 	setenv("CRASH_BOOT", "1", 1);
@@ -95,6 +143,7 @@ int main(void)
 	tcase_add_test(tc, a_journal_that_a_power_cut_brings_back_does_not_undo_the_save_made_of_it);
 	tcase_add_test(tc, as_long_as_the_machine_goes_on_every_journal_is_recovered);
 	tcase_add_test(tc, bytes_written_over_a_save_that_was_lost_are_put_aside);
+	tcase_add_test(tc, a_store_whose_daemon_is_still_dying_is_waited_for);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
