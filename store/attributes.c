@@ -141,14 +141,13 @@ int namespace_setattr(struct store *store, const struct actor *actor, uint64_t i
 
 	if (rc == 0)
 		rc = change_inode(&c, ino, &inode, e);
+	change_give(&c, ino, ret);
 	if (rc == 0) {
 		untold = says_nothing(set, inode);
 		rc = set_in_change(&c, inode, set, &memory, before, after, e);
 	}
-	if (rc == 0 && untold) {
-		rc = change_commit_untold(&c, e);
-		return rc < 0 ? rc : inode_get(store, ino, ret, e);
-	}
+	if (rc == 0 && untold)
+		return change_commit_untold(&c, e);
 	if (rc == 0)
 		rc = slot_log_name(&c, inode, e);
 	if (rc == 0)
@@ -158,8 +157,7 @@ int namespace_setattr(struct store *store, const struct actor *actor, uint64_t i
 	if (S_ISDIR(inode->mode))
 		c.under[1] = ino;
 	log_document(&c, inode);
-	rc = change_commit(&c, e);
-	return rc < 0 ? rc : inode_get(store, ino, ret, e);
+	return change_commit(&c, e);
 }
 
 static bool is_acl(struct view name)

@@ -9,9 +9,9 @@
 #include "internal.h"
 #include "version.h"
 
-static void put(struct change *c, enum family family, struct key key, struct view value)
+static void put(struct change *c, enum family family, struct key key, const struct buf *value)
 {
-	kv_batch_put(c->batch, family, key_view(&key), value);
+	kv_batch_put_buf(c->batch, family, key_view(&key), value);
 }
 
 int change_begin(struct store *store, const struct actor *actor, enum log_operation op, struct kv_batch *batch,
@@ -23,8 +23,7 @@ int change_begin(struct store *store, const struct actor *actor, enum log_operat
 	c->store = store;
 	c->actor = actor;
 	c->log.op = op;
-	c->batch = batch ? batch : kv_batch_new();
-	c->owns_batch = !batch;
+	c->batch = batch ? batch : &c->own;
 	lock_take(&store->commit);
 	c->active = true;
 	int64_t now = clock_now();
@@ -35,8 +34,10 @@ int change_begin(struct store *store, const struct actor *actor, enum log_operat
 
 void change_abort(struct change *c)
 {
-	for (size_t i = 0; i < c->inode_count; i++)
+	for (size_t i = 0; i < c->inode_count; i++) {
 		inode_put(c->inodes[i].old);
+		inode_put(c->inodes[i].fresh);
+	}
 	for (size_t i = 0; i < c->document_count; i++)
 		buf_release(&c->documents[i].memory);
 	c->inode_count = c->document_count = 0;
@@ -44,8 +45,7 @@ void change_abort(struct change *c)
 	buf_release(&c->path2);
 	buf_release(&c->home);
 	buf_release(&c->author_memory);
-	if (c->owns_batch)
-		kv_batch_free(c->batch);
+	kv_batch_release(&c->own);
 	c->batch = NULL;
 	if (c->active)
 		lock_drop(&c->store->commit);
@@ -158,8 +158,7 @@ void change_dirent(struct change *c, uint64_t parent, struct view name, const st
 	r.until = r.ended = 0;
 	r.until_time = 0;
 	dirent_encode(&value, &r);
-	c->failed |= value.failed;
-	put(c, FAMILY_DIRENT, key_name(parent, store_cookie(c->store, name), name), buf_view(&value));
+	put(c, FAMILY_DIRENT, key_name(parent, store_cookie(c->store, name), name), &value);
 }
 
 void change_dirent_end(struct change *c, uint64_t parent, struct view name, const struct dirent_record *old,
@@ -174,9 +173,8 @@ void change_dirent_end(struct change *c, uint64_t parent, struct view name, cons
 	r.ended = how;
 	r.until_time = c->time;
 	dirent_encode(&value, &r);
-	c->failed |= value.failed;
 	kv_batch_delete(c->batch, FAMILY_DIRENT, key_view(&live));
-	put(c, FAMILY_PAST_DIRENT, key_past_name(parent, cookie, name, r.since), buf_view(&value));
+	put(c, FAMILY_PAST_DIRENT, key_past_name(parent, cookie, name, r.since), &value);
 }
 
 void change_put_version(struct change *c, uint64_t doc, uint64_t number, const struct version_record *v)
@@ -185,9 +183,8 @@ void change_put_version(struct change *c, uint64_t doc, uint64_t number, const s
 
 	version_encode(&value, v);
 	buf_varint(&content, v->content);
-	c->failed |= value.failed | content.failed;
-	put(c, FAMILY_VERSION, key_numbers(doc, ~number), buf_view(&value));
-	put(c, FAMILY_BY_DIGEST, key_by_digest(&v->digest, doc, number), buf_view(&content));
+	put(c, FAMILY_VERSION, key_numbers(doc, ~number), &value);
+	put(c, FAMILY_BY_DIGEST, key_by_digest(&v->digest, doc, number), &content);
 }
 
 void change_delete_version(struct change *c, uint64_t doc, uint64_t number, const struct version_record *v)
@@ -203,8 +200,7 @@ void change_put_conflict(struct change *c, uint64_t directory, const struct conf
 	CLEANUP(buf_release) struct buf value = { 0 };
 
 	conflict_encode(&value, r);
-	c->failed |= value.failed;
-	put(c, FAMILY_CONFLICT, key_numbers(directory, c->number), buf_view(&value));
+	put(c, FAMILY_CONFLICT, key_numbers(directory, c->number), &value);
 }
 
 void change_put_tag(struct change *c, uint64_t directory, struct view name, const struct tag_record *r)
@@ -212,8 +208,7 @@ void change_put_tag(struct change *c, uint64_t directory, struct view name, cons
 	CLEANUP(buf_release) struct buf value = { 0 };
 
 	tag_encode(&value, r);
-	c->failed |= value.failed;
-	put(c, FAMILY_TAG, key_tag(directory, name), buf_view(&value));
+	put(c, FAMILY_TAG, key_tag(directory, name), &value);
 }
 
 void change_delete_tag(struct change *c, uint64_t directory, struct view name)
@@ -264,7 +259,7 @@ static int put_under(struct change *c, uint64_t directory, struct error *e)
 	while (directory) {
 		CLEANUP(inode_release) struct inode *inode = NULL;
 
-		put(c, FAMILY_UNDER, key_numbers(directory, c->number), buf_view(&time));
+		put(c, FAMILY_UNDER, key_numbers(directory, c->number), &time);
 		if (directory == ROOT_INODE)
 			break;
 		int rc = inode_get(c->store, directory, &inode, e);
@@ -285,20 +280,28 @@ static bool is_coalesced(const struct inode_record *old, const struct inode_reco
 	       old->since > 1;
 }
 
-static void put_inode(struct change *c, struct inode_edit *edit, struct buf *encoded)
+/* The record as it is to be, and the inode that readers will have of it. */
+static int put_inode(struct change *c, struct inode_edit *edit, struct error *e)
+{
+	CLEANUP(buf_release) struct buf encoded = { 0 };
+
+	inode_encode(&encoded, &edit->r);
+	put(c, FAMILY_INODE, key_number(edit->r.ino), &encoded);
+	int rc = buf_check(&encoded, e);
+	return rc < 0 ? rc : inode_cache_make(c->store->inodes, buf_view(&encoded), &edit->fresh, e);
+}
+
+/* Moves what the inode was into the past, unless nobody can ask for it. */
+static void put_past(struct change *c, struct inode_edit *edit)
 {
 	CLEANUP(buf_release) struct buf past = { 0 };
 	bool coalesced = edit->old && is_coalesced(&edit->old->r, &edit->r);
 
 	edit->r.since = coalesced ? edit->old->r.since : c->number;
-	inode_encode(encoded, &edit->r);
-	put(c, FAMILY_INODE, key_number(edit->r.ino), buf_view(encoded));
-	c->failed |= encoded->failed;
 	if (!edit->old || coalesced || edit->old->r.since >= c->number) /* the last: had no name until now */
 		return;
 	inode_encode(&past, &edit->old->r);
-	c->failed |= past.failed;
-	put(c, FAMILY_PAST_INODE, key_numbers(edit->r.ino, ~edit->old->r.since), buf_view(&past));
+	put(c, FAMILY_PAST_INODE, key_numbers(edit->r.ino, ~edit->old->r.since), &past);
 }
 
 static void put_documents(struct change *c)
@@ -307,8 +310,7 @@ static void put_documents(struct change *c)
 		CLEANUP(buf_release) struct buf value = { 0 };
 
 		document_encode(&value, &c->documents[i].r);
-		c->failed |= value.failed;
-		put(c, FAMILY_DOCUMENT, key_number(c->documents[i].id), buf_view(&value));
+		put(c, FAMILY_DOCUMENT, key_number(c->documents[i].id), &value);
 	}
 }
 
@@ -320,8 +322,7 @@ void store_put_counts(const struct store *store, struct kv_batch *batch, int64_t
 	buf_varint(&value, store->live_bytes + (uint64_t)bytes);
 	buf_varint(&value, store->next_inode);
 	buf_varint(&value, store->next_document);
-	if (!value.failed)
-		kv_batch_put(batch, FAMILY_META, view_str("live"), buf_view(&value));
+	kv_batch_put_buf(batch, FAMILY_META, view_str("live"), &value);
 }
 
 static void put_counts(struct change *c)
@@ -340,6 +341,7 @@ static bool begins_a_second(const struct change *c)
 static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 }, number = { 0 };
+	const struct buf nothing = { 0 };
 	struct log_record *r = &c->log;
 	int rc;
 
@@ -361,18 +363,38 @@ static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 	if ((rc = buf_check(&value, e)) < 0 || (rc = buf_check(&number, e)) < 0)
 		return rc;
 	crypto_generichash(ret_digest->bytes, DIGEST_LEN, value.data, value.len, NULL, 0);
-	put(c, FAMILY_LOG, key_number(c->number), buf_view(&value));
-	put(c, FAMILY_BY_USER, key_by_user(c->actor->uid, c->number), view_of("", 0));
+	put(c, FAMILY_LOG, key_number(c->number), &value);
+	put(c, FAMILY_BY_USER, key_by_user(c->actor->uid, c->number), &nothing);
 	if (begins_a_second(c))
-		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)), buf_view(&number));
+		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)), &number);
 	rc = put_under(c, c->under[0], e);
 	if (rc == 0 && c->under[1] != c->under[0])
 		rc = put_under(c, c->under[1], e);
 	return rc;
 }
 
+void change_give(struct change *c, uint64_t ino, struct inode **ret)
+{
+	c->given = ino;
+	c->ret_given = ret;
+}
+
+/* Readers see the inodes as they are now. */
+static void show_inodes(struct change *c)
+{
+	for (size_t i = 0; i < c->inode_count; i++) {
+		struct inode_edit *edit = &c->inodes[i];
+
+		inode_cache_replace(c->store->inodes, edit->r.ino, edit->fresh);
+		if (c->ret_given && edit->r.ino == c->given) {
+			*c->ret_given = edit->fresh;
+			edit->fresh = NULL;
+		}
+	}
+}
+
 /* What follows a write that succeeded: the new state, in memory too. */
-static void apply(struct change *c, const struct digest *digest, const struct buf *encoded)
+static void apply(struct change *c, const struct digest *digest)
 {
 	struct store *store = c->store;
 
@@ -383,50 +405,40 @@ static void apply(struct change *c, const struct digest *digest, const struct bu
 		store->first_time = c->time;
 	store->live_files += (uint64_t)c->files;
 	store->live_bytes += (uint64_t)c->bytes;
-	for (size_t i = 0; i < c->inode_count; i++)
-		inode_cache_replace(store->inodes, c->inodes[i].r.ino, buf_view(&encoded[i]));
+	show_inodes(c);
 }
 
 int change_commit_untold(struct change *c, struct error *e)
 {
-	struct buf encoded[CHANGE_EDITS_MAX] = { 0 };
 	int rc = 0;
 
-	for (size_t i = 0; i < c->inode_count && rc == 0; i++) {
-		inode_encode(&encoded[i], &c->inodes[i].r);
-		put(c, FAMILY_INODE, key_number(c->inodes[i].r.ino), buf_view(&encoded[i]));
-		rc = buf_check(&encoded[i], e);
-	}
+	for (size_t i = 0; i < c->inode_count && rc == 0; i++)
+		rc = put_inode(c, &c->inodes[i], e);
 	if (rc == 0)
 		rc = kv_write(c->store->kv, c->batch, e);
-	for (size_t i = 0; i < CHANGE_EDITS_MAX; i++) {
-		if (rc == 0 && i < c->inode_count)
-			inode_cache_replace(c->store->inodes, c->inodes[i].r.ino, buf_view(&encoded[i]));
-		buf_release(&encoded[i]);
-	}
+	if (rc == 0)
+		show_inodes(c);
 	change_abort(c);
 	return rc;
 }
 
 int change_commit(struct change *c, struct error *e)
 {
-	struct buf encoded[CHANGE_EDITS_MAX] = { 0 };
 	struct digest digest;
-	int rc;
+	int rc = 0;
 
-	for (size_t i = 0; i < c->inode_count; i++)
-		put_inode(c, &c->inodes[i], &encoded[i]);
+	for (size_t i = 0; i < c->inode_count && rc == 0; i++) {
+		put_past(c, &c->inodes[i]);
+		rc = put_inode(c, &c->inodes[i], e);
+	}
 	put_documents(c);
 	put_counts(c);
-	rc = put_log(c, &digest, e);
-	if (rc == 0 && c->failed)
-		rc = error_set(e, -E_NO_MEMORY, "out of memory for a change");
+	if (rc == 0)
+		rc = put_log(c, &digest, e);
 	if (rc == 0)
 		rc = kv_write(c->store->kv, c->batch, e);
 	if (rc == 0)
-		apply(c, &digest, encoded);
-	for (size_t i = 0; i < CHANGE_EDITS_MAX; i++)
-		buf_release(&encoded[i]);
+		apply(c, &digest);
 	change_abort(c);
 	return rc;
 }

@@ -14,7 +14,8 @@
 /* An inode as the change makes it; r's views may borrow from anything that lives until commit. */
 struct inode_edit {
 	struct inode_record r;
-	struct inode *old; /* NULL: new with this change */
+	struct inode *old;   /* NULL: new with this change */
+	struct inode *fresh; /* what it becomes, made before anything is written */
 };
 
 struct document_edit {
@@ -25,7 +26,7 @@ struct document_edit {
 
 struct change {
 	struct store *store;
-	struct kv_batch *batch;
+	struct kv_batch *batch, own;
 	const struct actor *actor;
 	struct actor author;     /* what actor becomes when it acted for somebody (attributes.c) */
 	struct buf author_memory;
@@ -40,7 +41,9 @@ struct change {
 	struct inode_edit inodes[CHANGE_EDITS_MAX];
 	struct document_edit documents[CHANGE_EDITS_MAX];
 	bool numbered;           /* a new inode or document was given a number */
-	bool active, failed, owns_batch; /* failed: an encoding ran out of memory */
+	uint64_t given;          /* change_give() */
+	struct inode **ret_given;
+	bool active;
 };
 
 /* Starts; c is the caller's and needs no initialisation.  batch may bring along puts that must be atomic with the
@@ -51,6 +54,8 @@ int change_commit(struct change *c, struct error *e);
 /* Writes the inodes where they are, under the change that made them, and no record in the log: for what says nothing
  * (a ctime) or what the next change tells.  Only for inodes that are there already. */
 int change_commit_untold(struct change *c, struct error *e);
+/* What the commit makes of an inode that is edited is given to *ret, held for the caller: so nothing can fail after it. */
+void change_give(struct change *c, uint64_t ino, struct inode **ret);
 /* Safe after commit and on a failed begin: CLEANUP(change_abort) struct change c. */
 void change_abort(struct change *c);
 

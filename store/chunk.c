@@ -361,7 +361,7 @@ void chunks_keep(struct chunks *c, bool keep)
 
 int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_removed, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	size_t removed = 0;
 
 	lock_take(&c->removal);
@@ -374,12 +374,12 @@ int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_remo
 
 		if (c->doomed[i].rescued)
 			continue;
-		kv_batch_delete(batch, FAMILY_CHUNK, view_of(&key, 8));
-		kv_batch_delete(batch, FAMILY_CHUNK_NAME, view_of(c->doomed[i].name, CHUNK_NAME_LEN));
+		kv_batch_delete(&batch, FAMILY_CHUNK, view_of(&key, 8));
+		kv_batch_delete(&batch, FAMILY_CHUNK_NAME, view_of(c->doomed[i].name, CHUNK_NAME_LEN));
 		lru_remove(&c->cache, c->doomed[i].id);
 		removed++;
 	}
-	int r = removed ? kv_write(c->kv, batch, e) : 0;
+	int r = removed ? kv_write(c->kv, &batch, e) : 0;
 	lock_drop(&c->removal);
 	*ret_removed = removed;
 	return r < 0 ? r : 1;

@@ -3,6 +3,7 @@
 
 #include "content.h"
 #include "digest.h"
+#include "key.h"
 #include "manifest.h"
 
 #define WINDOW_BYTES ((size_t)1 << 20)
@@ -201,10 +202,9 @@ static int put_data(struct put *put, struct segment_draft *draft, uint64_t offse
 
 static void put_record(struct put *put, enum family family, uint64_t id, struct buf *record)
 {
-	CLEANUP(buf_release) struct buf key = { 0 };
+	struct key key = key_number(id);
 
-	buf_u64(&key, id);
-	kv_batch_put(put->writer.batch, family, buf_view(&key), buf_view(record));
+	kv_batch_put_buf(put->writer.batch, family, key_view(&key), record);
 }
 
 static void list_segment(struct put *put, uint64_t id, uint64_t len, const struct digest *digest, uint64_t data)

@@ -6,6 +6,7 @@
 #include "changelog.h"
 #include "clock.h"
 #include "control_parts.h"
+#include "key.h"
 #include "logtext.h"
 #include "timeline.h"
 
@@ -171,14 +172,13 @@ static bool is_elsewhere(void *arg, uint64_t number, const struct version_record
 static int was_elsewhere(const struct listing *l, bool *ret, struct error *e)
 {
 	struct elsewhere at = { l->spot.parent, false };
-	CLEANUP(buf_release) struct buf prefix = { 0 };
+	struct key prefix = key_number(l->spot.ino);
 	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
 	struct inode_record inode;
 	struct view key, value;
 	int r = l->spot.doc ? version_each(l->command->store, l->spot.doc, 0, is_elsewhere, &at, e) : 0;
 
-	buf_u64(&prefix, l->spot.ino);
-	it = kv_iter_open(store_kv(l->command->store), NULL, FAMILY_PAST_INODE, buf_view(&prefix), false);
+	it = kv_iter_open(store_kv(l->command->store), NULL, FAMILY_PAST_INODE, key_view(&prefix), false);
 	while (r >= 0 && !at.found && (r = kv_iter_next(it, &key, &value, e)) > 0) {
 		r = inode_decode(&inode, value, e);
 		at.found = r == 0 && inode.parent != at.parent;
@@ -272,7 +272,7 @@ static int list_conflict(const struct command *c, uint64_t change, const struct 
 
 int control_conflicts(const struct command *c, struct error *e)
 {
-	CLEANUP(buf_release) struct buf memory = { 0 }, prefix = { 0 };
+	CLEANUP(buf_release) struct buf memory = { 0 };
 	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
 	struct view key, value;
 	struct spot spot;
@@ -282,8 +282,8 @@ int control_conflicts(const struct command *c, struct error *e)
 		return r;
 	if (!spot.known || spot.type != S_IFDIR)
 		return error_set(e, -E_NOT_DIR, "conflicts are listed for a directory and what is below it");
-	buf_u64(&prefix, spot.ino);
-	it = kv_iter_open(store_kv(c->store), NULL, FAMILY_CONFLICT, buf_view(&prefix), true);
+	struct key prefix = key_number(spot.ino);
+	it = kv_iter_open(store_kv(c->store), NULL, FAMILY_CONFLICT, key_view(&prefix), true);
 	while (r >= 0 && (r = kv_iter_next(it, &key, &value, e)) > 0) {
 		struct reader in = reader_of(key);
 		struct conflict_record record;

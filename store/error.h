@@ -65,7 +65,7 @@ struct error {
 int error_set(struct error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Like error_set for a failed system call: code is -errno as it stood at the call, ENOSPC and EDQUOT becoming
- * -E_NO_SPACE, and the sentence ends with strerror's words. */
+ * -E_NO_SPACE and ENOMEM -E_NO_MEMORY, and the sentence ends with strerror's words. */
 int error_system(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "context: " before the sentence in *e; returns e->code.  No-op for a NULL e. */

@@ -110,8 +110,7 @@ void inode_cache_free(struct inode_cache *cache)
 	free(cache);
 }
 
-/* An inode with one reference, decoded from a copy of encoded. */
-static int inode_new(struct inode_cache *cache, struct view encoded, struct inode **ret, struct error *e)
+int inode_cache_make(struct inode_cache *cache, struct view encoded, struct inode **ret, struct error *e)
 {
 	struct held_inode *h = malloc(sizeof(*h) + encoded.len);
 
@@ -131,21 +130,15 @@ static int inode_new(struct inode_cache *cache, struct view encoded, struct inod
 	return 0;
 }
 
-void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct view encoded)
+void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct inode *fresh)
 {
-	struct inode *fresh = NULL, *old;
-
-	if (encoded.len && inode_new(cache, encoded, &fresh, NULL) < 0)
-		fresh = NULL; /* then it is read from the store when wanted */
 	lock_take(&cache->lock);
 	cache->epoch++;
-	old = find(cache, ino);
+	struct inode *old = find(cache, ino);
 	if (old)
 		evict(cache, old);
-	if (fresh) {
+	if (fresh)
 		insert(cache, fresh);
-		unref(fresh);
-	}
 	lock_drop(&cache->lock);
 }
 
@@ -187,7 +180,7 @@ int inode_get(struct store *store, uint64_t ino, struct inode **ret, struct erro
 		rc = error_set(e, -E_STALE, "inode %llu does not exist", (unsigned long long)ino);
 	if (rc < 0)
 		return rc;
-	rc = inode_new(store->inodes, buf_view(&value), ret, e);
+	rc = inode_cache_make(store->inodes, buf_view(&value), ret, e);
 	if (rc < 0)
 		return error_prefix(e, rc, "inode %llu", (unsigned long long)ino);
 	if ((*ret)->r.ino != ino) {

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "change.h"
+#include "key.h"
 #include "lock.h"
 
 struct inode_cache;
@@ -32,30 +33,13 @@ struct store {
 /* The cache of inode records: bounded by bytes, least recently used goes first. */
 int inode_cache_new(size_t bytes, struct inode_cache **ret, struct error *e);
 void inode_cache_free(struct inode_cache *cache);
-/* What a committed change made of an inode: its encoded record, or an empty view when it is gone. */
-void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct view encoded);
+/* An inode of an encoded record, held by the caller and not in the cache. */
+int inode_cache_make(struct inode_cache *cache, struct view encoded, struct inode **ret, struct error *e);
+/* What a committed change made of an inode; NULL: it is gone.  The caller's hold stays his. */
+void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct inode *fresh);
 
 /* Puts the counts into the batch as they are once files and bytes are added.  Holds the commit lock. */
 void store_put_counts(const struct store *store, struct kv_batch *batch, int64_t files, int64_t bytes);
-
-/* The keys, each appended to an empty buf. */
-#define KEY_ROOM 288
-struct key {
-	uint8_t bytes[KEY_ROOM];
-	size_t len;
-};
-struct key key_number(uint64_t a);
-struct key key_numbers(uint64_t a, uint64_t b);
-struct key key_name(uint64_t parent, uint64_t cookie, struct view name);
-struct key key_past_name(uint64_t parent, uint64_t cookie, struct view name, uint64_t since);
-struct key key_link(uint64_t ino, uint64_t parent, struct view name);
-struct key key_tag(uint64_t directory, struct view name);
-struct key key_by_user(uint32_t uid, uint64_t change);
-struct key key_by_digest(const struct digest *digest, uint64_t doc, uint64_t number);
-static inline struct view key_view(const struct key *key)
-{
-	return view_of(key->bytes, key->len);
-}
 
 /* The newest ended interval of a name: 1 and *ret, or 0. */
 int past_dirent_newest(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,

@@ -1,5 +1,5 @@
-/* key.c - the keys of format.h's families. */
-#include "internal.h"
+/* key.c - see key.h. */
+#include "key.h"
 
 #include <assert.h>
 

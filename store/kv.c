@@ -65,6 +65,11 @@ int kv_error(const struct kv *kv, char *message, struct error *e)
 
 /* ---- reading ---- */
 
+static int no_memory(struct error *e)
+{
+	return error_set(e, -E_NO_MEMORY, "out of memory");
+}
+
 static size_t column_of(enum family family)
 {
 	return family == FAMILY_CHUNK;
@@ -81,6 +86,7 @@ static void full_key_release(struct full_key *k)
 	free(k->large);
 }
 
+/* NULL: out of memory. */
 static const char *full_key_set(struct full_key *k, enum family family, struct view key)
 {
 	uint8_t *to = k->small;
@@ -89,7 +95,7 @@ static const char *full_key_set(struct full_key *k, enum family family, struct v
 	if (k->len > KEY_SMALL)
 		to = k->large = malloc(k->len);
 	if (!to)
-		abort(); /* as RocksDB itself does when memory ends */
+		return NULL;
 	to[0] = (uint8_t)family_letters[family];
 	if (key.len)
 		memcpy(to + 1, key.data, key.len);
@@ -126,6 +132,8 @@ int kv_get(struct kv *kv, const struct kv_snapshot *snapshot, enum family family
 	k.large = NULL;
 	at = full_key_set(&k, family, key);
 	buf_clear(value);
+	if (!at)
+		return no_memory(e);
 	int r = injected_failure("read", e);
 	if (r < 0)
 		return r;
@@ -176,10 +184,12 @@ static int many_init(struct many *m, enum family family, size_t n, const struct 
 	m->slices = calloc(n, sizeof(*m->slices));
 	m->messages = calloc(n, sizeof(*m->messages));
 	if (!m->keys || !m->at || !m->len || !m->slices || !m->messages)
-		return error_set(e, -E_NO_MEMORY, "out of memory");
+		return no_memory(e);
 	for (size_t i = 0; i < n; i++) {
 		m->at[i] = full_key_set(&m->keys[i], family, keys[i]);
 		m->len[i] = m->keys[i].len;
+		if (!m->at[i])
+			return no_memory(e);
 	}
 	return 0;
 }
@@ -217,16 +227,16 @@ int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family f
 	return many_take(kv, &m, values, found, e);
 }
 
-struct kv_snapshot *kv_snapshot_take(struct kv *kv)
+int kv_snapshot_take(struct kv *kv, struct kv_snapshot **ret, struct error *e)
 {
-	struct kv_snapshot *snapshot = malloc(sizeof(*snapshot));
+	struct kv_snapshot *snapshot = *ret = malloc(sizeof(*snapshot));
 
 	if (!snapshot)
-		abort();
+		return no_memory(e);
 	snapshot->at = rocksdb_create_snapshot(kv->db);
 	snapshot->read = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_snapshot(snapshot->read, snapshot->at);
-	return snapshot;
+	return 0;
 }
 
 void kv_snapshot_release(struct kv *kv, struct kv_snapshot *snapshot)
@@ -240,14 +250,31 @@ void kv_snapshot_release(struct kv *kv, struct kv_snapshot *snapshot)
 
 /* ---- iterators ---- */
 
-/* The first key after all that begin with lower: its last byte below 0xff plus one, and what follows cut off.
- * There always is one, for the family's letter is never 0xff. */
-static void upper_bound(struct buf *upper, const struct buf *lower)
+/* The upper one is the first key after all that begin with the lower: its last byte below 0xff plus one, and what
+ * follows cut off.  There always is one, for the family's letter is never 0xff.  False: out of memory. */
+static bool set_bounds(struct kv_iter *it, enum family family, struct view prefix)
 {
-	buf_append(upper, lower->data, lower->len);
+	struct buf *upper = &it->upper;
+
+	buf_u8(&it->lower, (uint8_t)family_letters[family]);
+	buf_append(&it->lower, prefix.data, prefix.len);
+	buf_append(upper, it->lower.data, it->lower.len);
+	if (it->lower.failed || upper->failed)
+		return false;
 	while (upper->data[upper->len - 1] == 0xff)
 		upper->len--;
 	upper->data[upper->len - 1]++;
+	return true;
+}
+
+static void iter_free(struct kv_iter *it)
+{
+	if (!it)
+		return;
+	buf_release(&it->lower);
+	buf_release(&it->upper);
+	buf_release(&it->seek);
+	free(it);
 }
 
 struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_snapshot *snapshot, enum family family,
@@ -255,18 +282,15 @@ struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_snapshot *snapshot, 
 {
 	struct kv_iter *it = calloc(1, sizeof(*it));
 
-	if (!it)
-		abort();
+	if (!it || !set_bounds(it, family, prefix)) {
+		iter_free(it);
+		return NULL;
+	}
 	it->kv = kv;
 	it->reverse = reverse;
 	it->read = rocksdb_readoptions_create();
 	if (snapshot)
 		rocksdb_readoptions_set_snapshot(it->read, snapshot->at);
-	buf_u8(&it->lower, (uint8_t)family_letters[family]);
-	buf_append(&it->lower, prefix.data, prefix.len);
-	if (it->lower.failed)
-		abort();
-	upper_bound(&it->upper, &it->lower);
 	rocksdb_readoptions_set_iterate_lower_bound(it->read, (char *)it->lower.data, it->lower.len);
 	rocksdb_readoptions_set_iterate_upper_bound(it->read, (char *)it->upper.data, it->upper.len);
 	it->at = rocksdb_create_iterator_cf(kv->db, it->read, kv->columns[column_of(family)]);
@@ -275,6 +299,8 @@ struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_snapshot *snapshot, 
 
 void kv_iter_seek(struct kv_iter *it, struct view key)
 {
+	if (!it)
+		return;
 	buf_clear(&it->seek);
 	buf_u8(&it->seek, it->lower.data[0]);
 	buf_append(&it->seek, key.data, key.len);
@@ -322,6 +348,8 @@ int kv_iter_next(struct kv_iter *it, struct view *ret_key, struct view *ret_valu
 	char *message = NULL;
 	size_t n;
 
+	if (!it || it->seek.failed)
+		return no_memory(e);
 	if (!it->started || it->sought)
 		it->ended = !iter_start(it);
 	else if (!it->ended && it->reverse)
@@ -349,10 +377,7 @@ void kv_iter_close(struct kv_iter *it)
 		return;
 	rocksdb_iter_destroy(it->at);
 	rocksdb_readoptions_destroy(it->read);
-	buf_release(&it->lower);
-	buf_release(&it->upper);
-	buf_release(&it->seek);
-	free(it);
+	iter_free(it);
 }
 
 /* ---- room on the disk ---- */

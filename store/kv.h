@@ -13,7 +13,6 @@
 #include "format.h"
 
 struct kv;
-struct kv_batch;
 struct kv_snapshot;
 struct kv_iter;
 
@@ -43,14 +42,15 @@ int kv_get(struct kv *kv, const struct kv_snapshot *snapshot, enum family family
 int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, size_t n,
 		const struct view *keys, struct buf *values, bool *found, struct error *e);
 
-struct kv_snapshot *kv_snapshot_take(struct kv *kv);
+int kv_snapshot_take(struct kv *kv, struct kv_snapshot **ret, struct error *e);
 void kv_snapshot_release(struct kv *kv, struct kv_snapshot *snapshot); /* accepts NULL */
 
 /* Walks the keys of one family that begin with prefix, in order (or backwards when reverse).  Positioned before
  * the first; kv_iter_next() moves to it.  kv_iter_seek(key) makes the following next() return the first key
  * >= key (reverse: <= key), never outside the prefix.
  * kv_iter_next: 1 = *ret_key (whole, without the family letter) and *ret_value are set and valid until the next
- * call on this iterator; 0 = the end; negative = a code.  ret_value may be NULL. */
+ * call on this iterator; 0 = the end; negative = a code.  ret_value may be NULL.
+ * kv_iter_open gives NULL when memory is out, which all of these accept: kv_iter_next then says -E_NO_MEMORY. */
 struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_snapshot *snapshot, enum family family,
 			     struct view prefix, bool reverse);
 void kv_iter_seek(struct kv_iter *it, struct view key);
@@ -61,23 +61,25 @@ static inline void kv_iter_release(struct kv_iter **it)
 	kv_iter_close(*it);
 }
 
-/* A batch is written whole or not at all.  Building one cannot fail (allocation failure is fatal inside RocksDB's
- * C API); kv_batch_bytes is its size so far. */
-struct kv_batch *kv_batch_new(void);
-void kv_batch_free(struct kv_batch *batch); /* accepts NULL */
-static inline void kv_batch_release(struct kv_batch **batch)
-{
-	kv_batch_free(*batch);
-}
+/* A batch is written whole or not at all.  All zero is an empty one.  Building one cannot fail: when memory is out,
+ * kv_write() says so.  kv_batch_bytes is its size so far. */
+struct kv_batch {
+	struct buf operations; /* kv_batch.h */
+	size_t count;
+	bool bulk;             /* holds content */
+};
+void kv_batch_release(struct kv_batch *batch);
 void kv_batch_clear(struct kv_batch *batch);
 void kv_batch_put(struct kv_batch *batch, enum family family, struct view key, struct view value);
+/* The same with what was encoded: a record that memory did not suffice for fails the batch. */
+void kv_batch_put_buf(struct kv_batch *batch, enum family family, struct view key, const struct buf *value);
 void kv_batch_delete(struct kv_batch *batch, enum family family, struct view key);
 size_t kv_batch_bytes(const struct kv_batch *batch);
 size_t kv_batch_count(const struct kv_batch *batch);
 
 /* Writes the batch to the write-ahead log and memtable: it survives the death of this process from then on, and a
  * power cut after the next kv_sync().  -E_NO_SPACE when the disk is full; the database stays usable for reads,
- * and for writes again once space is there. */
+ * and for writes again once space is there.  -E_NO_MEMORY when the batch could not be built. */
 int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e);
 
 /* Returns when everything written before the call is on stable storage.  Concurrent callers share one sync. */

@@ -1,23 +1,10 @@
 /* kv_batch.c - see kv_batch.h. */
 #include "kv_batch.h"
 
-#include <stdlib.h>
-
-struct kv_batch *kv_batch_new(void)
+void kv_batch_release(struct kv_batch *batch)
 {
-	struct kv_batch *batch = calloc(1, sizeof(*batch));
-
-	if (!batch)
-		abort();
-	return batch;
-}
-
-void kv_batch_free(struct kv_batch *batch)
-{
-	if (!batch)
-		return;
 	buf_release(&batch->operations);
-	free(batch);
+	*batch = (struct kv_batch){ 0 };
 }
 
 void kv_batch_clear(struct kv_batch *batch)
@@ -40,6 +27,12 @@ static void batch_add(struct kv_batch *batch, enum family family, bool put, stru
 void kv_batch_put(struct kv_batch *batch, enum family family, struct view key, struct view value)
 {
 	batch_add(batch, family, true, key, value);
+}
+
+void kv_batch_put_buf(struct kv_batch *batch, enum family family, struct view key, const struct buf *value)
+{
+	kv_batch_put(batch, family, key, buf_view(value));
+	batch->operations.failed |= value->failed;
 }
 
 void kv_batch_delete(struct kv_batch *batch, enum family family, struct view key)

@@ -6,13 +6,7 @@
 
 #include "kv.h"
 
-struct kv_batch {
-	struct buf operations; /* each: u8 family, u8 put, string key, string value */
-	size_t count;
-	bool bulk;             /* holds content */
-};
-
-struct kv_operation {
+struct kv_operation { /* as encoded: u8 family, u8 put, string key, string value */
 	enum family family;
 	bool put; /* else delete */
 	struct view key, value;

@@ -3,20 +3,9 @@
 
 #include <stdlib.h>
 
+#include "key.h"
+
 #define PIECE_BYTES_MIN 2 /* of an encoded piece: two varints */
-
-struct id_key {
-	uint8_t bytes[8];
-};
-
-static struct id_key id_key_of(uint64_t id)
-{
-	struct id_key key;
-
-	for (size_t i = 0; i < 8; i++)
-		key.bytes[i] = (uint8_t)(id >> (56 - 8 * i));
-	return key;
-}
 
 /* ---- decoding ---- */
 
@@ -126,13 +115,13 @@ static int load(struct content_store *cs, struct lru *cache, enum family family,
 		pieces_decoder decode, uint64_t id, struct pieces **ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
-	struct id_key key = id_key_of(id);
+	struct key key = key_number(id);
 	uint64_t repacks = atomic_load(&cs->repacks);
 
 	*ret = lru_find(cache, id);
 	if (*ret)
 		return 0;
-	int r = kv_get(cs->kv, NULL, family, view_of(&key, 8), &value, e);
+	int r = kv_get(cs->kv, NULL, family, key_view(&key), &value, e);
 	if (r == 0)
 		return error_set(e, -E_CORRUPT, "%s %llu is missing", what, (unsigned long long)id);
 	if (r < 0)

@@ -230,40 +230,47 @@ int namespace_make(struct store *store, const struct actor *actor, uint64_t pare
 		return rc;
 	snprintf(mode, sizeof(mode), "%o", make->mode & 07777);
 	c.log.after = view_str(mode);
-	rc = change_commit(&c, e);
-	return rc < 0 ? rc : inode_get(store, ino, ret, e);
+	change_give(&c, ino, ret);
+	return change_commit(&c, e);
 }
 
 /* Under the commit lock, so that the counts are those of the newest batch. */
-static int put_unnamed(struct store *store, const struct make *make, uint64_t *ret_ino, struct error *e)
+static int put_unnamed(struct store *store, const struct make *make, struct inode **ret, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	CLEANUP(inode_release) struct inode *fresh = NULL;
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct inode_record r = { .ino = store->next_inode++, .since = store->head_change + 1 };
 
 	fill_inode(&r, make, clock_now());
 	inode_encode(&value, &r);
 	struct key key = key_number(r.ino);
-	kv_batch_put(batch, FAMILY_INODE, key_view(&key), buf_view(&value));
-	kv_batch_put(batch, FAMILY_ORPHAN, key_view(&key), view_of("", 0));
-	store_put_counts(store, batch, 0, 0);
-	*ret_ino = r.ino;
+	kv_batch_put(&batch, FAMILY_INODE, key_view(&key), buf_view(&value));
+	kv_batch_put(&batch, FAMILY_ORPHAN, key_view(&key), view_of("", 0));
+	store_put_counts(store, &batch, 0, 0);
 	int rc = buf_check(&value, e);
-	return rc < 0 ? rc : kv_write(store->kv, batch, e);
+	if (rc == 0)
+		rc = inode_cache_make(store->inodes, buf_view(&value), &fresh, e);
+	if (rc == 0)
+		rc = kv_write(store->kv, &batch, e);
+	if (rc < 0)
+		return rc;
+	inode_cache_replace(store->inodes, r.ino, fresh);
+	*ret = fresh;
+	fresh = NULL;
+	return 0;
 }
 
 int namespace_make_unnamed(struct store *store, const struct actor *actor, const struct make *make,
 			   struct inode **ret, struct error *e)
 {
-	uint64_t ino;
-
 	(void)actor;
 	if (store->read_only)
 		return error_set(e, -EROFS, "the store was opened read-only");
 	lock_take(&store->commit);
-	int rc = put_unnamed(store, make, &ino, e);
+	int rc = put_unnamed(store, make, ret, e);
 	lock_drop(&store->commit);
-	return rc < 0 ? rc : inode_get(store, ino, ret, e);
+	return rc;
 }
 
 /* An unnamed inode (O_TMPFILE) gets its first name, and its content becomes a document's version. */
@@ -361,9 +368,8 @@ int namespace_link(struct store *store, const struct actor *actor, uint64_t ino,
 		rc = change_begin(store, actor, OP_LINK, NULL, &c, e);
 	if (rc == 0)
 		rc = link_in_change(&c, ino, place, e);
-	if (rc == 0)
-		rc = change_commit(&c, e);
-	return rc < 0 ? rc : inode_get(store, ino, ret, e);
+	change_give(&c, ino, ret);
+	return rc < 0 ? rc : change_commit(&c, e);
 }
 
 static int unlink_in_change(struct change *c, struct place place, uint64_t *ret_ino, struct error *e)
@@ -461,7 +467,7 @@ int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t par
 /* Under the commit lock, so that a link(2) of the same inode is either before (then it is no orphan) or fails. */
 static int drop_orphan(struct store *store, uint64_t ino, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	CLEANUP(buf_release) struct buf past = { 0 };
 	struct key key = key_number(ino);
@@ -471,19 +477,17 @@ static int drop_orphan(struct store *store, uint64_t ino, struct error *e)
 		return 0;
 	if (rc < 0 || inode->r.nlink > 0)
 		return rc;
-	kv_batch_delete(batch, FAMILY_INODE, key_view(&key));
-	kv_batch_delete(batch, FAMILY_ORPHAN, key_view(&key));
+	kv_batch_delete(&batch, FAMILY_INODE, key_view(&key));
+	kv_batch_delete(&batch, FAMILY_ORPHAN, key_view(&key));
 	if (inode->r.parent) { /* had a name once: what it was stays known */
 		struct key at = key_numbers(ino, ~inode->r.since);
 
 		inode_encode(&past, &inode->r);
-		kv_batch_put(batch, FAMILY_PAST_INODE, key_view(&at), buf_view(&past));
+		kv_batch_put_buf(&batch, FAMILY_PAST_INODE, key_view(&at), &past);
 	}
-	rc = buf_check(&past, e);
+	rc = kv_write(store->kv, &batch, e);
 	if (rc == 0)
-		rc = kv_write(store->kv, batch, e);
-	if (rc == 0)
-		inode_cache_replace(store->inodes, ino, view_of(NULL, 0));
+		inode_cache_replace(store->inodes, ino, NULL);
 	return rc;
 }
 

@@ -60,10 +60,10 @@ static int put_state(struct packing *p, struct kv_batch *batch, struct error *e)
 
 static int write_state(struct packing *p, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
-	int r = p->options->dry_run ? 0 : put_state(p, batch, e);
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	int r = p->options->dry_run ? 0 : put_state(p, &batch, e);
 
-	return r < 0 || p->options->dry_run ? r : kv_write(p->store->kv, batch, e);
+	return r < 0 || p->options->dry_run ? r : kv_write(p->store->kv, &batch, e);
 }
 
 static int breathe(struct packing *p, struct error *e)
@@ -175,13 +175,13 @@ static bool is_seen(const struct packing *p, size_t i)
 
 static int pack_candidate(struct packing *p, uint64_t doc, size_t i, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	struct content_store *cs = p->store->contents;
 	struct segment_packing s = { .cs = cs, .doc = doc, .segment = p->at[i].segment, .newest = p->at[0].segment };
 	ptrdiff_t base = find_base(p, i);
 
 	s.base = base < 0 ? 0 : p->at[base].segment;
-	int r = segment_pack(&s, batch, e);
+	int r = segment_pack(&s, &batch, e);
 	if (r <= 0)
 		return r;
 	p->report->packed++;
@@ -194,8 +194,8 @@ static int pack_candidate(struct packing *p, uint64_t doc, size_t i, struct erro
 	p->state.unswept += s.left;
 	if (p->options->dry_run)
 		return 0;
-	r = put_state(p, batch, e);
-	return r < 0 ? r : segment_repack_commit(&s, batch, e);
+	r = put_state(p, &batch, e);
+	return r < 0 ? r : segment_repack_commit(&s, &batch, e);
 }
 
 static int find_segment(struct packing *p, struct candidate *c, struct error *e)

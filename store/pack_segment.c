@@ -2,6 +2,7 @@
 #include "pack_segment.h"
 
 #include "delta.h"
+#include "key.h"
 #include "plain.h"
 
 #define INLINE_BYTES_MAX 4096 /* a larger delta is kept in chunks */
@@ -167,11 +168,11 @@ static int store_delta(struct segment_packing *s, struct work_in_hand *w, struct
 
 static int put_segment(struct kv_batch *batch, uint64_t id, const struct segment_record *record, struct error *e)
 {
-	CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 };
+	CLEANUP(buf_release) struct buf value = { 0 };
+	struct key key = key_number(id);
 
-	buf_u64(&key, id);
 	segment_encode(&value, record);
-	kv_batch_put(batch, FAMILY_SEGMENT, buf_view(&key), buf_view(&value));
+	kv_batch_put_buf(batch, FAMILY_SEGMENT, key_view(&key), &value);
 	return buf_check(&value, e);
 }
 

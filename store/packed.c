@@ -137,9 +137,11 @@ static int make_plain(struct content_store *cs, const struct kv_snapshot *snapsh
 int packed_plain(struct content_store *cs, uint64_t segment, struct buf *out, struct error *e)
 {
 	CLEANUP(link_release) struct link link = { 0 };
-	struct kv_snapshot *snapshot = kv_snapshot_take(cs->kv);
-	int r = make_plain(cs, snapshot, segment, &link, out, e);
+	struct kv_snapshot *snapshot;
+	int r = kv_snapshot_take(cs->kv, &snapshot, e);
 
+	if (r == 0)
+		r = make_plain(cs, snapshot, segment, &link, out, e);
 	kv_snapshot_release(cs->kv, snapshot);
 	return r;
 }
@@ -172,9 +174,11 @@ static int unpack(struct content_store *cs, uint64_t segment, struct buf *out, s
 {
 	CLEANUP(link_release) struct link link = { 0 };
 	CLEANUP(buf_release) struct buf plain = { 0 };
-	struct kv_snapshot *snapshot = kv_snapshot_take(cs->kv);
-	int r = make_plain(cs, snapshot, segment, &link, &plain, e);
+	struct kv_snapshot *snapshot;
+	int r = kv_snapshot_take(cs->kv, &snapshot, e);
 
+	if (r == 0)
+		r = make_plain(cs, snapshot, segment, &link, &plain, e);
 	kv_snapshot_release(cs->kv, snapshot);
 	if (r == 0)
 		r = undo(&link.record, buf_view(&plain), out, e);

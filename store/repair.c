@@ -19,7 +19,7 @@
 struct repair {
 	struct store *store;
 	struct kv *kv;
-	struct kv_batch *batch;
+	struct kv_batch batch;
 	bool dry;
 	bool (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
@@ -35,10 +35,10 @@ struct repair {
 
 static int flush(struct repair *r, size_t least, struct error *e)
 {
-	if (kv_batch_count(r->batch) == 0 || kv_batch_bytes(r->batch) < least)
+	if (kv_batch_count(&r->batch) == 0 || kv_batch_bytes(&r->batch) < least)
 		return 0;
-	int rc = r->dry ? 0 : kv_write(r->kv, r->batch, e);
-	kv_batch_clear(r->batch);
+	int rc = r->dry ? 0 : kv_write(r->kv, &r->batch, e);
+	kv_batch_clear(&r->batch);
 	return rc;
 }
 
@@ -56,7 +56,7 @@ static int expect(struct repair *r, enum family family, struct key key, struct v
 
 	if (rc < 0 || (rc > 0 && view_equal(buf_view(&r->value), value)))
 		return rc < 0 ? rc : 0;
-	kv_batch_put(r->batch, family, key_view(&key), value);
+	kv_batch_put(&r->batch, family, key_view(&key), value);
 	r->report->added[family]++;
 	return flush(r, BATCH_BYTES, e);
 }
@@ -98,7 +98,7 @@ static int prune(struct repair *r, enum family family, visitor is_right, struct 
 	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
 		rc = pass_over(r, is_right(r, key, value, e), 1);
 		if (rc == 0) {
-			kv_batch_delete(r->batch, family, key);
+			kv_batch_delete(&r->batch, family, key);
 			r->report->removed[family]++;
 			rc = flush(r, BATCH_BYTES, e);
 		}
@@ -367,7 +367,7 @@ static int repair_counts(struct repair *r, struct error *e)
 		return 0;
 	r->store->live_files = r->files;
 	r->store->live_bytes = r->bytes;
-	store_put_counts(r->store, r->batch, 0, 0);
+	store_put_counts(r->store, &r->batch, 0, 0);
 	return flush(r, 0, e);
 }
 
@@ -429,9 +429,8 @@ int repair_store(struct store *store, const struct actor *actor, bool dry, bool 
 	if (store->read_only && !dry)
 		return error_set(e, -E_READ_ONLY, "the store is open for looking only");
 	r.total = store->head_change * 6;
-	r.batch = kv_batch_new();
 	int rc = repair_all(&r, e);
-	kv_batch_free(r.batch);
+	kv_batch_release(&r.batch);
 	buf_release(&r.value);
 	return rc < 0 ? rc : note(&r, actor, e);
 }

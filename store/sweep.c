@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "key.h"
 #include "manifest.h"
 
 #define WINDOW_IDS ((uint64_t)1 << 26) /* chunks marked at a time: 8 MiB */
@@ -97,13 +98,12 @@ static int mark_segments(struct sweep *s, const struct kv_snapshot *snapshot, ui
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(s->cs->kv, snapshot, FAMILY_SEGMENT, view_of(NULL, 0), false);
-	CLEANUP(buf_release) struct buf start = { 0 };
+	struct key start = key_number(from);
 	struct view key, value;
 	unsigned n = 0;
 	int r;
 
-	buf_u64(&start, from);
-	kv_iter_seek(it, buf_view(&start));
+	kv_iter_seek(it, key_view(&start));
 	while ((r = kv_iter_next(it, &key, &value, e)) == 1) {
 		r = mark_segment(s, value, mark, e);
 		if (r == 0 && ++n % KEYS_BETWEEN == 0)
@@ -195,9 +195,8 @@ static int sweep_windows(struct sweep *s, struct error *e)
 	uint64_t s0 = atomic_load(&s->cs->next_segment), end = atomic_load(&s->cs->chunks.next_id);
 	int r = wait_for_holds(s, e); /* all segments before s0 are written then, or never will be */
 
-	if (r < 0)
-		return r;
-	s->snapshot = kv_snapshot_take(s->cs->kv);
+	if (r == 0)
+		r = kv_snapshot_take(s->cs->kv, &s->snapshot, e);
 	for (s->first = 0; r == 0 && s->first < end;) {
 		uint64_t before = s->removed;
 
@@ -207,7 +206,9 @@ static int sweep_windows(struct sweep *s, struct error *e)
 			s->first = s->end;
 		else { /* the same window again: those that are gone are not to be found again */
 			kv_snapshot_release(s->cs->kv, s->snapshot);
-			s->snapshot = kv_snapshot_take(s->cs->kv);
+			s->snapshot = NULL;
+			if (r == 0)
+				r = kv_snapshot_take(s->cs->kv, &s->snapshot, e);
 		}
 	}
 	return r;

@@ -331,8 +331,10 @@ static void directory_walk_release(struct directory_walk *d)
 
 static int directory_walk_open(struct directory_walk *d, uint64_t parent, uint64_t cookie, struct error *e)
 {
-	d->snapshot = kv_snapshot_take(store_kv(d->store));
-	int rc = name_walk_open(d->store, d->snapshot, false, parent, cookie, &d->live, e);
+	int rc = kv_snapshot_take(store_kv(d->store), &d->snapshot, e);
+
+	if (rc == 0)
+		rc = name_walk_open(d->store, d->snapshot, false, parent, cookie, &d->live, e);
 	return rc < 0 ? rc : name_walk_open(d->store, d->snapshot, true, parent, cookie, &d->past, e);
 }
 

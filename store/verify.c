@@ -176,7 +176,9 @@ static int walk_slice(struct verifier *v, enum family family, struct verify_mark
 	struct key from = key_number(mark->next);
 
 	kv_snapshot_release(v->kv, v->snapshot);
-	v->snapshot = kv_snapshot_take(v->kv);
+	int r = kv_snapshot_take(v->kv, &v->snapshot, e);
+	if (r < 0)
+		return r;
 	it = kv_iter_open(v->kv, v->snapshot, family, view_of("", 0), false);
 	kv_iter_seek(it, key_view(&from));
 	return walk(v, it, family, mark, each, e);
@@ -313,7 +315,8 @@ static int verify_all(struct verifier *v, struct error *e)
 
 	if (r == 0 && v->options.read_contents && !v->kept.tables)
 		r = verify_tables(v, e);
-	v->snapshot = kv_snapshot_take(v->kv);
+	if (r == 0)
+		r = kv_snapshot_take(v->kv, &v->snapshot, e);
 	if (r == 0)
 		r = verify_log(v, e);
 	if (r == 0)

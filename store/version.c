@@ -278,28 +278,19 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 	return rc < 0 ? rc : slot_log_name(c, s->inode, e);
 }
 
-/* O_TMPFILE: content without a name is no save yet; only the inode knows it. */
-static int save_unnamed(struct store *store, struct change *c, struct saving *s, struct error *e)
-{
-	CLEANUP(buf_release) struct buf value = { 0 };
-	struct key key = key_number(s->inode->ino);
-
-	update_inode(c, s);
-	inode_encode(&value, s->inode);
-	kv_batch_put(c->batch, FAMILY_INODE, key_view(&key), buf_view(&value));
-	int rc = buf_check(&value, e);
-	if (rc == 0)
-		rc = kv_write(store->kv, c->batch, e);
-	if (rc == 0)
-		inode_cache_replace(store->inodes, s->inode->ino, buf_view(&value));
-	return rc;
-}
-
 static void tell(const struct change *c, const struct saving *s, struct saved *ret)
 {
 	*ret = (struct saved){ .doc = s->inode->doc, .number = s->inode->version, .content = s->content.id,
 		.size = s->content.size, .unchanged = (c->log.flags & LOG_UNCHANGED) != 0,
 		.conflict = (c->log.flags & LOG_CONFLICT) != 0, .own = s->own };
+}
+
+/* O_TMPFILE: content without a name is no save yet; only the inode knows it. */
+static int save_unnamed(struct change *c, struct saving *s, struct saved *ret, struct error *e)
+{
+	update_inode(c, s);
+	tell(c, s, ret);
+	return change_commit_untold(c, e);
 }
 
 /* The save of a content that is in batch or in the store already. */
@@ -316,11 +307,8 @@ static int save_content(struct store *store, const struct actor *actor, enum log
 	if (!S_ISREG(s->inode->mode))
 		return error_set(e, -E_INVALID, "inode %llu is not a regular file", (unsigned long long)ino);
 	s->place = (struct place){ s->inode->parent, s->inode->name };
-	if (s->inode->nlink == 0 && !s->inode->doc) {
-		rc = save_unnamed(store, &c, s, e);
-		tell(&c, s, ret);
-		return rc;
-	}
+	if (s->inode->nlink == 0 && !s->inode->doc)
+		return save_unnamed(&c, s, ret, e);
 	rc = save_in_change(&c, s, e);
 	if (rc < 0)
 		return rc;
@@ -331,13 +319,13 @@ static int save_content(struct store *store, const struct actor *actor, enum log
 int version_save(struct store *store, const struct actor *actor, uint64_t ino, const struct save *save,
 		 struct saved *ret, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	CLEANUP(saving_release) struct saving s = { .save = save };
 	unsigned hold = content_hold(store->contents);
-	int rc = content_put(store->contents, save->work, batch, &s.content, e);
+	int rc = content_put(store->contents, save->work, &batch, &s.content, e);
 
 	if (rc == 0)
-		rc = save_content(store, actor, OP_SAVE, ino, &s, batch, ret, e);
+		rc = save_content(store, actor, OP_SAVE, ino, &s, &batch, ret, e);
 	content_unhold(store->contents, hold);
 	return rc;
 }

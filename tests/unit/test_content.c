@@ -69,12 +69,12 @@ static void record(struct fixture *f, struct kv_batch *batch, const struct conte
 
 static struct content_ref put_work(struct fixture *f, const struct work *work)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	struct content_ref ref;
 	struct error e = { 0 };
 
-	ck_assert_msg(content_put(f->cs, work, batch, &ref, &e) == 0, "%s", e.text);
-	record(f, batch, &ref);
+	ck_assert_msg(content_put(f->cs, work, &batch, &ref, &e) == 0, "%s", e.text);
+	record(f, &batch, &ref);
 	return ref;
 }
 
@@ -231,16 +231,16 @@ END_TEST
 START_TEST(a_work_of_one_whole_content_is_that_content_unread)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new();
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	uint8_t *data = noise_new(MIB, 7);
 	struct content_ref ref = put_bytes(&f, data, MIB), got;
 	struct extent x[2] = { { 0, 1000, EXTENT_CONTENT, ref.id, 0 },
 			       { 1000, MIB - 1000, EXTENT_CONTENT, ref.id, 1000 } };
 	struct work work = { x, 2, MIB, -1 };
 
-	ck_assert_int_eq(content_put(f.cs, &work, batch, &got, NULL), 0);
+	ck_assert_int_eq(content_put(f.cs, &work, &batch, &got, NULL), 0);
 	ck_assert_uint_eq(got.id, ref.id);
-	ck_assert_uint_eq(kv_batch_count(batch), 0);
+	ck_assert_uint_eq(kv_batch_count(&batch), 0);
 	ck_assert(digest_equal(&got.digest, &ref.digest));
 	free(data);
 }
@@ -249,17 +249,17 @@ END_TEST
 START_TEST(a_work_with_gaps_or_overlaps_is_refused)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new();
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	struct extent gap[2] = { { 0, 10, EXTENT_ZERO, 0, 0 }, { 11, 10, EXTENT_ZERO, 0, 0 } };
 	struct extent empty = { 0, 0, EXTENT_ZERO, 0, 0 };
 	struct content_ref ref;
 
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 2, 21, -1 }, batch, &ref, NULL), -E_INVALID);
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 21, -1 }, batch, &ref, NULL), -E_INVALID);
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ &empty, 1, 0, -1 }, batch, &ref, NULL), -E_INVALID);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 2, 21, -1 }, &batch, &ref, NULL), -E_INVALID);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 21, -1 }, &batch, &ref, NULL), -E_INVALID);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ &empty, 1, 0, -1 }, &batch, &ref, NULL), -E_INVALID);
 	gap[0].content = 99;
 	gap[0].kind = EXTENT_CONTENT;
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 10, -1 }, batch, &ref, NULL), -E_CORRUPT);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 10, -1 }, &batch, &ref, NULL), -E_CORRUPT);
 }
 END_TEST
 
@@ -450,7 +450,7 @@ END_TEST
 /* Puts bytes in the place of the value of the n-th key of family. */
 static void damage(struct fixture *f, enum family family, size_t n, bool delete)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	struct kv_iter *it = kv_iter_open(f->kv, NULL, family, view_of(NULL, 0), false);
 	CLEANUP(buf_release) struct buf bad = { 0 };
 	struct view key, value;
@@ -460,10 +460,10 @@ static void damage(struct fixture *f, enum family family, size_t n, bool delete)
 	buf_append(&bad, value.data, value.len);
 	bad.data[bad.len / 2] ^= 0x20;
 	if (delete)
-		kv_batch_delete(batch, family, key);
+		kv_batch_delete(&batch, family, key);
 	else
-		kv_batch_put(batch, family, key, buf_view(&bad));
-	ck_assert_int_eq(kv_write(f->kv, batch, NULL), 0);
+		kv_batch_put(&batch, family, key, buf_view(&bad));
+	ck_assert_int_eq(kv_write(f->kv, &batch, NULL), 0);
 	kv_iter_close(it);
 	content_store_close(f->cs);
 	kv_close(f->kv);
@@ -557,7 +557,7 @@ START_TEST(random_records_never_crash_a_reader)
 	uint64_t state = 24;
 
 	for (int i = 0; i < 300; i++) {
-		CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+		CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 		enum family family = (enum family[]){ FAMILY_CONTENT, FAMILY_SEGMENT, FAMILY_CHUNK }[i % 3];
 		CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 };
 		struct extent x[2] = { { 0, 50000, EXTENT_CONTENT, ref.id, 7 }, { 50000, 9, EXTENT_ZERO, 0, 0 } };
@@ -568,18 +568,18 @@ START_TEST(random_records_never_crash_a_reader)
 		uint8_t *at = value.data + noise_below(&state, i % 3 == 2 || value.len < 60 ? value.len : 60);
 		uint8_t was = *at;
 		*at = (uint8_t)noise_next(&state);
-		kv_batch_put(batch, family, buf_view(&key), buf_view(&value));
-		ck_assert_int_eq(kv_write(f.kv, batch, NULL), 0);
+		kv_batch_put(&batch, family, buf_view(&key), buf_view(&value));
+		ck_assert_int_eq(kv_write(f.kv, &batch, NULL), 0);
 		content_store_close(f.cs);
 		ck_assert_int_eq(content_store_open(f.kv, data, MIB, &f.cs, NULL), 0);
 		content_check(f.cs, ref.id, NULL, NULL, NULL);
 		content_read(f.cs, ref.id, noise_below(&state, 100000), got, 5000, NULL);
-		kv_batch_clear(batch);
-		content_put(f.cs, &(struct work){ x, 2, 50009, -1 }, batch, &other, NULL);
+		kv_batch_clear(&batch);
+		content_put(f.cs, &(struct work){ x, 2, 50009, -1 }, &batch, &other, NULL);
 		*at = was;
-		kv_batch_clear(batch);
-		kv_batch_put(batch, family, buf_view(&key), buf_view(&value));
-		ck_assert_int_eq(kv_write(f.kv, batch, NULL), 0);
+		kv_batch_clear(&batch);
+		kv_batch_put(&batch, family, buf_view(&key), buf_view(&value));
+		ck_assert_int_eq(kv_write(f.kv, &batch, NULL), 0);
 	}
 	content_store_close(f.cs);
 	ck_assert_int_eq(content_store_open(f.kv, data, MIB, &f.cs, NULL), 0);
@@ -600,18 +600,18 @@ START_TEST(a_failure_at_any_call_leaves_a_sound_store)
 	memset(data + MIB, 'y', 100);
 	noise_fill(data + 2 * MIB, MIB, 26);
 	for (unsigned n = 1; r < 0; n += step) {
-		CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+		CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 		struct extent x[3] = { { 0, MIB, EXTENT_CONTENT, base.id, 0 }, { MIB, 100, EXTENT_STAGED, 0, MIB },
 				       { MIB + 100, 2 * MIB - 100, EXTENT_STAGED, 0, MIB + 100 } };
 		struct work work = { x, 3, 3 * MIB, staged_file(data, 3 * MIB) };
 
 		step = n < 20 ? 1 : 17;
 		kv_fail_nth(n, -E_NO_SPACE);
-		r = content_put(f.cs, &work, batch, &ref, NULL);
+		r = content_put(f.cs, &work, &batch, &ref, NULL);
 		kv_fail_nth(0, 0);
 		ck_assert(r == 0 || r == -E_NO_SPACE);
 		if (r == 0)
-			record(&f, batch, &ref);
+			record(&f, &batch, &ref);
 		close(work.fd);
 	}
 	assert_sound(&f, base.id);
@@ -624,15 +624,15 @@ END_TEST
 START_TEST(an_unreadable_staged_file_is_an_error_not_zeros)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new();
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	struct extent x = { 0, 100, EXTENT_STAGED, 0, 0 };
 	struct work work = { &x, 1, 100, staged_file("short", 5) };
 	struct content_ref ref;
 
-	ck_assert_int_eq(content_put(f.cs, &work, batch, &ref, NULL), -E_CORRUPT);
+	ck_assert_int_eq(content_put(f.cs, &work, &batch, &ref, NULL), -E_CORRUPT);
 	close(work.fd);
 	work.fd = -1;
-	ck_assert_int_eq(content_put(f.cs, &work, batch, &ref, NULL), -EBADF);
+	ck_assert_int_eq(content_put(f.cs, &work, &batch, &ref, NULL), -EBADF);
 }
 END_TEST
 

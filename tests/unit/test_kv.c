@@ -49,11 +49,11 @@ static struct kv *open_in(const char *directory)
 
 static void put(struct kv *kv, enum family family, const char *key, const char *value)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	struct error e = { 0 };
 
-	kv_batch_put(b, family, view_str(key), view_str(value));
-	ck_assert_msg(kv_write(kv, b, &e) == 0, "%s", e.text);
+	kv_batch_put(&b, family, view_str(key), view_str(value));
+	ck_assert_msg(kv_write(kv, &b, &e) == 0, "%s", e.text);
 }
 
 static bool has(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, const char *key,
@@ -184,7 +184,9 @@ START_TEST(a_snapshot_shows_what_was_there_when_it_was_taken)
 	struct kv *kv = open_in(directory);
 
 	put(kv, FAMILY_META, "k", "old");
-	struct kv_snapshot *snapshot = kv_snapshot_take(kv);
+	struct kv_snapshot *snapshot;
+
+	ck_assert_int_eq(kv_snapshot_take(kv, &snapshot, NULL), 0);
 	put(kv, FAMILY_META, "k", "new");
 	ck_assert(has(kv, snapshot, FAMILY_META, "k", "old"));
 	ck_assert(has(kv, NULL, FAMILY_META, "k", "new"));
@@ -217,22 +219,22 @@ END_TEST
 START_TEST(a_batch_applies_in_its_order_and_can_be_used_again)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	CLEANUP(buf_release) struct buf got = { 0 };
 	struct kv *kv = open_in(directory);
 
-	kv_batch_put(b, FAMILY_META, view_str("k"), view_str("1"));
-	kv_batch_delete(b, FAMILY_META, view_str("k"));
-	kv_batch_put(b, FAMILY_META, view_str("l"), view_str("1"));
-	kv_batch_put(b, FAMILY_META, view_str("l"), view_str("2"));
-	ck_assert_uint_eq(kv_batch_count(b), 4);
-	ck_assert_uint_gt(kv_batch_bytes(b), 7);
-	ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+	kv_batch_put(&b, FAMILY_META, view_str("k"), view_str("1"));
+	kv_batch_delete(&b, FAMILY_META, view_str("k"));
+	kv_batch_put(&b, FAMILY_META, view_str("l"), view_str("1"));
+	kv_batch_put(&b, FAMILY_META, view_str("l"), view_str("2"));
+	ck_assert_uint_eq(kv_batch_count(&b), 4);
+	ck_assert_uint_gt(kv_batch_bytes(&b), 7);
+	ck_assert_int_eq(kv_write(kv, &b, NULL), 0);
 	ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_str("k"), &got, NULL), 0);
 	ck_assert(has(kv, NULL, FAMILY_META, "l", "2"));
-	kv_batch_clear(b);
-	ck_assert_uint_eq(kv_batch_bytes(b), 0);
-	ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+	kv_batch_clear(&b);
+	ck_assert_uint_eq(kv_batch_bytes(&b), 0);
+	ck_assert_int_eq(kv_write(kv, &b, NULL), 0);
 	kv_close(kv);
 }
 END_TEST
@@ -240,16 +242,16 @@ END_TEST
 START_TEST(keys_of_any_length_and_bytes_are_kept)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	CLEANUP(buf_release) struct buf got = { 0 };
 	struct kv *kv = open_in(directory);
 	static uint8_t key[1000];
 
 	for (size_t n = 0; n < sizeof(key); n += 111) {
 		memset(key, n & 1 ? 0xff : 0, n);
-		kv_batch_clear(b);
-		kv_batch_put(b, FAMILY_DIRENT, view_of(key, n), view_of(&n, sizeof(n)));
-		ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+		kv_batch_clear(&b);
+		kv_batch_put(&b, FAMILY_DIRENT, view_of(key, n), view_of(&n, sizeof(n)));
+		ck_assert_int_eq(kv_write(kv, &b, NULL), 0);
 		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_DIRENT, view_of(key, n), &got, NULL), 1);
 		ck_assert_mem_eq(got.data, &n, sizeof(n));
 	}
@@ -300,7 +302,7 @@ END_TEST
 START_TEST(a_reader_beside_the_writer_sees_what_was_written_and_cannot_write)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	struct kv_options options = { .read_only = true };
 	struct kv *kv = open_in(directory), *reader = NULL;
 	char path[256];
@@ -309,8 +311,8 @@ START_TEST(a_reader_beside_the_writer_sees_what_was_written_and_cannot_write)
 	snprintf(path, sizeof(path), "%s/db", directory);
 	ck_assert_int_eq(kv_open(path, &options, &reader, NULL), 0);
 	ck_assert(has(reader, NULL, FAMILY_META, "k", "v"));
-	kv_batch_put(b, FAMILY_META, view_str("k"), view_str("x"));
-	ck_assert_int_eq(kv_write(reader, b, NULL), -EROFS);
+	kv_batch_put(&b, FAMILY_META, view_str("k"), view_str("x"));
+	ck_assert_int_eq(kv_write(reader, &b, NULL), -EROFS);
 	ck_assert_int_eq(kv_sync(reader, NULL), -EROFS);
 	kv_close(reader);
 	kv_close(kv);
@@ -320,14 +322,14 @@ END_TEST
 START_TEST(an_injected_failure_strikes_the_nth_call_and_harms_nothing)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	struct kv *kv = open_in(directory);
 
-	kv_batch_put(b, FAMILY_META, view_str("k"), view_str("v"));
+	kv_batch_put(&b, FAMILY_META, view_str("k"), view_str("v"));
 	kv_fail_nth(2, -E_NO_SPACE);
 	ck_assert_int_eq(kv_sync(kv, NULL), 0);
-	ck_assert_int_eq(kv_write(kv, b, NULL), -E_NO_SPACE);
-	ck_assert_int_eq(kv_write(kv, b, NULL), 0);
+	ck_assert_int_eq(kv_write(kv, &b, NULL), -E_NO_SPACE);
+	ck_assert_int_eq(kv_write(kv, &b, NULL), 0);
 	ck_assert(has(kv, NULL, FAMILY_META, "k", "v"));
 	kv_close(kv);
 }
@@ -427,12 +429,12 @@ static void make_and_die(const char *directory)
 		struct kv *kv = open_in(directory);
 
 		for (unsigned i = 0; i < DAMAGE_KEYS; i++) {
-			CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+			CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 			uint8_t *bytes = noise_new(1000, i);
 
-			kv_batch_put(b, FAMILY_CHUNK, view_of(&i, sizeof(i)), view_of(bytes, 1000));
-			kv_batch_put(b, FAMILY_META, view_of(&i, sizeof(i)), view_of(bytes, 30));
-			if (kv_write(kv, b, NULL) < 0 || (i == DAMAGE_KEYS / 2 && kv_flush(kv, NULL) < 0))
+			kv_batch_put(&b, FAMILY_CHUNK, view_of(&i, sizeof(i)), view_of(bytes, 1000));
+			kv_batch_put(&b, FAMILY_META, view_of(&i, sizeof(i)), view_of(bytes, 30));
+			if (kv_write(kv, &b, NULL) < 0 || (i == DAMAGE_KEYS / 2 && kv_flush(kv, NULL) < 0))
 				_exit(1);
 			free(bytes);
 		}
@@ -533,13 +535,13 @@ static void unfill_disk(const char *directory)
 /* Writes a small record and 50 KB of content under number i. */
 static int put_number(struct kv *kv, unsigned i)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	uint8_t *bytes = noise_new(50000, i);
 
-	kv_batch_put(b, FAMILY_CHUNK, view_of(&i, sizeof(i)), view_of(bytes, 50000));
-	kv_batch_put(b, FAMILY_META, view_of(&i, sizeof(i)), view_of(bytes, 10));
+	kv_batch_put(&b, FAMILY_CHUNK, view_of(&i, sizeof(i)), view_of(bytes, 50000));
+	kv_batch_put(&b, FAMILY_META, view_of(&i, sizeof(i)), view_of(bytes, 10));
 	free(bytes);
-	return kv_write(kv, b, NULL);
+	return kv_write(kv, &b, NULL);
 }
 
 static void assert_numbers(struct kv *kv, unsigned n)

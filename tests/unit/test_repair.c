@@ -60,16 +60,16 @@ static struct repair_report repair(bool dry)
 /* Removes every entry of a family: how many there were. */
 static uint64_t wipe(enum family family)
 {
-	struct kv_batch *batch = kv_batch_new();
+	struct kv_batch batch = { 0 };
 	struct kv_iter *it = kv_iter_open(store_kv(tree_store), NULL, family, view_of(NULL, 0), false);
 	struct view key;
 
 	while (kv_iter_next(it, &key, NULL, NULL) > 0)
-		kv_batch_delete(batch, family, key);
+		kv_batch_delete(&batch, family, key);
 	kv_iter_close(it);
-	uint64_t count = kv_batch_count(batch);
-	ck_ok(kv_write(store_kv(tree_store), batch, e));
-	kv_batch_free(batch);
+	uint64_t count = kv_batch_count(&batch);
+	ck_ok(kv_write(store_kv(tree_store), &batch, e));
+	kv_batch_release(&batch);
 	return count;
 }
 
@@ -87,11 +87,11 @@ static uint64_t count(enum family family)
 
 static void put(enum family family, struct key key, struct view value)
 {
-	struct kv_batch *batch = kv_batch_new();
+	struct kv_batch batch = { 0 };
 
-	kv_batch_put(batch, family, key_view(&key), value);
-	ck_ok(kv_write(store_kv(tree_store), batch, e));
-	kv_batch_free(batch);
+	kv_batch_put(&batch, family, key_view(&key), value);
+	ck_ok(kv_write(store_kv(tree_store), &batch, e));
+	kv_batch_release(&batch);
 }
 
 START_TEST(a_store_that_is_well_is_left_alone)
@@ -183,11 +183,11 @@ START_TEST(a_lost_chunk_takes_nothing_else_with_it)
 {
 	fill();
 	uint64_t doc = tree_doc(dept, "budget.xlsx");
-	struct kv_batch *batch = kv_batch_new();
+	struct kv_batch batch = { 0 };
 	struct key chunk = key_number(1); /* "one" */
-	kv_batch_delete(batch, FAMILY_CHUNK, key_view(&chunk));
-	ck_ok(kv_write(store_kv(tree_store), batch, e));
-	kv_batch_free(batch);
+	kv_batch_delete(&batch, FAMILY_CHUNK, key_view(&chunk));
+	ck_ok(kv_write(store_kv(tree_store), &batch, e));
+	kv_batch_release(&batch);
 	tree_reopen();
 	repair(false);
 	ck_assert_uint_eq(damaged(), 1);

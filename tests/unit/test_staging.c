@@ -27,12 +27,12 @@ struct fixture {
 
 static struct content_ref put_work(struct fixture *f, const struct work *work)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	struct content_ref ref;
 	struct error e = { 0 };
 
-	ck_assert_msg(content_put(f->cs, work, batch, &ref, &e) == 0, "%s", e.text);
-	ck_assert_msg(kv_write(f->kv, batch, &e) == 0, "%s", e.text);
+	ck_assert_msg(content_put(f->cs, work, &batch, &ref, &e) == 0, "%s", e.text);
+	ck_assert_msg(kv_write(f->kv, &batch, &e) == 0, "%s", e.text);
 	return ref;
 }
 

@@ -179,7 +179,7 @@ END_TEST
 
 static void put_change(uint64_t dir, uint64_t change, int64_t second)
 {
-	struct kv_batch *batch = kv_batch_new();
+	struct kv_batch batch = { 0 };
 	CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 }, clock = { 0 }, number = { 0 };
 	struct error e = { 0 };
 
@@ -188,10 +188,10 @@ static void put_change(uint64_t dir, uint64_t change, int64_t second)
 	buf_u64(&value, (uint64_t)(second * NS_PER_SECOND + (int64_t)change % 1000));
 	buf_u64(&clock, (uint64_t)second);
 	buf_varint(&number, change);
-	kv_batch_put(batch, FAMILY_UNDER, buf_view(&key), buf_view(&value));
-	kv_batch_put(batch, FAMILY_CLOCK, buf_view(&clock), buf_view(&number));
-	ck_assert_int_eq(kv_write(store_kv(tree_store), batch, &e), 0);
-	kv_batch_free(batch);
+	kv_batch_put(&batch, FAMILY_UNDER, buf_view(&key), buf_view(&value));
+	kv_batch_put(&batch, FAMILY_CLOCK, buf_view(&clock), buf_view(&number));
+	ck_assert_int_eq(kv_write(store_kv(tree_store), &batch, &e), 0);
+	kv_batch_release(&batch);
 }
 
 #define DIR 77777

@@ -73,20 +73,20 @@ static void fill(void)
 
 static void put(enum family family, struct key key, struct view value)
 {
-	struct kv_batch *batch = kv_batch_new();
+	struct kv_batch batch = { 0 };
 
-	kv_batch_put(batch, family, key_view(&key), value);
-	ck_ok(kv_write(store_kv(tree_store), batch, e));
-	kv_batch_free(batch);
+	kv_batch_put(&batch, family, key_view(&key), value);
+	ck_ok(kv_write(store_kv(tree_store), &batch, e));
+	kv_batch_release(&batch);
 }
 
 static void drop(enum family family, struct key key)
 {
-	struct kv_batch *batch = kv_batch_new();
+	struct kv_batch batch = { 0 };
 
-	kv_batch_delete(batch, family, key_view(&key));
-	ck_ok(kv_write(store_kv(tree_store), batch, e));
-	kv_batch_free(batch);
+	kv_batch_delete(&batch, family, key_view(&key));
+	ck_ok(kv_write(store_kv(tree_store), &batch, e));
+	kv_batch_release(&batch);
 }
 
 static void get(enum family family, struct key key, struct buf *value)

@@ -69,10 +69,10 @@ static struct fixture fixture_new(size_t value_len)
 		uint8_t *value = noise_new(value_len, 1);
 
 		for (unsigned i = 0; i < WRITES; i++) {
-			CLEANUP(kv_batch_release) struct kv_batch *b = kv_batch_new();
+			CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 
-			kv_batch_put(b, FAMILY_META, view_of(&i, sizeof(i)), view_of(value, value_len));
-			if (kv_write(kv, b, NULL) < 0 || (i + 1 == SYNCED && kv_sync(kv, NULL) < 0))
+			kv_batch_put(&b, FAMILY_META, view_of(&i, sizeof(i)), view_of(value, value_len));
+			if (kv_write(kv, &b, NULL) < 0 || (i + 1 == SYNCED && kv_sync(kv, NULL) < 0))
 				_exit(1);
 		}
 		raise(SIGKILL);
