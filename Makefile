@@ -139,8 +139,11 @@ $(BUILD)/libfs.a: $(filter-out $(BUILD)/fs/main.o,$(FS_OBJ))
 $(BUILD)/libtools.a: $(filter-out $(BUILD)/tools/main.o,$(TOOLS_OBJ))
 	rm -f $@ && $(AR) rcs $@ $^
 
+# Targets that keep a store keep it in memory.
+$(addprefix $(BUILD)/tests/fuzz/,commands history journal requests): $(BUILD)/tests/fuzz/memory/kv.o
+
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libfs.a $(BUILD)/libtools.a $(BUILD)/libstore.a
-	$(CC) -fsanitize=fuzzer $(SANITIZE) $(LDFLAGS) -o $@ $^ $(FS_LIBS) $(STORE_LIBS)
+	$(CC) -fsanitize=fuzzer $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(FS_LIBS) $(STORE_LIBS)
 
 $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct request request;
 	struct error e = { 0 };
 
-	if (share_worn(300)) {
+	if (share_worn()) {
 		share_close();
 		share_begin();
 	}

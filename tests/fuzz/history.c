@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct view name = view_str(HISTORY_NAME);
 	size_t depth = 0;
 
-	if (share_worn(200))
+	if (share_worn())
 		begin();
 	size_t held = history_node_count(tree);
 	for (; depth < 32; depth++) {

@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *bytes = malloc(in.left + 1);
 
 	must(bytes);
-	if (share_worn(200)) {
+	if (share_worn()) {
 		share_close();
 		share_begin();
 	}

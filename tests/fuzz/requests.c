@@ -314,7 +314,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 
-	if (share_worn(400)) {
+	if (share_worn()) {
 		end();
 		begin();
 	}

@@ -1,7 +1,8 @@
 /* share.h - a store with a little history in it, for targets that ask a whole store.
  *
- * Two people and a group: anna (uid 4001), ben (uid 4002), both in group 4000.  The store is made anew when what was
- * done to it is too much to leave it as the next input expects it: share_worn(). */
+ * Two people and a group: anna (uid 4001), ben (uid 4002), both in group 4000.  Its database is in memory
+ * (memory/kv.h), and every input finds it as it is in the beginning: when share_worn(), the target closes it and begins
+ * anew. */
 #ifndef DAYBOOK_FUZZ_SHARE_H
 #define DAYBOOK_FUZZ_SHARE_H
 
@@ -12,23 +13,18 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "memory/kv.h"
 #include "store/access.h"
 #include "store/acl.h"
 #include "store/tag.h"
 #include "store/version.h"
 
 static struct store *share;
+static uint64_t share_beginning;
 static char share_path[256];
 
 static const struct actor anna = { .uid = 4001, .gid = 4000, .tgid = 101, .name = { "anna", 4 }, .command = { "vi", 2 } };
 static const struct actor ben = { .uid = 4002, .gid = 4000, .tgid = 102, .name = { "D\\ben", 5 }, .command = { "vi", 2 } };
-
-/* RocksDB's threads end while LeakSanitizer looks. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:__cxa_thread_atexit_impl\n";
-}
 
 #define made(call) must((call) >= 0)
 
@@ -91,41 +87,61 @@ static inline int share_remove(const char *path, const struct stat *st, int type
 	return remove(path);
 }
 
-static inline void share_close(void)
+static inline void share_destroy(void)
 {
-	if (!share)
-		return;
-	store_close(share);
-	share = NULL;
 	nftw(share_path, share_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline void share_begin(void)
+static inline void share_open(void)
 {
 	struct store_options options = { .cache_bytes = 8 << 20 };
-	const char *base = getenv("TMPDIR");
-	static bool registered;
 
-	snprintf(share_path, sizeof(share_path), "%s/daybook-share.XXXXXX", base ? base : "/tmp");
-	must(mkdtemp(share_path));
-	made(store_init(share_path, 0755, 0, 0, NULL));
 	made(store_open(share_path, &options, &share, NULL));
-	share_history();
-	/* Behind what RocksDB registered by now, so before it ends. */
-	if (!registered)
-		atexit(share_close);
-	registered = true;
 }
 
-/* Whether the share is to be made anew: when there is none, or after so many changes. */
-static inline bool share_worn(uint64_t changes_max)
+static inline void share_close(void)
 {
-	uint64_t head = 0;
-	int64_t time;
+	store_close(share);
+	share = NULL;
+}
 
-	if (share)
-		store_head(share, &head, &time);
-	return !share || head > changes_max;
+/* What is left in the store's directory beside the database: unsaved bytes, how far a verification came. */
+static inline int share_tidy(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	const char *name = path + at->base;
+
+	(void)st;
+	if (at->level == 0 || (at->level == 1 && (strcmp(name, "FORMAT") == 0 || strcmp(name, "LOCK") == 0 ||
+						  strcmp(name, "staging") == 0)))
+		return 0;
+	return type == FTW_DP ? rmdir(path) : unlink(path);
+}
+
+/* Opens the share as it is in the beginning. */
+static inline void share_begin(void)
+{
+	const char *base = getenv("TMPDIR");
+
+	must(!share);
+	if (share_beginning) {
+		must(nftw(share_path, share_tidy, 16, FTW_DEPTH | FTW_PHYS) == 0);
+		memory_kv_back(share_beginning);
+		share_open();
+		return;
+	}
+	snprintf(share_path, sizeof(share_path), "%s/daybook-share.XXXXXX", base ? base : "/tmp");
+	must(mkdtemp(share_path));
+	atexit(share_destroy);
+	made(store_init(share_path, 0755, 0, 0, NULL));
+	share_open();
+	share_history();
+	share_beginning = memory_kv_now();
+}
+
+/* Whether the share is not as it is in the beginning, or not open. */
+static inline bool share_worn(void)
+{
+	return !share || memory_kv_now() != share_beginning;
 }
 
 /* Somebody by a number: root, anna, ben, a stranger of their group, a stranger. */
