@@ -8,7 +8,7 @@
 #include "handle.h"
 #include "history.h"
 
-#define REGION_FORMAT 3 /* to be raised with every change of what is in it; see also layout */
+#define REGION_FORMAT 4 /* to be raised with every change of what is in it; see also layout */
 #define REGION_INIT_MAX 256
 
 struct region {
@@ -17,7 +17,7 @@ struct region {
 	int32_t holder;          /* its pid */
 	uint32_t workers;        /* that have served, the present one included */
 	uint32_t init_len;       /* 0: the kernel has not been greeted */
-	uint8_t init[REGION_INIT_MAX]; /* the kernel's INIT request, which every worker's libfuse must see */
+	_Alignas(8) uint8_t init[REGION_INIT_MAX]; /* the kernel's INIT request, which every worker's libfuse must see */
 	int64_t mounted_ns, started_ns; /* of the mount, of the present worker: clock_now() */
 	uint64_t mounted_change; /* the newest change when the share was mounted */
 	uint64_t resends;        /* 1: the kernel sends again what was not answered */
