@@ -60,7 +60,8 @@ void content_store_close(struct content_store *cs); /* accepts NULL */
  * caller writes together with whatever refers to the content; when it passes 1 MiB it is written early and cleared
  * (chunks nobody refers to are garbage, never damage).  Ranges of the contents that work refers to are shared: a
  * whole content and whole segments without being read, else chunk by chunk without being compared.  The same bytes
- * as an existing content (BY_DIGEST) give its id.
+ * as an existing content (BY_DIGEST) give its id, unless they are cut or spared (holes) in another way: two contents
+ * can have one digest.
  * Extents that are read (staged or content) give -E_CORRUPT or -errno when they cannot be. */
 int content_put(struct content_store *cs, const struct work *work, struct kv_batch *batch, struct content_ref *ret,
 		struct error *e);

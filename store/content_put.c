@@ -356,7 +356,7 @@ static int put_content(struct put *put, struct content_ref *ret, struct error *e
 {
 	CLEANUP(buf_release) struct buf record = { 0 };
 	struct digest digest = digest_list_end(&put->digests);
-	/* What has bytes that no content had is none of those there are. */
+	/* What has bytes that no content had is hardly one of those there are (zeros in the place of a hole, other cuts). */
 	int r = put->writer.new_bytes ? 0 : find_same(put, &digest, ret, e);
 
 	if (r != 0)

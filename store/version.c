@@ -150,12 +150,22 @@ static bool same_bytes(const struct saving *s, const struct version_record *v)
 	return memcmp(s->content.digest.bytes, v->digest.bytes, DIGEST_LEN) == 0 && s->content.size == v->size;
 }
 
+/* The bytes are a version's that is there, so it is what the inode holds: with the content that this save has, which
+ * is another one when zeros were written where it has a hole, or when the one that it had is damaged. */
+static void hold_version(struct change *c, struct saving *s, uint64_t number, struct version_record *v)
+{
+	s->document->head = s->inode->version = number;
+	if (v->content == s->content.id)
+		return;
+	v->content = s->content.id;
+	change_put_version(c, s->inode->doc, number, v);
+}
+
 /* L1: the save brought back the very bytes before it: the provisional version goes, the one before is the head. */
 static void unfold(struct change *c, struct saving *s)
 {
 	change_delete_version(c, s->inode->doc, s->document->head, &s->head);
-	s->document->head = s->head.prev;
-	s->inode->version = s->head.prev;
+	hold_version(c, s, s->head.prev, &s->previous);
 	c->log.flags |= LOG_UNCHANGED | LOG_FOLDED;
 }
 
@@ -269,6 +279,7 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 		unfold(c, s);
 	} else if (holds_head && same_bytes(s, &s->head) && !(s->head.flags & VERSION_INCOMPLETE)) {
 		s->own = fold;
+		hold_version(c, s, s->document->head, &s->head);
 		c->log.flags |= LOG_UNCHANGED;
 	} else {
 		s->own = true;

@@ -1,5 +1,6 @@
 /* test_lineage.c - the rules as pure functions, then the save dances of real programs on a store. */
 #include "store/lineage.h"
+#include "store/verify.h"
 #include "tree.h"
 
 #define SECOND 1000000000ll
@@ -127,6 +128,61 @@ START_TEST(the_same_bytes_make_no_version)
 
 	ck_assert(saved.unchanged);
 	ck_assert_uint_eq(tree_head(saved.doc), 1);
+}
+END_TEST
+
+/* Saves "data", a hole and "data", or zeros instead of the hole, as ino's content. */
+static struct saved save_with_hole(uint64_t ino, bool hole, bool fold)
+{
+	static const char data[3 * 65536] = "data";
+	enum { THIRD = sizeof(data) / 3 };
+	int fd = memfd_create("work", MFD_CLOEXEC);
+	struct extent extents[] = {
+		{ 0, THIRD, EXTENT_STAGED, 0, 0 },
+		{ THIRD, THIRD, hole ? EXTENT_ZERO : EXTENT_STAGED, 0, hole ? 0 : THIRD },
+		{ 2 * THIRD, THIRD, EXTENT_STAGED, 0, 0 },
+	};
+	struct work work = { extents, 3, sizeof(data), fd };
+	struct save save = { .work = &work, .fold = fold };
+	struct saved saved;
+
+	ck_assert_int_eq(write(fd, data, sizeof(data)), sizeof(data));
+	ck_ok(version_save(tree_store, &anna, ino, &save, &saved, e));
+	close(fd);
+	return saved;
+}
+
+static bool print_finding(void *arg, const char *sentence)
+{
+	(void)arg;
+	puts(sentence);
+	return true;
+}
+
+static void ck_verifies(void)
+{
+	static const struct verify_options all = { .read_contents = true };
+	struct verify_report report;
+
+	ck_ok(verify_store(tree_store, &all, print_finding, NULL, NULL, &report, e));
+}
+
+START_TEST(zeros_written_into_a_hole_make_no_version)
+{
+	uint64_t ino = tree_make(&anna, R, "x", S_IFREG | 0644);
+	struct saved saved = save_with_hole(ino, true, false);
+	uint64_t content = saved.content;
+
+	saved = save_with_hole(ino, false, false);
+	ck_assert(saved.unchanged);
+	ck_assert_uint_eq(tree_head(saved.doc), 1);
+	ck_assert_uint_ne(saved.content, content);
+	ck_verifies();
+	tree_save(&anna, ino, "");
+	saved = save_with_hole(ino, true, true);
+	ck_assert(saved.unchanged);
+	ck_assert_uint_eq(tree_head(saved.doc), 1);
+	ck_verifies();
 }
 END_TEST
 
@@ -418,6 +474,7 @@ int main(void)
 	tcase_set_timeout(dances, 30);
 	tcase_add_test(dances, saving_in_place_makes_the_next_version);
 	tcase_add_test(dances, the_same_bytes_make_no_version);
+	tcase_add_test(dances, zeros_written_into_a_hole_make_no_version);
 	tcase_add_test(dances, folding_replaces_the_provisional_version);
 	tcase_add_test(dances, temp_and_rename_is_one_version_of_the_destination);
 	tcase_add_test(dances, moving_an_established_file_over_another_says_from);
