@@ -100,6 +100,17 @@ static int start_parts(struct mount *m, struct error *e)
 	return rc;
 }
 
+/* What is open of the past; the next worker opens it again. */
+static void release_past(struct mount *m)
+{
+	struct handle *handle = NULL;
+
+	while (m->handles && (handle = handle_next(m->handles, handle ? handle->id : 0))) {
+		history_release(handle->past);
+		handle->past = NULL;
+	}
+}
+
 /* Lets go of everything in the reverse order; the store is flushed.  Unsaved bytes are saved, or left in their journals
  * for a worker that goes on. */
 static void stop_parts(struct mount *m)
@@ -111,6 +122,7 @@ static void stop_parts(struct mount *m)
 	syncer_stop(m->syncer);
 	session_end(m);
 	files_free(m->files, m->restart);
+	release_past(m);
 	handles_free(m->handles);
 	history_close(m->history);
 	resent_free(m->resent);

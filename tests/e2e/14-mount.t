@@ -145,7 +145,7 @@ told "$T/notify" >"$T/told" 2>&1 &
 manager=$!
 at_exit 'kill $manager'
 wait_for 10 grep -q listening "$T/told"
-NOTIFY_SOCKET=$T/notify daybookd -f "$STORE" "$MNT" >>"$LOG" 2>&1 &
+NOTIFY_SOCKET=$T/notify daybookd -f "$STORE" "$MNT" ${REPORTS:+-o unconfined} >>"$LOG" 2>&1 &
 daemon=$!
 check "a service manager is told that the share is ready" wait_for 30 grep -q READY=1 "$T/told"
 check "when it is" is_mounted

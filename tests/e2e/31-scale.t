@@ -35,8 +35,12 @@ is "its files are there" "$(find "$MNT/files" -type f | wc -l)" $FILES
 check "all can be looked at" look_at_everything
 used=$(peak)
 diag "of 32 MB: $small MB at rest, $used MB at most"
-[ "$used" -lt 52 ]
-result $? "the daemon keeps within its budget, and 20 MB"
+if [ -n "$REPORTS" ]; then
+	skip "the daemon keeps within its budget" "a sanitizer takes memory of its own"
+else
+	[ "$used" -lt 52 ]
+	result $? "the daemon keeps within its budget, and 20 MB"
+fi
 is "a document's versions are listed" "$(find "$MNT/deep/.history/files/doc00002" -name 'doc00002.*' | wc -l)" 500
 is "a folder where names died is empty" "$(ls -A "$MNT/churn")" ""
 unmount_share

@@ -231,15 +231,14 @@ int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family f
 	return 0;
 }
 
-struct kv_snapshot *kv_snapshot_take(struct kv *kv)
+int kv_snapshot_take(struct kv *kv, struct kv_snapshot **ret, struct error *e)
 {
-	struct kv_snapshot *snapshot = sure(malloc(sizeof(*snapshot)));
-
-	(void)kv;
+	(void)kv, (void)e;
+	*ret = sure(malloc(sizeof(**ret)));
 	pthread_mutex_lock(&lock);
-	snapshot->moment = now;
+	(*ret)->moment = now;
 	pthread_mutex_unlock(&lock);
-	return snapshot;
+	return 0;
 }
 
 void kv_snapshot_release(struct kv *kv, struct kv_snapshot *snapshot)
@@ -351,15 +350,18 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
 {
 	struct reader rest = reader_of(buf_view(&batch->operations));
 	struct kv_operation op;
+	int r = buf_check(&batch->operations, e);
 
 	if (kv->read_only)
 		return error_set(e, -EROFS, "the store is open for reading only");
+	if (r < 0 || batch->count == 0)
+		return r;
 	pthread_mutex_lock(&lock);
 	now++;
 	while (kv_operation_next(&rest, &op))
 		apply(&op);
 	pthread_mutex_unlock(&lock);
-	return buf_check(&batch->operations, e);
+	return 0;
 }
 
 int kv_sync(struct kv *kv, struct error *e)
