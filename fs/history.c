@@ -70,6 +70,22 @@ void history_forget(struct history *h, uint64_t node, uint64_t count)
 	lock_drop(&h->lock);
 }
 
+void history_retire(struct history *h, uint64_t node)
+{
+	lock_take(&h->lock);
+	nodes_retire(h->nodes, node);
+	lock_drop(&h->lock);
+}
+
+int history_refusal(struct history *h, uint64_t node, struct error *e)
+{
+	lock_take(&h->lock);
+	bool retired = nodes_is_retired(h->nodes, node);
+	lock_drop(&h->lock);
+	return retired ? error_set(e, -E_STALE, "it was put back: its name is a live file's now")
+		       : error_set(e, -E_READ_ONLY, "the past is read-only");
+}
+
 int history_node(struct history *h, uint64_t id, struct node *ret, struct error *e)
 {
 	lock_take(&h->lock);

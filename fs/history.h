@@ -57,6 +57,12 @@ int history_lookup(struct history *h, const struct credentials *who, uint64_t pa
 		   struct history_entry *ret, struct error *e);
 void history_forget(struct history *h, uint64_t node, uint64_t count);
 
+/* The kernel is about to take the node for a live file, because it was moved out of the history.  Until it is told better,
+ * history_refusal() sends whoever opens or changes the node to look again what the name is. */
+void history_retire(struct history *h, uint64_t node);
+/* Why the node cannot be changed: -E_STALE when it was retired, else -E_READ_ONLY. */
+int history_refusal(struct history *h, uint64_t node, struct error *e);
+
 /* attributes now; *ret_timeout (may be NULL) is how long the kernel may believe them. */
 int history_getattr(struct history *h, const struct credentials *who, uint64_t node, struct stat *ret,
 		    double *ret_timeout, struct error *e);

@@ -13,6 +13,7 @@ _Static_assert(sizeof(struct kept) <= HISTORY_BYTES / (HISTORY_NODES_KEPT + 1), 
 
 struct known {
 	uint64_t id, count;
+	bool retired;                       /* found by its id only */
 	struct kept *kept;                  /* NULL: known to this process only */
 	struct known *same_id, *same_place; /* next in the chains */
 	struct node node;                   /* allocated as far as its name goes */
@@ -77,6 +78,8 @@ static void link_known(struct nodes *nodes, struct known *known)
 
 	known->same_id = *id;
 	*id = known;
+	if (known->retired)
+		return;
 	known->same_place = *place;
 	*place = known;
 }
@@ -251,6 +254,32 @@ bool nodes_find(const struct nodes *nodes, uint64_t id, struct node *ret)
 	return known != NULL;
 }
 
+static void unlink_place(struct nodes *nodes, const struct known *known)
+{
+	struct known **at = place_bucket(nodes, &known->node);
+
+	while (*at != known)
+		at = &(*at)->same_place;
+	*at = known->same_place;
+}
+
+void nodes_retire(struct nodes *nodes, uint64_t id)
+{
+	struct known *known = find(nodes, id);
+
+	if (!known || known->retired)
+		return;
+	unlink_place(nodes, known);
+	known->retired = true;
+}
+
+bool nodes_is_retired(const struct nodes *nodes, uint64_t id)
+{
+	const struct known *known = find(nodes, id);
+
+	return known && known->retired;
+}
+
 void nodes_forget(struct nodes *nodes, uint64_t id, uint64_t count)
 {
 	struct known *known = find(nodes, id), **at;
@@ -270,9 +299,8 @@ void nodes_forget(struct nodes *nodes, uint64_t id, uint64_t count)
 	for (at = id_bucket(nodes, id); *at != known; at = &(*at)->same_id)
 		;
 	*at = known->same_id;
-	for (at = place_bucket(nodes, &known->node); *at != known; at = &(*at)->same_place)
-		;
-	*at = known->same_place;
+	if (!known->retired)
+		unlink_place(nodes, known);
 	nodes->used--;
 	free(known);
 }

@@ -61,6 +61,9 @@ void nodes_free(struct nodes *nodes); /* accepts NULL */
 int nodes_intern(struct nodes *nodes, const struct node *node, uint64_t *ret_id, struct error *e);
 bool nodes_find(const struct nodes *nodes, uint64_t id, struct node *ret);
 void nodes_forget(struct nodes *nodes, uint64_t id, uint64_t count);
+/* What it describes gets another id from now on; it lives on until it is forgotten. */
+void nodes_retire(struct nodes *nodes, uint64_t id);
+bool nodes_is_retired(const struct nodes *nodes, uint64_t id);
 size_t nodes_count(const struct nodes *nodes);
 
 /* A number made of a node's values: for st_ino (bit 62 set, never 63), the same for all names of one inode within an

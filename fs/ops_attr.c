@@ -130,7 +130,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, s
 	int rc = 0;
 
 	if (history_is_node(ino)) {
-		fuse_reply_err(req, EROFS);
+		fuse_reply_err(req, error_errno(history_refusal(m->history, ino, &e)));
 		return;
 	}
 	caller_of(req, &caller);
@@ -185,7 +185,7 @@ static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, 
 	struct error e = { 0 };
 
 	if (history_is_node(ino)) {
-		fuse_reply_err(req, EROFS);
+		fuse_reply_err(req, error_errno(history_refusal(m->history, ino, &e)));
 		return;
 	}
 	caller_of(req, &caller);

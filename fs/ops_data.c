@@ -75,8 +75,10 @@ static int open_past(struct mount *m, struct caller *caller, uint64_t node, stru
 	struct credentials who = identity_credentials(caller);
 	bool keep = false, direct = false;
 	struct handle *handle;
-	int rc = fi->flags & O_TRUNC ? error_set(e, -E_READ_ONLY, "the past is read-only") : 0;
+	int rc = history_refusal(m->history, node, e);
 
+	if (rc == -E_READ_ONLY && !(fi->flags & O_TRUNC))
+		rc = 0;
 	if (rc == 0)
 		rc = handle_add(m->handles, request_number, &handle, e);
 	if (rc < 0)

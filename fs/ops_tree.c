@@ -347,9 +347,11 @@ static int restore_by_rename(struct mount *m, struct caller *caller, uint64_t pa
 					&saved, e);
 	if (rc < 0)
 		return rc;
+	history_retire(m->history, found.node);
 	if (namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0) {
 		files_restored(m->files, dirent.ino);
 		notifier_inode(m->notifier, dirent.ino);
+		notifier_wait(m->notifier);
 	}
 	notifier_entry(m->notifier, new_parent, view_str(new_name)); /* the kernel thinks that the old node is there */
 	return 0;

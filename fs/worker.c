@@ -39,6 +39,13 @@ static void restored(void *arg, uint64_t ino, uint64_t parent, struct view name)
 	notifier_entry(m->notifier, parent, name);
 }
 
+static void await_kernel(void *arg)
+{
+	struct mount *m = arg;
+
+	notifier_wait(m->notifier);
+}
+
 static int settle(void *arg, uint64_t ino, struct error *e)
 {
 	struct mount *m = arg;
@@ -70,7 +77,7 @@ static void start_socket(struct mount *m)
 	m->control = (struct control_context){ .store = m->store,
 					       .mountpoint = m->mountpoint,
 					       .read_only = m->read_only,
-					       .changed = restored,
+					       .changed = restored, .await_kernel = await_kernel,
 					       .settle = settle,
 					       .can_restart = can_restart,
 					       .restart = restart,

@@ -44,7 +44,11 @@ int control_run(const struct control_context *context, const struct request *req
 				return error_set(e, -E_USAGE, "%s takes no argument %s: see `daybook %s --help`",
 						 request->command, request->arguments[j].name, request->command);
 		}
-		return commands[i].run(&c, e);
+		int rc = commands[i].run(&c, e);
+
+		if (context->await_kernel)
+			context->await_kernel(context->arg);
+		return rc;
 	}
 	return error_set(e, -E_USAGE, "%s: there is no such command; daybookd may be older than daybook: restart it",
 			 request->command);

@@ -44,6 +44,8 @@ struct control_context {
 	bool read_only;           /* the mount is: nothing may be changed */
 	/* Called after a command changed live files, so that the mount can tell the kernel; may be NULL. */
 	void (*changed)(void *arg, uint64_t ino, uint64_t parent, struct view name);
+	/* Called when a command is done, before it is answered: returns when the kernel knows of it; may be NULL. */
+	void (*await_kernel)(void *arg);
 	/* Ends this daemon's process, for another one to go on with the mount, which the kernel must be able to. */
 	bool (*can_restart)(void *arg);
 	void (*restart)(void *arg);

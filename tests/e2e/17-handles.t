@@ -34,6 +34,10 @@ by_move()
 restored_below tool daybook restore --version 1 tool
 restored_below moved by_move
 
+echo original >often
+is "what was restored is seen at once" "$("$PYTHON" "$play" restore often "$(version often 1)" 40 \
+	"$BUILD/daybook" restore --version 1 often 2>&1)" "0 stale, 0 refused"
+
 # --- one user's file, another's process ---------------------------------------------------------------------------
 
 mkdir private && chown "$anna" private

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # handles.py COMMAND ARGUMENTS...: plays programs that hold files open; prints what it was asked for.
-import ctypes, os, sys, time
+import ctypes, os, subprocess, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -19,6 +19,34 @@ def hold(path, ready, go):
     print(os.pread(fd, 100, 0).decode(), end="")
     os.pwrite(fd, b"added\n", os.fstat(fd).st_size)
     os.close(fd)
+
+
+def restore(path, version, rounds, *command):
+    """Restores over a file held open, by command and by renaming the version, while the processors are busy: how often
+    the open file was not what was restored as soon as that returned, and how often it could not be written."""
+    busy = [subprocess.Popen(["sha256sum", "/dev/zero"], stdout=subprocess.DEVNULL) for _ in range(os.cpu_count() * 2)]
+    wanted, stale, refused = open(version, "rb").read(), 0, 0
+    try:
+        for i in range(int(rounds)):
+            fd = os.open(path, os.O_RDWR | os.O_TRUNC)
+            os.write(fd, b"held\n")
+            os.fsync(fd)
+            os.pread(fd, 100, 0)
+            if i % 2:
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            else:
+                os.rename(version, path)
+            stale += os.pread(fd, 100, 0) != wanted
+            try:
+                os.close(os.open(path, os.O_WRONLY))
+            except OSError:
+                refused += 1
+            os.close(fd)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    print(stale, "stale,", refused, "refused")
 
 
 def lend(path, uid):
