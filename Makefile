@@ -56,8 +56,15 @@ WRAP_BOOT = $(if $(filter %/boot.o,$^),-Wl$(comma)--wrap=wal_boot)
 comma = ,
 $(BUILD)/tests/unit/test_recovery: $(BUILD)/tests/crash/boot.o
 
+# One that makes operations of a store fail, and one whose allocations fail besides (tests/crash/memory.h).
+OPERATIONS_OBJ = $(BUILD)/tests/crash/operations.o $(BUILD)/tools/backup.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/history*.c))
+MEMORY_WRAPS = malloc calloc realloc reallocarray strdup realpath opendir fdopendir fopen nftw scandirat \
+	ZSTD_createCCtx ZSTD_createDCtx ZSTD_compressCCtx ZSTD_compress2 ZSTD_decompressDCtx
+WRAP_MEMORY = $(if $(filter %/memory.o,$^),$(addprefix -Wl$(comma)--wrap=,$(MEMORY_WRAPS)))
+$(BUILD)/tests/unit/test_memory: $(BUILD)/tests/crash/memory.o $(OPERATIONS_OBJ)
+
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libstore.a
-	$(CC) $(SANITIZE) $(LDFLAGS) $(WRAP_BOOT) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(UNIT_LIBS) $(STORE_LIBS)
+	$(CC) $(SANITIZE) $(LDFLAGS) $(WRAP_BOOT) $(WRAP_MEMORY) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(UNIT_LIBS) $(STORE_LIBS)
 
 # Small programs that play system calls for the end-to-end tests; they know nothing of Daybook.
 $(BUILD)/tests/e2e/%: tests/e2e/%.c tests/e2e/posix.h

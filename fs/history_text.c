@@ -58,8 +58,10 @@ static bool put_row(void *arg, const struct log_record *record)
 	if (rows->rc <= 0)
 		return rows->rc == 0;
 	logtext_cells(cells, record, &rows->memory);
+	rows->rc = buf_check(&rows->memory, rows->e);
 	cells_csv(rows->out, cells, LOG_COLUMN_COUNT);
-	rows->rc = buf_check(rows->out, rows->e);
+	if (rows->rc == 0)
+		rows->rc = buf_check(rows->out, rows->e);
 	return rows->rc == 0 && ++rows->count < rows->most;
 }
 
@@ -92,6 +94,8 @@ struct numbers {
 	size_t count, room;
 	uint64_t *at;
 	bool failed;
+	int rc; /* what went wrong besides */
+	struct error *e;
 };
 
 static void add_number(struct numbers *n, uint64_t change)
@@ -117,8 +121,12 @@ static void add_inode_changes(struct numbers *n, const struct dirent_record *dir
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record r;
 
-	while (n->count < 4 * ROWS_MAX && timeline_inode(n->h->store, at, dirent->ino, &r, &memory, NULL) == 0 &&
-	       r.since >= dirent->since && r.since <= at) {
+	while (n->count < 4 * ROWS_MAX) {
+		int rc = timeline_inode(n->h->store, at, dirent->ino, &r, &memory, n->e);
+
+		n->rc = rc == -E_STALE ? 0 : rc;
+		if (rc < 0 || r.since < dirent->since || r.since > at)
+			return;
 		add_number(n, r.since);
 		at = r.since - 1;
 	}
@@ -133,7 +141,7 @@ static bool add_interval_changes(void *arg, struct view name, uint64_t cookie, c
 	add_number(n, dirent->since);
 	add_number(n, dirent->until);
 	add_inode_changes(n, dirent);
-	return !n->failed && n->count < 4 * ROWS_MAX;
+	return !n->failed && n->rc == 0 && n->count < 4 * ROWS_MAX;
 }
 
 static bool add_version_change(void *arg, const struct name_version *v)
@@ -153,9 +161,11 @@ static int newest_first(const void *x, const void *y)
 
 static int render_name(struct rows *rows, const struct node *node, struct error *e)
 {
-	struct numbers n = { .h = rows->h };
+	struct numbers n = { .h = rows->h, .e = e };
 	int rc = timeline_name(rows->h->store, node->dir, node_name(node), add_interval_changes, &n, e);
 
+	if (rc == 0)
+		rc = n.rc;
 	if (rc == 0)
 		rc = timeline_name_versions(rows->h->store, node->dir, node_name(node), true, add_version_change, &n, e);
 	if (rc == 0 && n.failed)

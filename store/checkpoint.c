@@ -1,7 +1,6 @@
 /* checkpoint.c - see checkpoint.h. */
 #include "checkpoint.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "directory.h"
 #include "internal.h"
 
 #define PREFIX "checkpoint-"
@@ -40,29 +40,37 @@ int checkpoint_drop(struct store *store, const char *name, struct error *e)
 	if (!is_name(name))
 		return error_set(e, -E_INVALID, "%s: not the name of a checkpoint", name);
 	buf_printf(&path, "%s/%s", store->path, name);
-	if (nftw(buf_cstr(&path), remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-		return error_system(e, "%s", buf_cstr(&path));
+	const char *whole = buf_cstr(&path);
+	int rc = buf_check(&path, e);
+	if (rc < 0)
+		return rc;
+	if (nftw(whole, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+		return error_system(e, "%s", whole);
+	return 0;
+}
+
+struct dropping {
+	struct store *store;
+	int64_t age_s;
+};
+
+static int drop_old(void *arg, const char *name, struct error *e)
+{
+	struct dropping *d = arg;
+	struct stat st;
+
+	(void)e;
+	if (is_name(name) && fstatat(d->store->directory_fd, name, &st, 0) == 0 &&
+	    st.st_mtim.tv_sec <= clock_now() / NS_PER_SECOND - d->age_s)
+		checkpoint_drop(d->store, name, NULL);
 	return 0;
 }
 
 void checkpoint_drop_old(struct store *store, int64_t age_s)
 {
-	int fd = openat(store->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	struct stat st;
+	struct dropping dropping = { store, age_s };
 
-	if (!directory) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((entry = readdir(directory))) {
-		if (is_name(entry->d_name) && fstatat(store->directory_fd, entry->d_name, &st, 0) == 0 &&
-		    st.st_mtim.tv_sec <= clock_now() / NS_PER_SECOND - age_s)
-			checkpoint_drop(store, entry->d_name, NULL);
-	}
-	closedir(directory);
+	directory_each(store->directory_fd, ".", store->path, drop_old, &dropping, NULL);
 }
 
 /* Copies a file as long as it is now; the end of one that grows meanwhile is cut where it falls. */
@@ -86,30 +94,27 @@ static int copy_file(int from_fd, const char *from_name, int to_fd, const char *
 	return rc;
 }
 
+struct copying {
+	int from, to;
+};
+
+static int copy_journal(void *arg, const char *name, struct error *e)
+{
+	struct copying *c = arg;
+
+	return name[0] == '.' ? 0 : copy_file(c->from, name, c->to, name, e);
+}
+
 /* Journals come before the database: what is saved in between is then in both, and found unchanged. */
 static int copy_journals(struct store *store, int to_fd, struct error *e)
 {
-	int fd = openat(store->staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	int staging = -1;
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	struct copying copying = { store->staging_fd, -1 };
 
-	if (!directory) {
-		rc = error_system(e, "%s/staging", store->path);
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
 	if (mkdirat(to_fd, "staging", 0700) < 0 ||
-	    (staging = openat(to_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		rc = error_system(e, "a checkpoint's staging");
-	while (rc == 0 && (entry = readdir(directory))) {
-		if (entry->d_name[0] != '.')
-			rc = copy_file(store->staging_fd, entry->d_name, staging, entry->d_name, e);
-	}
-	if (staging >= 0)
-		close(staging);
-	closedir(directory);
+	    (copying.to = openat(to_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return error_system(e, "a checkpoint's staging");
+	int rc = directory_each(store->staging_fd, ".", "staging", copy_journal, &copying, e);
+	close(copying.to);
 	return rc;
 }
 
@@ -124,11 +129,14 @@ static int fill(struct store *store, struct checkpoint *ret, struct error *e)
 	if (rc == 0)
 		rc = kv_flush(store->kv, e); /* the most of it, while others go on saving */
 	buf_printf(&database, "%s/%s/db", store->path, ret->name);
+	const char *path = buf_cstr(&database);
+	if (rc == 0)
+		rc = buf_check(&database, e);
 	if (rc == 0) {
 		lock_take(&store->commit);
 		ret->change = store->head_change;
 		ret->time = store->last_time;
-		rc = kv_checkpoint(store->kv, buf_cstr(&database), e);
+		rc = kv_checkpoint(store->kv, path, e);
 		lock_drop(&store->commit);
 	}
 	if (fd >= 0)

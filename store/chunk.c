@@ -6,6 +6,7 @@
 #define XXH_NO_STREAM
 #include <xxhash.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define COMPRESSION_LEVEL 1
 #define PENDING_SLOTS_MIN 256
@@ -113,7 +114,7 @@ static size_t decoded_len(uint8_t codec, struct view body)
 	return n > CHUNK_LEN_MAX ? 0 : (size_t)n;
 }
 
-static size_t decompress(struct chunks *c, uint8_t *out, size_t len, struct view body)
+static int decompress(struct chunks *c, struct chunk *chunk, struct view body, struct error *e)
 {
 	ZSTD_DCtx *with = atomic_exchange(&c->decompressor, NULL);
 	size_t n = 0;
@@ -121,9 +122,12 @@ static size_t decompress(struct chunks *c, uint8_t *out, size_t len, struct view
 	if (!with)
 		with = ZSTD_createDCtx();
 	if (with)
-		n = ZSTD_decompressDCtx(with, out, len, body.data, body.len);
+		n = ZSTD_decompressDCtx(with, chunk->data, chunk->len, body.data, body.len);
 	ZSTD_freeDCtx(atomic_exchange(&c->decompressor, with));
-	return n;
+	if (!with || ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	return n == chunk->len ? 0 : error_set(e, -E_CORRUPT, "chunk %llu is damaged: it does not decompress",
+					       (unsigned long long)chunk->entry.key);
 }
 
 /* A chunk's value: codec u8, bytes. */
@@ -142,15 +146,16 @@ static int chunk_decode(struct chunks *c, uint64_t id, struct view value, struct
 	struct chunk *chunk = chunk_alloc(id, len);
 	if (!chunk)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
+	int r = 0;
 	if (codec == CHUNK_RAW)
 		memcpy(chunk->data, body.data, len);
-	else if (decompress(c, chunk->data, len, body) != len) {
+	else
+		r = decompress(c, chunk, body, e);
+	if (r < 0)
 		free(chunk);
-		return error_set(e, -E_CORRUPT, "chunk %llu is damaged: it does not decompress",
-				 (unsigned long long)id);
-	}
-	*ret = chunk;
-	return 0;
+	else
+		*ret = chunk;
+	return r;
 }
 
 static int missing(uint64_t id, struct error *e)
@@ -498,8 +503,8 @@ static int store_new(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN],
 	if (r < 0)
 		return r;
 	buf_varint(&value, id);
-	kv_batch_put(w->batch, FAMILY_CHUNK, view_of(&key, 8), buf_view(&w->compressed));
-	kv_batch_put(w->batch, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), buf_view(&value));
+	kv_batch_put_buf(w->batch, FAMILY_CHUNK, view_of(&key, 8), &w->compressed);
+	kv_batch_put_buf(w->batch, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value);
 	remember(w->chunks, id, bytes);
 	w->new_bytes += bytes.len;
 	*ret_id = id;

@@ -60,7 +60,7 @@ static int inode_now(const struct folder *f, uint64_t live, struct view name, ui
 {
 	CLEANUP(inode_release) struct inode *directory = NULL;
 	struct dirent_record dirent;
-	int r = namespace_lookup(f->command->store, live, name, &dirent, NULL);
+	int r = namespace_lookup(f->command->store, live, name, &dirent, e);
 
 	if (r == 0 && (dirent.type & S_IFMT) != type)
 		return error_set(e, -E_EXISTS, "%.*s: something else bears that name now", (int)f->path.len,

@@ -77,7 +77,9 @@ static bool list_record(void *arg, const struct log_record *record)
 	if (l->r <= 0)
 		return l->r == 0;
 	logtext_cells(cells, record, &l->memory);
-	l->r = control_row(c, cells, LOG_COLUMN_COUNT, l->e);
+	l->r = buf_check(&l->memory, l->e);
+	if (l->r == 0)
+		l->r = control_row(c, cells, LOG_COLUMN_COUNT, l->e);
 	return l->r == 0 && (++l->shown < l->limit || !l->limit);
 }
 

@@ -2,6 +2,7 @@
 #include "delta.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define LEVEL 9
 #define LEVEL_LARGE 3
@@ -67,6 +68,8 @@ int delta_undo(struct view delta, struct view base, size_t size_max, struct buf 
 	ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
 	ZSTD_DCtx_refPrefix(d, base.data, base.len);
 	size_t n = ZSTD_decompressDCtx(d, to, (size_t)size, delta.data, delta.len);
+	if (ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
 	if (ZSTD_isError(n) || n != size) {
 		out->len -= (size_t)size;
 		return error_set(e, -E_CORRUPT, "a delta is damaged: it does not decompress");

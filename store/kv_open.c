@@ -148,12 +148,15 @@ static int check_presence(const char *path, bool create, struct error *e)
 
 	buf_printf(&current, "%s/CURRENT", path);
 	buf_printf(&identity, "%s/IDENTITY", path);
-	if (access(buf_cstr(&current), F_OK) == 0)
+	const char *whole = buf_cstr(&current), *other = buf_cstr(&identity);
+	if (current.failed || identity.failed)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	if (access(whole, F_OK) == 0)
 		return 0;
 	if (errno != ENOENT && errno != ENOTDIR)
-		return error_system(e, "%s", buf_cstr(&current));
-	if (access(buf_cstr(&identity), F_OK) == 0)
-		return error_set(e, -E_CORRUPT, "%s is missing: restore that file from a backup", buf_cstr(&current));
+		return error_system(e, "%s", whole);
+	if (access(other, F_OK) == 0)
+		return error_set(e, -E_CORRUPT, "%s is missing: restore that file from a backup", whole);
 	return create ? 0 : error_set(e, -E_NOT_STORE, "%s: no database is here", path);
 }
 

@@ -27,6 +27,8 @@ static int inflate_all(z_stream *z, size_t size_max, struct buf *out, struct err
 		z->next_out = to;
 		z->avail_out = (uInt)room;
 		r = inflate(z, Z_NO_FLUSH);
+		if (r == Z_MEM_ERROR)
+			return error_set(e, -E_NO_MEMORY, "out of memory");
 		out->len -= z->avail_out;
 		if (out->len - before > size_max || (r == Z_OK && z->avail_out == room))
 			break;

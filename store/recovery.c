@@ -1,7 +1,6 @@
 /* recovery.c - see recovery.h. */
 #include "recovery.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "directory.h"
 #include "internal.h"
 #include "version.h"
 
@@ -93,9 +93,12 @@ static int judge(struct recovery *r, const struct staging_origin *origin, enum f
 	uint64_t saved;
 
 	*ret = FATE_RECOVER;
-	if (origin->boot == r->store->boot || inode_get(r->store, origin->ino, &inode, NULL) < 0)
+	if (origin->boot == r->store->boot)
 		return 0;
-	int rc = saved_by(r->store, &inode->r, &saved, e);
+	int rc = inode_get(r->store, origin->ino, &inode, e);
+	if (rc < 0)
+		return rc == -E_STALE ? 0 : rc; /* of one that is gone saving tells */
+	rc = saved_by(r->store, &inode->r, &saved, e);
 	if (rc == 0 && saved > origin->change)
 		*ret = FATE_SAVED;
 	else if (inode->r.content != origin->content)
@@ -147,34 +150,29 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 	return error_set(e, rc, "staging/%s: %s", name, why.text);
 }
 
+static int recover_entry(void *arg, const char *name, struct error *e)
+{
+	struct recovery *r = arg;
+
+	if (name[0] == '.' || strncmp(name, "lost-", 5) == 0)
+		return 0;
+	r->worked = true;
+	if (strspn(name, "0123456789abcdef") == strlen(name))
+		return recover_journal(r, name, e);
+	unlinkat(r->store->staging_fd, name, 0); /* a journal that had not yet begun */
+	return 0;
+}
+
 static int recover_journals(struct recovery *r, struct error *e)
 {
 	struct store *store = r->store;
-	int fd = openat(store->staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	int rc = directory_each(store->staging_fd, ".", "staging", recover_entry, r, e);
 
-	if (!directory) {
-		rc = error_system(e, "%s/staging", store->path);
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	while (rc == 0 && (entry = readdir(directory))) {
-		const char *name = entry->d_name;
-
-		r->worked |= name[0] != '.' && strncmp(name, "lost-", 5) != 0;
-		if (strspn(name, "0123456789abcdef") == strlen(name))
-			rc = recover_journal(r, name, e);
-		else if (name[0] != '.' && strncmp(name, "lost-", 5) != 0)
-			unlinkat(store->staging_fd, name, 0); /* a journal that had not yet begun */
-	}
 	/* What became a version stays one, and what was removed does not come back. */
 	if (rc == 0 && r->worked && !r->by)
 		rc = kv_sync(store->kv, e);
 	if (rc == 0 && r->worked && !r->by && fsync(store->staging_fd) < 0)
 		rc = error_system(e, "%s/staging", store->path);
-	closedir(directory);
 	return rc;
 }
 

@@ -50,13 +50,15 @@ static int tick(struct repair *r, struct error *e)
 }
 
 /* The entry is there with this value, or is made. */
-static int expect(struct repair *r, enum family family, struct key key, struct view value, struct error *e)
+static int expect(struct repair *r, enum family family, struct key key, const struct buf *value, struct error *e)
 {
-	int rc = kv_get(r->kv, NULL, family, key_view(&key), &r->value, e);
+	int rc = buf_check(value, e);
 
-	if (rc < 0 || (rc > 0 && view_equal(buf_view(&r->value), value)))
+	if (rc == 0)
+		rc = kv_get(r->kv, NULL, family, key_view(&key), &r->value, e);
+	if (rc < 0 || (rc > 0 && view_equal(buf_view(&r->value), buf_view(value))))
 		return rc < 0 ? rc : 0;
-	kv_batch_put(&r->batch, family, key_view(&key), value);
+	kv_batch_put_buf(&r->batch, family, key_view(&key), value);
 	r->report->added[family]++;
 	return flush(r, BATCH_BYTES, e);
 }
@@ -112,7 +114,15 @@ static int prune(struct repair *r, enum family family, visitor is_right, struct 
 
 /* ------------------------------------------------------------------------------------------- the log's indexes */
 
-static void add_above(struct repair *r, uint64_t directory, uint64_t change)
+static const struct buf nothing;
+
+/* Of somebody who looked for what was: it was not there, or is lost. */
+static bool is_not_there(int rc)
+{
+	return rc == -E_STALE || rc == -E_NO_ENTRY || rc == -E_CORRUPT || rc == -E_FORMAT_NEWER;
+}
+
+static int add_above(struct repair *r, uint64_t directory, uint64_t change, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record inode;
@@ -120,43 +130,52 @@ static void add_above(struct repair *r, uint64_t directory, uint64_t change)
 	while (directory && r->above_count < DEPTH_MAX) {
 		for (size_t i = 0; i < r->above_count; i++) {
 			if (r->above[i] == directory)
-				return;
+				return 0;
 		}
 		r->above[r->above_count++] = directory;
-		if (directory == ROOT_INODE || timeline_inode(r->store, change, directory, &inode, &memory, NULL) < 0)
-			return;
+		if (directory == ROOT_INODE)
+			return 0;
+		int rc = timeline_inode(r->store, change, directory, &inode, &memory, e);
+		if (rc < 0)
+			return is_not_there(rc) ? 0 : rc;
 		directory = inode.parent;
 	}
+	return 0;
 }
 
 /* The directory that a path from the share's root stood in at the change; 0: it is not to be found. */
-static uint64_t directory_of(struct repair *r, struct view path, uint64_t change)
+static int directory_of(struct repair *r, struct view path, uint64_t change, uint64_t *ret, struct error *e)
 {
 	const char *at = path.data, *end = at + path.len, *slash;
-	uint64_t directory = ROOT_INODE;
 
+	*ret = ROOT_INODE;
 	while (at < end && (slash = memchr(at, '/', (size_t)(end - at)))) {
 		struct dirent_record dirent;
+		int rc = timeline_lookup(r->store, change, *ret, view_of(at, (size_t)(slash - at)), &dirent, e);
 
-		if (timeline_lookup(r->store, change, directory, view_of(at, (size_t)(slash - at)), &dirent, NULL) < 0)
-			return 0;
-		directory = dirent.ino;
+		*ret = rc < 0 ? 0 : dirent.ino;
+		if (rc < 0)
+			return is_not_there(rc) ? 0 : rc;
 		at = slash + 1;
 	}
-	return directory;
+	return 0;
 }
 
 /* The directories that the change is listed under. */
-static void find_above(struct repair *r, const struct log_record *record)
+static int find_above(struct repair *r, const struct log_record *record, struct error *e)
 {
 	bool moved = record->op == OP_RENAME || record->op == OP_LINK || record->op == OP_EXCHANGE;
+	bool whole = record->op == OP_REPAIR || record->op == OP_RESTORE_STORE;
+	uint64_t second;
 
 	r->above_count = 0;
-	if (record->op == OP_REPAIR || record->op == OP_RESTORE_STORE)
-		add_above(r, ROOT_INODE, record->change);
-	add_above(r, record->parent, record->change);
-	if (moved && record->path2.len)
-		add_above(r, directory_of(r, record->path2, record->change), record->change);
+	int rc = whole ? add_above(r, ROOT_INODE, record->change, e) : 0;
+	if (rc == 0)
+		rc = add_above(r, record->parent, record->change, e);
+	if (rc < 0 || !moved || !record->path2.len)
+		return rc;
+	rc = directory_of(r, record->path2, record->change, &second, e);
+	return rc < 0 ? rc : add_above(r, second, record->change, e);
 }
 
 static int expect_clock(struct repair *r, const struct log_record *record, struct error *e)
@@ -168,7 +187,7 @@ static int expect_clock(struct repair *r, const struct log_record *record, struc
 	if (record->change == 1 || before / NS_PER_SECOND == record->time / NS_PER_SECOND)
 		return 0;
 	buf_varint(&last, record->change - 1);
-	return expect(r, FAMILY_CLOCK, key_number((uint64_t)(before / NS_PER_SECOND)), buf_view(&last), e);
+	return expect(r, FAMILY_CLOCK, key_number((uint64_t)(before / NS_PER_SECOND)), &last, e);
 }
 
 static int visit_log(struct repair *r, struct view key, struct view value, struct error *e)
@@ -180,11 +199,12 @@ static int visit_log(struct repair *r, struct view key, struct view value, struc
 	(void)key;
 	if (log_decode(&record, value, NULL) < 0)
 		return 0; /* verify tells of it */
-	rc = expect(r, FAMILY_BY_USER, key_by_user((uint32_t)record.uid, record.change), view_of("", 0), e);
+	rc = expect(r, FAMILY_BY_USER, key_by_user((uint32_t)record.uid, record.change), &nothing, e);
 	buf_u64(&time, (uint64_t)record.time);
-	find_above(r, &record);
+	if (rc == 0)
+		rc = find_above(r, &record, e);
 	for (size_t i = 0; rc == 0 && i < r->above_count; i++)
-		rc = expect(r, FAMILY_UNDER, key_numbers(r->above[i], record.change), buf_view(&time), e);
+		rc = expect(r, FAMILY_UNDER, key_numbers(r->above[i], record.change), &time, e);
 	return rc == 0 ? expect_clock(r, &record, e) : rc;
 }
 
@@ -246,7 +266,7 @@ static int visit_version(struct repair *r, struct view key, struct view value, s
 	if (!reader_done(&in) || version_decode(&version, value, NULL) < 0)
 		return 0;
 	buf_varint(&content, version.content);
-	return expect(r, FAMILY_BY_DIGEST, key_by_digest(&version.digest, doc, number), buf_view(&content), e);
+	return expect(r, FAMILY_BY_DIGEST, key_by_digest(&version.digest, doc, number), &content, e);
 }
 
 static int is_right_digest(struct repair *r, struct view key, struct view value, struct error *e)
@@ -298,7 +318,7 @@ static int visit_name(struct repair *r, struct view key, struct view value, stru
 	int rc = inode_of(r, dirent.ino, &inode, e);
 	if (rc <= 0 || !(inode.flags & INODE_LINKED))
 		return rc;
-	return expect(r, FAMILY_LINK, key_link(dirent.ino, parent, name), view_of("", 0), e);
+	return expect(r, FAMILY_LINK, key_link(dirent.ino, parent, name), &nothing, e);
 }
 
 static int is_right_link(struct repair *r, struct view key, struct view value, struct error *e)
@@ -325,15 +345,18 @@ static int visit_chunk(struct repair *r, struct view key, struct view value, str
 	struct chunk *chunk;
 
 	(void)value;
-	if (!reader_done(&in) || chunk_load_fresh(chunks, number, &chunk, NULL) < 0)
+	if (!reader_done(&in))
 		return 0;
+	int rc = chunk_load_fresh(chunks, number, &chunk, e);
+	if (rc < 0)
+		return is_not_there(rc) ? 0 : rc;
 	chunk_name(chunks, view_of(chunk->data, chunk->len), name.bytes);
 	chunk_drop(chunks, chunk);
-	int rc = kv_get(r->kv, NULL, FAMILY_CHUNK_NAME, key_view(&name), &r->value, e);
+	rc = kv_get(r->kv, NULL, FAMILY_CHUNK_NAME, key_view(&name), &r->value, e);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	buf_varint(&id, number);
-	return expect(r, FAMILY_CHUNK_NAME, name, buf_view(&id), e);
+	return expect(r, FAMILY_CHUNK_NAME, name, &id, e);
 }
 
 static int is_right_name(struct repair *r, struct view key, struct view value, struct error *e)

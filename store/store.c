@@ -1,7 +1,6 @@
 /* store.c - see store.h. */
 #include "store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -15,6 +14,7 @@
 #include <xxhash.h>
 
 #include "changelog.h"
+#include "directory.h"
 #include "clock.h"
 #include "internal.h"
 #include "recovery.h"
@@ -339,28 +339,21 @@ static void remove_below(const char *path, const char *name)
 		nftw(full, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+static int refuse_entry(void *path, const char *name, struct error *e)
+{
+	(void)name;
+	return error_set(e, -E_STORE_EXISTS, "%s: is not empty; a store is made in a new or empty directory", (char *)path);
+}
+
 /* 0 when the directory is there and empty (made when absent: *ret_made). */
 static int empty_directory(const char *path, bool *ret_made, struct error *e)
 {
-	struct dirent *entry;
-	DIR *directory;
-	int rc = 0;
-
 	*ret_made = mkdir(path, 0700) == 0;
 	if (*ret_made)
 		return 0;
 	if (errno != EEXIST)
 		return error_system(e, "%s", path);
-	directory = opendir(path);
-	if (!directory)
-		return error_system(e, "%s", path);
-	while (rc == 0 && (entry = readdir(directory))) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			rc = error_set(e, -E_STORE_EXISTS, "%s: is not empty; a store is made in a new or empty directory",
-				       path);
-	}
-	closedir(directory);
-	return rc;
+	return directory_each(AT_FDCWD, path, path, refuse_entry, (void *)path, e);
 }
 
 /* Change 1: the root directory. */

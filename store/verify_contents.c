@@ -108,9 +108,14 @@ static int visit_segment(struct verifier *v, struct view key, struct view value,
 		return verify_damage(v, "segment %llu: its record is damaged", N(id));
 	/* That its chunks are there was seen when the contents were read. */
 	rc = check_pairs(v, "segment", id, r.chunks, FAMILY_COUNT, &bytes, e);
-	if (rc == 0 && r.base)
-		rc = verify_get(v, FAMILY_SEGMENT, key_number(r.base), &value, e) == 1 ? 0 :
-			verify_damage(v, "segment %llu: was packed against segment %llu, which is missing", N(id), N(r.base));
+	if (rc == 0 && r.base) {
+		int found = verify_get(v, FAMILY_SEGMENT, key_number(r.base), &value, e);
+
+		rc = found == 0 ? verify_damage(v, "segment %llu: was packed against segment %llu, which is missing", N(id),
+						N(r.base)) :
+		     found < 0	? found :
+				  0;
+	}
 	if (rc == 0 && bytes > CONTENT_SEGMENT_MAX)
 		rc = verify_damage(v, "segment %llu: is larger than a segment may be", N(id));
 	return rc;

@@ -1,7 +1,6 @@
 /* backup.c - see backup.h. */
 #include "backup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/clock.h"
+#include "store/directory.h"
 
 #define HEAD "daybook backups 1"
 #define PIECE ((size_t)1 << 20)
@@ -106,61 +106,56 @@ static uint64_t number_of(const char *name)
 	return digits && digits < 19 && strcmp(name + digits, ".list") == 0 ? strtoull(name, NULL, 10) : 0;
 }
 
+static int add_number(void *arg, const char *name, struct error *e)
+{
+	struct backups *backups = arg;
+	uint64_t number = number_of(name), *grown;
+
+	if (!number)
+		return 0;
+	grown = reallocarray(backups->numbers, backups->count + 1, sizeof(*grown));
+	if (!grown)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	backups->numbers = grown;
+	backups->numbers[backups->count++] = number;
+	return 0;
+}
+
 static int find_numbers(struct backups *backups, struct error *e)
 {
-	int fd = openat(backups->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int rc = 0;
+	int rc = directory_each(backups->fd, ".", backups->path, add_number, backups, e);
 
-	if (!directory) {
-		rc = error_system(e, "%s", backups->path);
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	while (rc == 0 && (entry = readdir(directory))) {
-		uint64_t number = number_of(entry->d_name);
-		uint64_t *grown = number ? reallocarray(backups->numbers, backups->count + 1, sizeof(*grown)) : NULL;
-
-		if (number && !grown)
-			rc = error_set(e, -E_NO_MEMORY, "out of memory");
-		if (!grown)
-			continue;
-		backups->numbers = grown;
-		backups->numbers[backups->count++] = number;
-	}
-	closedir(directory);
 	if (backups->count)
 		qsort(backups->numbers, backups->count, sizeof(*backups->numbers), by_number);
 	return rc;
 }
 
-static bool is_empty(int fd)
+/* A directory that is to hold backups may have what a file system of its own begins with, and what one who was
+ * interrupted while making it left. */
+static int refuse_entry(void *arg, const char *name, struct error *e)
 {
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-	bool empty = directory != NULL;
+	static const char *const names[] = { "lost+found", "files", "backup.new" };
 
-	while (directory && (entry = readdir(directory)))
-		empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
-	if (directory)
-		closedir(directory);
-	return empty;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return 0;
+	}
+	return error_set(e, -E_NOT_STORE, "%s: holds other things; backups want a directory of their own",
+			 ((struct backups *)arg)->path);
 }
 
 static int make_directory(struct backups *backups, const char *share, struct error *e)
 {
 	CLEANUP(buf_release) struct buf text = { 0 };
+	int rc = directory_each(backups->fd, ".", backups->path, refuse_entry, backups, e);
 
-	if (!is_empty(backups->fd))
-		return error_set(e, -E_NOT_STORE, "%s: holds other things; backups want a directory of their own",
-				 backups->path);
+	if (rc < 0)
+		return rc;
 	if (mkdirat(backups->fd, "files", 0700) < 0 && errno != EEXIST)
 		return error_system(e, "%s/files", backups->path);
 	buf_printf(&text, HEAD "\nshare %s\n", share);
-	return write_text(backups->fd, "backup", buf_view(&text), e);
+	rc = buf_check(&text, e);
+	return rc < 0 ? rc : write_text(backups->fd, "backup", buf_view(&text), e);
 }
 
 static int read_head(struct backups *backups, struct error *e)
@@ -447,28 +442,31 @@ static int add_path(struct backups *backups, const struct backup *before, int fr
 
 typedef int (*path_visitor)(void *arg, const char *path, const struct stat *st, struct error *e);
 
-/* Calls each() for every file in a directory of the store ("" is the store itself), not below. */
-static int each_path(int from, const char *directory, path_visitor each, void *arg, struct error *e)
+struct listing {
+	int from;
+	const char *directory;
+	path_visitor each;
+	void *arg;
+};
+
+static int visit_path(void *arg, const char *name, struct error *e)
 {
-	int fd = openat(from, directory[0] ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	const struct listing *l = arg;
 	struct stat st;
 	char path[512];
 
-	if (!listing) {
-		rc = error_system(e, "%s", directory);
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	while (rc == 0 && (entry = readdir(listing))) {
-		snprintf(path, sizeof(path), "%s%s%s", directory, directory[0] ? "/" : "", entry->d_name);
-		if (fstatat(from, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-			rc = each(arg, path, &st, e);
-	}
-	closedir(listing);
-	return rc;
+	snprintf(path, sizeof(path), "%s%s%s", l->directory, l->directory[0] ? "/" : "", name);
+	if (fstatat(l->from, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : error_system(e, "%s", path);
+	return S_ISREG(st.st_mode) ? l->each(l->arg, path, &st, e) : 0;
+}
+
+/* Calls each() for every file in a directory of the store ("" is the store itself), not below. */
+static int each_path(int from, const char *directory, path_visitor each, void *arg, struct error *e)
+{
+	struct listing listing = { from, directory, each, arg };
+
+	return directory_each(from, directory[0] ? directory : ".", directory, visit_path, &listing, e);
 }
 
 static int each_file(int from, path_visitor each, void *arg, struct error *e)
@@ -605,22 +603,19 @@ static bool is_listed(const struct backup *kept, size_t count, const char *name)
 	return false;
 }
 
-static int remove_unlisted(struct backups *backups, const struct backup *kept, size_t count, struct error *e)
-{
-	int fd = openat(backups->files_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+struct pruning {
+	const struct backups *backups;
+	const struct backup *kept;
+	size_t count;
+};
 
-	if (!directory) {
-		if (fd >= 0)
-			close(fd);
-		return error_system(e, "%s/files", backups->path);
-	}
-	while ((entry = readdir(directory))) {
-		if (strlen(entry->d_name) == HEX_LEN && !is_listed(kept, count, entry->d_name))
-			unlinkat(backups->files_fd, entry->d_name, 0);
-	}
-	closedir(directory);
+static int remove_unlisted(void *arg, const char *name, struct error *e)
+{
+	const struct pruning *p = arg;
+
+	(void)e;
+	if (strlen(name) == HEX_LEN && !is_listed(p->kept, p->count, name))
+		unlinkat(p->backups->files_fd, name, 0);
 	return 0;
 }
 
@@ -640,8 +635,9 @@ int backups_prune(struct backups *backups, uint64_t keep, struct error *e)
 	}
 	if (rc == 0 && fsync(backups->fd) < 0)
 		rc = error_system(e, "%s", backups->path);
+	struct pruning pruning = { backups, kept, count };
 	if (rc == 0)
-		rc = remove_unlisted(backups, kept, count, e);
+		rc = directory_each(backups->files_fd, ".", backups->path, remove_unlisted, &pruning, e);
 	for (size_t i = 0; kept && i < count; i++)
 		backup_release(&kept[i]);
 	free(kept);
