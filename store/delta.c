@@ -63,7 +63,7 @@ int delta_undo(struct view delta, struct view base, size_t size_max, struct buf 
 	if (size > size_max) /* unknown or wrong are the largest numbers */
 		return error_set(e, -E_CORRUPT, "a delta is damaged: its size");
 	void *to = buf_grow(out, (size_t)size);
-	if (!d || !to)
+	if (!d || out->failed)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
 	ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
 	ZSTD_DCtx_refPrefix(d, base.data, base.len);

@@ -48,27 +48,33 @@ static int misfit(struct error *e)
 	return error_set(e, -E_CORRUPT, "a packed segment is damaged: its plan does not fit its bytes");
 }
 
+/* What inflating took at most: what was no stream may have been one for long. */
+static uint64_t cost_of(struct view compressed, const struct buf *inflated)
+{
+	return inflated->len ? inflated->len : compressed.len * RECODE_RATIO_MAX;
+}
+
 int plain_plan(struct view bytes, struct buf *plan, struct error *e)
 {
 	CLEANUP(buf_release) struct buf inflated = { 0 };
 	struct zip_member *members;
 	size_t count;
-	uint64_t at = 0, total = bytes.len;
+	uint64_t at = 0, spent = bytes.len;
 	int r = zip_members(bytes, &members, &count, e);
 
 	buf_u8(plan, PLAN_FORMAT);
-	for (size_t i = 0; r >= 0 && i < count && total < PLAIN_BYTES_MAX; i++) {
+	for (size_t i = 0; r >= 0 && i < count && spent < PLAIN_BYTES_MAX; i++) {
 		struct view compressed = view_of((const uint8_t *)bytes.data + members[i].at, members[i].len);
 		struct part part = { .gap = members[i].at - at, .len = members[i].len };
 
 		buf_clear(&inflated);
-		r = recode_inflate(compressed, PLAIN_BYTES_MAX - total, &inflated, e);
+		r = recode_inflate(compressed, PLAIN_BYTES_MAX - spent, &inflated, e);
+		spent += cost_of(compressed, &inflated);
 		if (r == 1 && inflated.len)
 			r = recode_find(compressed, buf_view(&inflated), &part.recipe, e);
 		if (r != 1 || !part.recipe)
 			continue;
 		part.size = inflated.len;
-		total += part.size;
 		part_encode(plan, &part);
 		at = members[i].at + members[i].len;
 	}
@@ -79,6 +85,7 @@ int plain_plan(struct view bytes, struct buf *plan, struct error *e)
 int plain_make(struct view bytes, struct view plan, struct buf *out, struct error *e)
 {
 	struct reader in, from = reader_of(bytes);
+	size_t left = PLAIN_BYTES_MAX;
 	struct part part;
 	int r = open_plan(plan, &in, e);
 
@@ -86,8 +93,9 @@ int plain_make(struct view bytes, struct view plan, struct buf *out, struct erro
 		struct view gap = reader_bytes(&from, part.gap), stream = reader_bytes(&from, part.len);
 		size_t before;
 
-		if (from.failed || part.size > PLAIN_BYTES_MAX)
+		if (from.failed || gap.len > left || part.size > left - gap.len)
 			return misfit(e);
+		left -= gap.len + part.size;
 		buf_append(out, gap.data, gap.len);
 		before = out->len;
 		r = recode_inflate(stream, part.size, out, e);
@@ -97,6 +105,8 @@ int plain_make(struct view bytes, struct view plan, struct buf *out, struct erro
 			return misfit(e);
 		r = 0;
 	}
+	if (r == 0 && reader_left(&from) > left)
+		return misfit(e);
 	buf_append(out, from.at, reader_left(&from));
 	return r < 0 ? r : buf_check(out, e);
 }

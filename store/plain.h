@@ -15,7 +15,8 @@
 
 #define PLAIN_BYTES_MAX ((size_t)64 << 20)
 
-/* Finds the plan, appended encoded to plan: parts that would not be made again exactly are no parts. */
+/* Finds the plan, appended encoded to plan: parts that would not be made again exactly are no parts, and neither are those
+ * behind PLAIN_BYTES_MAX inflated bytes, be they of parts or not: bombs cost no more than that. */
 int plain_plan(struct view bytes, struct buf *plan, struct error *e);
 
 /* Appends the plain bytes that plan makes of bytes.  -E_CORRUPT when it does not fit them. */

@@ -8,7 +8,6 @@
 #define BLOCK_BYTES ((size_t)128 << 10)
 #define WINDOW_BYTES ((size_t)32 << 10)
 #define PIECE_BYTES ((size_t)64 << 10)
-#define RATIO_MAX 1032 /* deflate cannot say more: 258 bytes in two bits */
 #define MEMORY_LEVEL 8
 
 /* ---- inflating ---- */
@@ -43,7 +42,7 @@ int recode_inflate(struct view compressed, size_t size_max, struct buf *out, str
 
 	if (compressed.len > UINT32_MAX / 2)
 		return 0;
-	size_max = size_max / RATIO_MAX > compressed.len ? compressed.len * RATIO_MAX : size_max;
+	size_max = size_max / RECODE_RATIO_MAX > compressed.len ? compressed.len * RECODE_RATIO_MAX : size_max;
 	if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
 	int r = inflate_all(&z, size_max, out, e);

@@ -17,6 +17,8 @@ enum recode_recipe {
 	RECIPE_BLOCKS = 0x20,
 };
 
+#define RECODE_RATIO_MAX 1032 /* deflate cannot say more: 258 bytes in two bits */
+
 /* Inflates a stream, which ends where compressed does: 1, with its bytes appended to out.  0: it is no such stream, or
  * inflates to more than size_max or to more than deflate can say; out is as it was. */
 int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct error *e);

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "noise.h"
+#include "store/delta.h"
 #include "store/plain.h"
 #include "store/recode.h"
 #include "store/zip.h"
@@ -257,6 +258,60 @@ START_TEST(a_bomb_is_inflated_no_further_than_the_bound)
 }
 END_TEST
 
+/* Members that no recipe makes again, n of 16 MiB, and then a sheet: how much longer it is when it is plain. */
+static size_t bombs_then_sheet(size_t n)
+{
+	static const struct how odd = { 6, 3, Z_FILTERED, false };
+	CLEANUP(buf_release) struct buf zip = { 0 }, directory = { 0 }, sheet = sheet_new(90 * KIB, 1);
+	uint8_t *zeros = calloc(1, 16 * MIB);
+
+	for (size_t i = 0; i < n; i++)
+		add_member(&zip, &directory, view_of(zeros, 16 * MIB), &odd, (struct entry){ .method = 8 });
+	add_member(&zip, &directory, buf_view(&sheet), &usual, (struct entry){ .method = 8 });
+	add_end(&zip, &directory, n + 1);
+	free(zeros);
+	return round_trip(buf_view(&zip)) - zip.len;
+}
+
+START_TEST(bombs_one_after_the_other_are_inflated_no_further_than_one)
+{
+	ck_assert_uint_gt(bombs_then_sheet(1), 0);
+	ck_assert_uint_eq(bombs_then_sheet(4), 0);
+}
+END_TEST
+
+START_TEST(a_plan_that_makes_more_than_it_may_is_refused)
+{
+	CLEANUP(buf_release) struct buf stream = { 0 }, bytes = { 0 }, plan = { 0 }, plain = { 0 };
+	size_t size = PLAIN_BYTES_MAX / 4 * 3;
+	uint8_t *zeros = calloc(1, size);
+
+	compress_into(&stream, view_of(zeros, size), &usual);
+	free(zeros);
+	buf_u8(&plan, PLAN_FORMAT);
+	for (int i = 0; i < 2; i++) {
+		buf_append(&bytes, stream.data, stream.len);
+		buf_varint(&plan, 0);
+		buf_varint(&plan, stream.len);
+		buf_varint(&plan, size);
+		buf_u8(&plan, RECIPE_ZLIB + 6);
+	}
+	ck_assert_int_eq(plain_make(buf_view(&bytes), buf_view(&plan), &plain, NULL), -E_CORRUPT);
+	ck_assert_uint_le(plain.len, PLAIN_BYTES_MAX);
+}
+END_TEST
+
+START_TEST(a_delta_of_nothing_is_undone_to_nothing)
+{
+	CLEANUP(buf_release) struct buf delta = { 0 }, out = { 0 };
+	struct error e = { 0 };
+
+	ck_assert_int_eq(delta_make(view_of(NULL, 0), view_of(NULL, 0), &delta, &e), 0);
+	ck_assert_msg(delta_undo(buf_view(&delta), view_of(NULL, 0), 0, &out, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
 START_TEST(every_truncation_and_random_damage_are_survived)
 {
 	CLEANUP(buf_release) struct buf zip = archive_new(20 * KIB, 3, &usual, (struct entry){ 0 });
@@ -320,6 +375,9 @@ int main(void)
 	tcase_add_test(tc, encrypted_members_and_other_methods_stay_as_they_are);
 	tcase_add_test(tc, overlapping_members_make_it_no_archive);
 	tcase_add_test(tc, a_bomb_is_inflated_no_further_than_the_bound);
+	tcase_add_test(tc, bombs_one_after_the_other_are_inflated_no_further_than_one);
+	tcase_add_test(tc, a_plan_that_makes_more_than_it_may_is_refused);
+	tcase_add_test(tc, a_delta_of_nothing_is_undone_to_nothing);
 	tcase_add_test(tc, every_truncation_and_random_damage_are_survived);
 	tcase_add_test(tc, a_damaged_plan_is_told);
 
