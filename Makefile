@@ -147,7 +147,7 @@ $(BUILD)/libtools.a: $(filter-out $(BUILD)/tools/main.o,$(TOOLS_OBJ))
 	rm -f $@ && $(AR) rcs $@ $^
 
 # Targets that keep a store keep it in memory.
-$(addprefix $(BUILD)/tests/fuzz/,commands history journal requests): $(BUILD)/tests/fuzz/memory/kv.o
+$(addprefix $(BUILD)/tests/fuzz/,commands database history journal packed requests): $(BUILD)/tests/fuzz/memory/kv.o
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libfs.a $(BUILD)/libtools.a $(BUILD)/libstore.a
 	$(CC) -fsanitize=fuzzer $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(FS_LIBS) $(STORE_LIBS)

@@ -47,12 +47,12 @@ static int parse_size(const char *text, size_t *ret, struct error *e)
 	char *end;
 	unsigned long long n = strtoull(text, &end, 10);
 	const char *suffix = *end ? strchr(suffixes, *end | 0x20) : NULL;
+	unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+	bool size = n <= 1ull << 40 >> shift && n << shift >= 16ull << 20;
 
-	if (suffix)
-		n <<= 10 * (suffix - suffixes + 1);
-	if (end == text || *text == '-' || (*end && (!suffix || end[1])) || n < 16ull << 20 || n > 1ull << 40)
+	if (!size || end == text || *text == '-' || (*end && (!suffix || end[1])))
 		return error_set(e, -E_USAGE, "-o cache=%s: a size from 16m to 1024g is wanted, like 512m", text);
-	*ret = (size_t)n;
+	*ret = (size_t)n << shift;
 	return 0;
 }
 

@@ -150,8 +150,9 @@ int packed_plain(struct content_store *cs, uint64_t segment, struct buf *out, st
 static int undo(const struct segment_record *record, struct view plain, struct buf *out, struct error *e)
 {
 	size_t before = out->len;
-	int r = record->size > CONTENT_SEGMENT_MAX ? error_set(e, -E_CORRUPT, "a packed segment is damaged: its size") :
-						     plain_undo(plain, record->plan, (size_t)record->size, out, e);
+	bool possible = record->size > 0 && record->size <= CONTENT_SEGMENT_MAX;
+	int r = possible ? plain_undo(plain, record->plan, (size_t)record->size, out, e) :
+			   error_set(e, -E_CORRUPT, "a packed segment is damaged: its size");
 
 	if (r < 0)
 		return r;

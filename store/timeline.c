@@ -224,6 +224,14 @@ static int slot_order(const struct slot *a, const struct slot *b)
 	return order ? order : (a->len > b->len) - (a->len < b->len);
 }
 
+/* Whether an interval began when its key says: walks count on it to move on. */
+static bool is_in_order(const struct name_walk *w, struct view key)
+{
+	struct reader r = reader_of(view_of((const uint8_t *)key.data + key.len - 8, 8));
+
+	return !w->past || (w->dirent.since > 0 && w->dirent.since == ~reader_u64(&r));
+}
+
 /* Moves on: 0 (then it stands somewhere or at_end is set) or a code. */
 static int name_next(struct name_walk *w, struct error *e)
 {
@@ -243,7 +251,9 @@ static int name_next(struct name_walk *w, struct error *e)
 	w->slot.len = left - tail;
 	memcpy(w->slot.name, r.at, w->slot.len);
 	rc = dirent_decode(&w->dirent, value, e);
-	return rc < 0 ? error_prefix(e, rc, "directory %llu", (unsigned long long)w->parent) : 0;
+	if (rc < 0)
+		return error_prefix(e, rc, "directory %llu", (unsigned long long)w->parent);
+	return is_in_order(w, key) ? 0 : damaged_name(w->parent, e);
 }
 
 /* Opens a walk that begins after cookie (0: with the first). */

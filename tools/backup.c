@@ -264,14 +264,16 @@ static int read_line(struct backup *b, const char *line, struct error *e)
 	return add_file(b, path, file, e);
 }
 
-/* The last line has the digest of all before it. */
+/* It is text, and its last line has the digest of all before it. */
 static int check_list(const char *text, size_t n, struct error *e)
 {
 	char hex[HEX_LEN + 1];
 	size_t tail = HEX_LEN + strlen("end ") + 1;
 
-	if (n < tail || memcmp(text + n - tail, "end ", 4) != 0)
+	if (n < tail || memcmp(text + n - tail, "end ", 4) != 0 || text[n - 1] != '\n')
 		return error_set(e, -E_CORRUPT, "the list is cut short");
+	if (memchr(text, '\0', n))
+		return error_set(e, -E_CORRUPT, "the list is damaged");
 	struct digest all = digest_of(view_of(text, n - tail));
 	hex_encode(hex, all.bytes, DIGEST_LEN);
 	return memcmp(text + n - tail + 4, hex, HEX_LEN) == 0 ? 0 : error_set(e, -E_CORRUPT, "the list is damaged");

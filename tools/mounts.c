@@ -70,22 +70,18 @@ static int keep(struct mount_entry *best, const struct mount_entry *m, struct er
 	return 0;
 }
 
-int mount_find(const char *path, struct mount_entry *ret, struct error *e)
+int mount_find_in(FILE *table, const char *path, struct mount_entry *ret, struct error *e)
 {
 	struct mount_entry best = { 0 }, m;
-	FILE *table = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
 	size_t room = 0;
 	int r = 0;
 
-	if (!table)
-		return error_system(e, "/proc/self/mountinfo: cannot read the mount table: mount /proc, or use --store");
 	while (r == 0 && getline(&line, &room, table) > 0) {
 		if (cut_line(line, &m) && is_in(path, m.point) && (!best.point || strlen(m.point) >= strlen(best.point)))
 			r = keep(&best, &m, e);
 	}
 	free(line);
-	fclose(table);
 	if (r == 0 && !best.point) { /* a chroot's root need not be a mount: then the table has no line for it */
 		char root[] = "/", unknown[] = "none";
 
@@ -95,5 +91,16 @@ int mount_find(const char *path, struct mount_entry *ret, struct error *e)
 		mount_entry_release(&best);
 	else
 		*ret = best;
+	return r;
+}
+
+int mount_find(const char *path, struct mount_entry *ret, struct error *e)
+{
+	FILE *table = fopen("/proc/self/mountinfo", "re");
+
+	if (!table)
+		return error_system(e, "/proc/self/mountinfo: cannot read the mount table: mount /proc, or use --store");
+	int r = mount_find_in(table, path, ret, e);
+	fclose(table);
 	return r;
 }

@@ -52,7 +52,7 @@ refuses "a version that is none" "no such|no version" daybook restore --version 
 # --- who may open a store -----------------------------------------------------------------------------------------
 
 mkdir "$T/mnt2" "$T/empty"
-refuses "a second daemon on the same store" "open|in use|process $DAEMON" daybookd -f "$STORE" "$T/mnt2"
+refuses "a second daemon on the same store" "open|in use|process $DAEMON" daybookd -f "$STORE" "$T/mnt2" ${REPORTS:+-o unconfined}
 refuses "a directory that is no store" "no store|not a .*store|init" daybookd -f "$T/empty" "$T/mnt2"
 refuses "a store that does not exist" "no such|not exist" daybookd -f "$T/nowhere" "$T/mnt2"
 refuses "a file as a store" "not a directory|not a .*store" daybookd -f "$LOG" "$T/mnt2"

@@ -54,6 +54,7 @@ touch "$T/file"
 one_sentence "a mountpoint that is a file" "file.*(cannot|not a directory)|not a directory" daybookd "$STORE" "$T/file"
 one_sentence "no such option" "colour" daybookd "$STORE" "$MNT" -o colour=red
 one_sentence "a bad size" "cache" daybookd "$STORE" "$MNT" -o cache=much
+one_sentence "a size that no number holds" "cache" daybookd "$STORE" "$MNT" -o cache=17179869185g
 one_sentence "too few arguments" "usage" daybookd "$STORE"
 refuses "in the foreground too" "nowhere" daybookd -f "$T/nowhere" "$MNT"
 refuses "daybook mount says the same" "nowhere" daybook mount "$T/nowhere" "$MNT"

@@ -92,11 +92,12 @@ static inline void share_destroy(void)
 	nftw(share_path, share_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline void share_open(void)
+/* Opens what is there. */
+static inline int share_open(struct error *e)
 {
 	struct store_options options = { .cache_bytes = 8 << 20 };
 
-	made(store_open(share_path, &options, &share, NULL));
+	return store_open(share_path, &options, &share, e);
 }
 
 static inline void share_close(void)
@@ -126,14 +127,14 @@ static inline void share_begin(void)
 	if (share_beginning) {
 		must(nftw(share_path, share_tidy, 16, FTW_DEPTH | FTW_PHYS) == 0);
 		memory_kv_back(share_beginning);
-		share_open();
+		made(share_open(NULL));
 		return;
 	}
 	snprintf(share_path, sizeof(share_path), "%s/daybook-share.XXXXXX", base ? base : "/tmp");
 	must(mkdtemp(share_path));
 	atexit(share_destroy);
 	made(store_init(share_path, 0755, 0, 0, NULL));
-	share_open();
+	made(share_open(NULL));
 	share_history();
 	share_beginning = memory_kv_now();
 }
