@@ -17,6 +17,7 @@
 #include "holder.h"
 #include "log.h"
 #include "ops.h"
+#include "order.h"
 #include "store/clock.h"
 
 #define OPCODE_STATX 52 /* protocol 7.39 */
@@ -83,18 +84,6 @@ void kernel_init(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = 48;
 }
 
-/* What an answer brings about, the kernel asks for after it: ThreadSanitizer cannot know. */
-#ifdef __SANITIZE_THREAD__
-void __tsan_acquire(void *);
-void __tsan_release(void *);
-static char answered;
-#define BEFORE_ANSWER() __tsan_release(&answered)
-#define AFTER_REQUEST() __tsan_acquire(&answered)
-#else
-#define BEFORE_ANSWER() ((void)0)
-#define AFTER_REQUEST() ((void)0)
-#endif
-
 ssize_t kernel_read(int fd, void *buf, size_t n, void *userdata)
 {
 	static __thread const void *touched;
@@ -105,7 +94,8 @@ ssize_t kernel_read(int fd, void *buf, size_t n, void *userdata)
 		touched = buf;
 	}
 	ssize_t got = read(fd, buf, n);
-	AFTER_REQUEST();
+	if (got > 0)
+		order_request(buf, (size_t)got);
 	return got;
 }
 
@@ -140,7 +130,7 @@ ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 	struct fuse_out_header *header = iov[0].iov_base;
 	const struct mount *m = userdata;
 
-	BEFORE_ANSWER();
+	order_answer(iov, count);
 	if (replayed && header->unique == replayed) {
 		replayed = 0;
 		return header->len;
@@ -164,7 +154,7 @@ bool kernel_answer(int fd, uint64_t unique, int err, const void *data, size_t n)
 	struct fuse_out_header header = { .len = (uint32_t)(sizeof(header) + n), .error = -err, .unique = unique };
 	struct iovec iov[2] = { { &header, sizeof(header) }, { (void *)(uintptr_t)data, n } };
 
-	BEFORE_ANSWER();
+	order_answer(iov, n ? 2 : 1);
 	return writev(fd, iov, n ? 2 : 1) >= 0 || errno != ENOENT;
 }
 
