@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "inode_set.h"
 #include "log.h"
-#include "orphan.h"
 #include "store/clock.h"
 #include "store/lineage.h"
 
@@ -18,7 +18,7 @@ struct files {
 	struct bases *bases;
 	struct lock lock; /* FS_TABLE */
 	struct file *buckets[BUCKETS];
-	struct orphans orphans;
+	struct inode_set orphans; /* inodes without a name that may still be open */
 };
 
 static size_t bucket_of(uint64_t ino)
@@ -35,7 +35,7 @@ int files_new(struct store *store, struct bases *bases, struct files **ret, stru
 	files->store = store;
 	files->bases = bases;
 	lock_init(&files->lock, LOCK_FS_TABLE);
-	orphans_init(&files->orphans);
+	inode_set_init(&files->orphans);
 	*ret = files;
 	return 0;
 }
@@ -312,28 +312,29 @@ int file_flush(struct files *files, struct file *file, struct handle *handle, bo
 
 /* ------------------------------------------------------------------------------- orphans, open and close */
 
+/* Out of memory, the next start drops the inode. */
 void files_orphaned(struct files *files, uint64_t ino)
 {
-	orphans_add(&files->orphans, ino);
+	inode_set_add(&files->orphans, ino);
 }
 
 void files_adopted(struct files *files, uint64_t ino)
 {
-	orphans_have(&files->orphans, ino, true);
+	inode_set_has(&files->orphans, ino, true);
 }
 
 void files_forget(struct files *files, uint64_t ino)
 {
 	struct error e = { 0 };
 
-	if (!orphans_have(&files->orphans, ino, false))
+	if (!inode_set_has(&files->orphans, ino, false))
 		return;
 	struct file *file = file_peek(files, ino);
 	if (file) { /* still open: the last close comes back here */
 		file_put(files, file);
 		return;
 	}
-	orphans_have(&files->orphans, ino, true);
+	inode_set_has(&files->orphans, ino, true);
 	if (namespace_drop_orphan(files->store, ino, &e) < 0)
 		log_line(LOG_WARNING, "inode %llu without a name could not be dropped: %s", (unsigned long long)ino, e.text);
 }
@@ -713,7 +714,7 @@ void files_free(struct files *files, bool keep)
 			free_file(files, file, keep);
 		}
 	}
-	orphans_release(&files->orphans, keep ? NULL : drop_orphan, files);
+	inode_set_release(&files->orphans, keep ? NULL : drop_orphan, files);
 	lock_destroy(&files->lock);
 	free(files);
 }

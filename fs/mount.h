@@ -7,6 +7,7 @@
 #include "handle.h"
 #include "history.h"
 #include "identity.h"
+#include "inode_set.h"
 #include "notify.h"
 #include "packer.h"
 #include "publisher.h"
@@ -23,6 +24,7 @@ struct mount {
 	struct fuse_session *session;
 	struct files *files;
 	struct handles *handles;
+	struct inode_set listed; /* live directories with a handle: ops_dir.c */
 	struct notifier *notifier;
 	struct syncer *syncer;
 	struct publisher *publisher;

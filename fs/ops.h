@@ -51,6 +51,8 @@ int open_live(struct mount *m, const struct caller *caller, const struct inode *
 	      struct error *e);
 /* Ends a handle: saves what it left unsaved. */
 void close_handle(struct mount *m, uint64_t fh);
+/* The part of it that all handles have in common; a file's is closed before. */
+void end_handle(struct mount *m, struct handle *handle);
 
 /* directories: ops_dir.c */
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

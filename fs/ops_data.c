@@ -225,6 +225,14 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	reply_status(req, "flush", ino, rc, &e);
 }
 
+void end_handle(struct mount *m, struct handle *handle)
+{
+	if (handle->directory && !history_is_node(handle->ino))
+		inode_set_has(&m->listed, handle->ino, true);
+	history_release(handle->past);
+	handle_remove(m->handles, handle);
+}
+
 void close_handle(struct mount *m, uint64_t fh)
 {
 	struct handle *handle;
@@ -237,8 +245,7 @@ void close_handle(struct mount *m, uint64_t fh)
 			log_line(LOG_ERR, "release: inode %llu: %s", (unsigned long long)handle->ino, e.text);
 		file_put(m->files, handle->file);
 	}
-	history_release(handle->past);
-	handle_remove(m->handles, handle);
+	end_handle(m, handle);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -8,6 +8,30 @@
 
 enum { OFFSET_DOT = 1, OFFSET_DOTDOT = 2, OFFSET_HISTORY = 3 };
 
+/* The kernel may keep what it lists: it knows of every change, and begins anew after one.  But it asks only at the start
+ * of a listing whether there was one.  What one program listed before a change, and ends after it, another would be
+ * shown that began between: its own change undone.  So of those who have a directory open, one fills and reads the
+ * kernel's memory, by a handle; the others have none and ask us. */
+static void open_live_directory(fuse_req_t req, uint64_t ino, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct handle *handle;
+
+	fi->keep_cache = 1;
+	if (inode_set_add(&m->listed, ino)) {
+		fi->cache_readdir = handle_add(m->handles, request_number, &handle, NULL) == 0;
+		if (fi->cache_readdir) {
+			handle->directory = true;
+			handle->ino = ino;
+			fi->fh = handle->id;
+		} else {
+			inode_set_has(&m->listed, ino, true);
+		}
+	}
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		close_handle(m, fi->fh); /* interrupted: the kernel does not have the handle */
+}
+
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
@@ -16,9 +40,8 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct error e = { 0 };
 	int rc;
 
-	if (!history_is_node(ino)) { /* the kernel may keep the listing: it hears of every change */
-		fi->cache_readdir = fi->keep_cache = 1;
-		fuse_reply_open(req, fi);
+	if (!history_is_node(ino)) {
+		open_live_directory(req, ino, fi);
 		return;
 	}
 	caller_of(req, &caller);
@@ -43,10 +66,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	if (history_is_node(ino))
-		op_release(req, ino, fi);
-	else
-		fuse_reply_err(req, 0);
+	op_release(req, ino, fi);
 }
 
 /* A listing on its way into the kernel's buffer. */

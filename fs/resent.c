@@ -60,6 +60,12 @@ static int read_done(struct mount *m, struct error *e)
 	return changelog_each(m->store, &query, add_done, m->resent, e);
 }
 
+/* -E_STALE: two handles for one directory, of which a dying worker made one. */
+static int open_directory_again(struct mount *m, const struct handle *handle, struct error *e)
+{
+	return inode_set_add(&m->listed, handle->ino) ? 0 : error_set(e, -E_STALE, "a directory is open already");
+}
+
 static int open_past_again(struct mount *m, struct handle *handle, struct error *e)
 {
 	struct caller caller;
@@ -87,7 +93,11 @@ static void open_handles_again(struct mount *m)
 			handle_remove(m->handles, handle);
 			continue;
 		}
-		rc = history_is_node(handle->ino) ? open_past_again(m, handle, &e) : adopt_handle(m->files, m->store, handle, &e);
+		if (history_is_node(handle->ino))
+			rc = open_past_again(m, handle, &e);
+		else
+			rc = handle->directory ? open_directory_again(m, handle, &e)
+					       : adopt_handle(m->files, m->store, handle, &e);
 		if (rc < 0) {
 			log_line(LOG_WARNING, "an open file could not be taken over: %s", e.text);
 			handle_remove(m->handles, handle);
@@ -173,8 +183,7 @@ static void drop_unanswered(struct mount *m, uint64_t request)
 		adopt_discard(handle->file, handle);
 		file_put(m->files, handle->file);
 	}
-	history_release(handle->past);
-	handle_remove(m->handles, handle);
+	end_handle(m, handle);
 }
 
 static void fill_entry(struct mount *m, const struct inode *inode, struct fuse_entry_out *to)

@@ -131,6 +131,7 @@ static void stop_parts(struct mount *m)
 	files_free(m->files, m->restart);
 	release_past(m);
 	handles_free(m->handles);
+	inode_set_release(&m->listed, NULL, NULL);
 	history_close(m->history);
 	resent_free(m->resent);
 	bases_free(m->bases);
@@ -246,6 +247,7 @@ int worker_run(const struct config *config, const struct worker_ends *ends)
 	fcntl(ends->region, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->talk, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->notices, F_SETFD, FD_CLOEXEC);
+	inode_set_init(&m.listed);
 	int rc = prepare(&m, config, ends, &e);
 	if (rc < 0)
 		worker_ready(ends, e.text, NULL);

@@ -246,6 +246,53 @@ static void test_busy_directory(int changes)
 	say(good && ended_well, "while %d names come and go, %d readings show each of %d others once", changes, readings, stable);
 }
 
+/* Reads on until count names or the end, and notes whether one of them is `wanted`: how many names that were. */
+static int read_on(DIR *dir, int count, const char *wanted, bool *found)
+{
+	struct dirent *d;
+	int n = 0;
+
+	while (n < count && (d = readdir(dir))) {
+		n++;
+		*found |= strcmp(d->d_name, wanted) == 0;
+	}
+	return n;
+}
+
+/* A listing that begins after a change shows it, whatever another one read before the change and reads on meanwhile. */
+static void test_overtaken_listing(void)
+{
+	enum { COUNT = 3000 };
+	char name[300], gone[256] = "";
+	bool before = false, found = false;
+	struct dirent *d;
+
+	mkdir("overtaken", 0755);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "overtaken/a name of some length %d", i);
+		close(open(name, O_CREAT | O_WRONLY, 0644));
+	}
+	DIR *early = opendir("overtaken");
+
+	for (int i = 0; i < 1200 && (d = readdir(early)); i++)
+		if (i >= 600 && !gone[0] && d->d_name[0] != '.')
+			snprintf(gone, sizeof(gone), "%s", d->d_name);
+	snprintf(name, sizeof(name), "overtaken/%s", gone);
+	unlink(name);
+	DIR *late = opendir("overtaken");
+	int seen = read_on(late, 1, gone, &found);
+
+	say(read_on(early, COUNT, gone, &before) + 1200 >= COUNT + 1, "a listing goes on while names go");
+	seen += read_on(late, COUNT + 2, gone, &found);
+	say(seen == COUNT + 1 && !found, "one that began after a removal does not show the name");
+	rewinddir(early);
+	seen = read_on(early, COUNT + 2, gone, &found);
+	say(seen == COUNT + 1 && !found, "nor does the early one from its start again");
+	closedir(early);
+	closedir(late);
+	say(system("rm -r overtaken") == 0, "and the directory can be removed");
+}
+
 static void test_positions(void)
 {
 	enum { COUNT = 1500 };
@@ -303,6 +350,7 @@ int main(int argc, char **argv)
 	test_removed_directory();
 	test_links();
 	test_positions();
+	test_overtaken_listing();
 	test_busy_directory(argc > 4 ? atoi(argv[4]) : 8000);
 	return 0;
 }
