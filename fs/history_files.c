@@ -33,7 +33,8 @@ int history_add_version(struct history *h, struct listing *l, uint64_t doc, uint
 				      .cookie = store_cookie(h->store, raw),
 				      .time = v->time,
 				      .number = number,
-				      .author = view_str(author) };
+				      .author = view_str(author),
+				      .lost = v->flags & VERSION_LOST };
 	listing_add(l, &name, &entry);
 	return l->failed ? error_set(e, -E_NO_MEMORY, "out of memory for a listing") : 0;
 }

@@ -67,6 +67,7 @@ void listing_add(struct listing *l, const struct names_version *v, const struct 
 	e->cookie = v->cookie;
 	e->number = v->number;
 	e->time = v->time;
+	e->lost = v->lost;
 	buf_append(&l->names, v->raw.data, v->raw.len);
 	buf_append(&l->names, v->author.data, v->author.len);
 	l->failed |= l->names.failed;
@@ -124,6 +125,7 @@ static void rename_twin(struct listing *l, struct listing_entry *entry, unsigned
 				   .time = entry->time,
 				   .number = entry->number,
 				   .twin = twin,
+				   .lost = entry->lost,
 				   .author = view_of(behind + entry->raw_len, entry->author_len) };
 	char name[NAMES_LEN_MAX + 1];
 

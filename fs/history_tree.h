@@ -80,6 +80,7 @@ struct listing_entry {
 	/* set by listing_add */
 	size_t name_at, name_len;           /* in names */
 	bool timed;                         /* called after a file, time and author: may have twins */
+	bool lost;                          /* and is called so */
 	size_t raw_len, author_len;         /* behind the name */
 	uint64_t cookie, number;
 	int64_t time;

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
+#include "changelog.h"
 #include "clock.h"
 #include "internal.h"
 #include "version.h"
@@ -453,6 +455,26 @@ int change_note(struct store *store, const struct actor *actor, enum log_operati
 		return rc;
 	c.log.ino = ROOT_INODE;
 	c.log.after = after;
+	c.under[0] = ROOT_INODE;
+	return change_commit(&c, e);
+}
+
+int change_note_gap(struct store *store, const struct actor *actor, const struct log_gap *gap, struct error *e)
+{
+	CLEANUP(change_abort) struct change c = { 0 };
+	char name[48], text[120];
+	int rc = change_begin(store, actor, OP_REPAIR, NULL, &c, e);
+
+	if (rc < 0)
+		return rc;
+	snprintf(name, sizeof(name), "%llu-%llu", (unsigned long long)gap->first, (unsigned long long)gap->last);
+	snprintf(text, sizeof(text), "the log's records of changes %llu to %llu are lost", (unsigned long long)gap->first,
+		 (unsigned long long)gap->last);
+	c.log.ino = ROOT_INODE;
+	c.log.before = view_str(name);
+	c.log.after = view_str(text);
+	c.log.digest_before = gap->before;
+	c.log.digest_after = gap->after;
 	c.under[0] = ROOT_INODE;
 	return change_commit(&c, e);
 }

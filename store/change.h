@@ -62,6 +62,9 @@ void change_abort(struct change *c);
 /* A change of the whole share, in the log only: `after` says what. */
 int change_note(struct store *store, const struct actor *actor, enum log_operation op, struct view after,
 		struct error *e);
+struct log_gap;
+/* A repair's, which names a gap of the log (changelog.h). */
+int change_note_gap(struct store *store, const struct actor *actor, const struct log_gap *gap, struct error *e);
 
 /* The inode's record for editing; the same one when asked again.  -E_STALE when it does not exist. */
 int change_inode(struct change *c, uint64_t ino, struct inode_record **ret, struct error *e);

@@ -2,6 +2,7 @@
 #include "changelog.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 #include "internal.h"
 
@@ -232,41 +233,99 @@ int changelog_head(struct store *store, uint64_t *ret_change, struct digest *ret
 	return reader_done(&r) ? 0 : error_set(e, -E_CORRUPT, "a key of the log is damaged");
 }
 
-/* What the record after change-1 must name as its predecessor. */
-static int digest_before(struct store *store, uint64_t change, struct digest *ret, struct error *e)
+int changelog_first_time(struct store *store, int64_t *ret, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it =
+		kv_iter_open(store->kv, NULL, FAMILY_LOG, view_of(NULL, 0), false);
+	struct log_record record;
+	struct view key, value;
+	int rc = kv_iter_next(it, &key, &value, e);
+
+	*ret = 0;
+	if (rc > 0)
+		rc = log_decode(&record, value, e);
+	else
+		record.time = 0;
+	if (rc >= 0)
+		*ret = record.time;
+	return rc < 0 ? rc : 0;
+}
+
+bool changelog_names_gap(const struct log_record *record, const struct log_gap *gap)
+{
+	char name[48];
+
+	snprintf(name, sizeof(name), "%llu-%llu", (unsigned long long)gap->first, (unsigned long long)gap->last);
+	return record->op == OP_REPAIR && view_equal(record->before, view_str(name)) &&
+	       memcmp(record->digest_before.bytes, gap->before.bytes, DIGEST_LEN) == 0 &&
+	       memcmp(record->digest_after.bytes, gap->after.bytes, DIGEST_LEN) == 0;
+}
+
+#define GAPS_MAX 64
+
+/* A walk along the chain. */
+struct chain {
+	bool begun;           /* the record before is known */
+	uint64_t number;      /* of the record before */
+	struct digest digest; /* and what the next one must name */
+	struct log_gap gaps[GAPS_MAX];
+	size_t gap_count;
+};
+
+/* What the record after change-1 must name as its predecessor; when it is missing the walk begins without. */
+static int chain_begin(struct chain *chain, struct store *store, uint64_t change, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct key key = key_number(change - 1);
 
-	*ret = (struct digest){ { 0 } };
+	chain->number = change - 1;
+	chain->begun = true;
 	if (change <= 1)
 		return 0;
 	int rc = kv_get(store->kv, NULL, FAMILY_LOG, key_view(&key), &value, e);
-	if (rc == 0)
-		return error_set(e, -E_FAILED_VERIFY, "change %llu is missing from the log",
-				 (unsigned long long)change - 1);
+	chain->begun = rc != 0;
 	if (rc > 0)
-		record_digest(buf_view(&value), ret);
+		record_digest(buf_view(&value), &chain->digest);
 	return rc < 0 ? rc : 0;
 }
 
-static int check_record(struct view key, struct view value, uint64_t expected, struct digest *chain, struct error *e)
+static int missing(uint64_t change, struct error *e)
+{
+	return error_set(e, -E_FAILED_VERIFY, "change %llu is missing from the log", (unsigned long long)change);
+}
+
+/* A gap waits for the record that names it. */
+static int note_gap(struct chain *chain, const struct log_record *record, struct error *e)
+{
+	if (chain->gap_count == GAPS_MAX)
+		return missing(chain->number + 1, e);
+	chain->gaps[chain->gap_count++] = (struct log_gap){ .first = chain->number + 1, .last = record->change - 1,
+							    .before = chain->digest, .after = record->prev };
+	return 0;
+}
+
+static int check_record(struct chain *chain, struct view key, struct view value, struct error *e)
 {
 	struct reader r = reader_of(key);
 	struct log_record record;
 	uint64_t number = reader_u64(&r);
+	int rc = 0;
 
-	if (!reader_done(&r) || number != expected)
-		return error_set(e, -E_FAILED_VERIFY, "change %llu is missing from the log",
-				 (unsigned long long)expected);
-	if (log_decode(&record, value, NULL) < 0 || record.change != number)
+	if (!reader_done(&r) || log_decode(&record, value, NULL) < 0 || record.change != number)
 		return error_set(e, -E_FAILED_VERIFY, "change %llu: the record is damaged", (unsigned long long)number);
-	if (memcmp(record.prev.bytes, chain->bytes, DIGEST_LEN) != 0)
-		return error_set(e, -E_FAILED_VERIFY,
-				 "change %llu does not chain to the one before it: one of the two was edited",
-				 (unsigned long long)number);
-	record_digest(value, chain);
-	return 0;
+	if (chain->begun && number != chain->number + 1)
+		rc = note_gap(chain, &record, e);
+	else if (chain->begun && memcmp(record.prev.bytes, chain->digest.bytes, DIGEST_LEN) != 0)
+		rc = error_set(e, -E_FAILED_VERIFY, "change %llu does not chain to the one before it: one of the two was edited",
+			       (unsigned long long)number);
+	for (size_t i = 0; i < chain->gap_count; i++) {
+		if (changelog_names_gap(&record, &chain->gaps[i]))
+			chain->gaps[i].named = record.time;
+	}
+	record_digest(value, &chain->digest);
+	chain->number = number;
+	chain->begun = true;
+	return rc;
 }
 
 int changelog_check(struct store *store, uint64_t first, uint64_t last, struct error *e)
@@ -274,21 +333,20 @@ int changelog_check(struct store *store, uint64_t first, uint64_t last, struct e
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(store->kv, NULL, FAMILY_LOG, view_of(NULL, 0), false);
 	struct key start = key_number(first);
+	struct chain chain = { 0 };
 	struct view key, value;
-	struct digest chain;
-	int rc = digest_before(store, first, &chain, e);
+	int rc = chain_begin(&chain, store, first, e);
 
-	if (rc < 0)
-		return rc;
 	kv_iter_seek(it, key_view(&start));
-	for (uint64_t at = first; at <= last; at++) {
+	while (rc == 0 && chain.number < last) {
 		rc = kv_iter_next(it, &key, &value, e);
 		if (rc == 0)
-			return error_set(e, -E_FAILED_VERIFY, "change %llu is missing from the log",
-					 (unsigned long long)at);
-		rc = rc < 0 ? rc : check_record(key, value, at, &chain, e);
-		if (rc < 0)
-			return rc;
+			return missing(chain.number + 1, e);
+		rc = rc < 0 ? rc : check_record(&chain, key, value, e);
 	}
-	return 0;
+	for (size_t i = 0; i < chain.gap_count && rc == 0; i++) {
+		if (!chain.gaps[i].named)
+			rc = missing(chain.gaps[i].first, e);
+	}
+	return rc;
 }

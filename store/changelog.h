@@ -29,7 +29,23 @@ int changelog_users(struct store *store, user_visitor each, void *arg, struct er
 /* The newest change number (0: none), and the digest of its record: what an auditor writes down. */
 int changelog_head(struct store *store, uint64_t *ret_change, struct digest *ret_digest, struct error *e);
 
-/* Checks the chain of changes first..last: 0, or -E_FAILED_VERIFY naming the first change that does not fit. */
+/* The time of the oldest record there is; 0 when there is none. */
+int changelog_first_time(struct store *store, int64_t *ret, struct error *e);
+
+/* A *gap* is a run of changes that the log lacks.  The log's record of a repair that found it names it: `before` is
+ * "FIRST-LAST", digest_before the digest of the record before the gap, digest_after what the record behind it names as
+ * its predecessor.  So the chain is broken there, but nobody can break it anew, and either side is held as it was. */
+struct log_gap {
+	uint64_t first, last;
+	struct digest before, after;
+	int64_t named; /* when it was named, 0: it is not */
+};
+
+/* Whether the record names that gap. */
+bool changelog_names_gap(const struct log_record *record, const struct log_gap *gap);
+
+/* Checks the chain of changes first..last: 0, or -E_FAILED_VERIFY naming the first change that does not fit.  Gaps that are
+ * named later in that range are none. */
 int changelog_check(struct store *store, uint64_t first, uint64_t last, struct error *e);
 
 #endif

@@ -160,6 +160,8 @@ static int chunk_decode(struct chunks *c, uint64_t id, struct view value, struct
 
 static int missing(uint64_t id, struct error *e)
 {
+	if (id == LOST_ID)
+		return error_set(e, -E_CORRUPT, LOST_SENTENCE);
 	return error_set(e, -E_CORRUPT, "chunk %llu is missing", (unsigned long long)id);
 }
 

@@ -327,11 +327,25 @@ static int put_segments(struct put *put, struct error *e)
 
 /* ---- contents ---- */
 
+/* Whether none of a content's segments is known to be gone. */
+static bool is_whole(struct put *put, uint64_t id)
+{
+	struct pieces *manifest;
+	bool whole = true;
+
+	if (manifest_load(put->cs, id, &manifest, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < manifest->count; i++)
+		whole &= manifest->at[i].id != LOST_ID;
+	manifest_drop(put->cs, manifest);
+	return whole;
+}
+
 /* Whether content id can be read here and is those bytes. */
 static bool is_same(struct put *put, uint64_t id, const struct digest *digest, struct content_ref *ret)
 {
 	return content_stat(put->cs, id, ret, NULL) == 0 && ret->size == put->work.size &&
-	       digest_equal(&ret->digest, digest);
+	       digest_equal(&ret->digest, digest) && is_whole(put, id);
 }
 
 /* 1 and *ret: a version has a content of that digest already. */

@@ -177,8 +177,8 @@ int control_uncheckpoint(const struct command *c, struct error *e)
 
 /* --- verification ----------------------------------------------------------------------------------------------- */
 
-static int tell_verified(const struct command *c, const char *damage, const struct verify_report *report,
-			 struct error *e)
+static int tell_verified(const struct command *c, const char *damage, const char *lost,
+			 const struct verify_report *report, struct error *e)
 {
 #define COUNT(what) (report ? cell_number(#what, report->what) : cell_number_some(#what, 0))
 	struct cell cells[] = { cell_text_some("damage", view_str(damage)),
@@ -190,14 +190,20 @@ static int tell_verified(const struct command *c, const char *damage, const stru
 				COUNT(contents),
 				COUNT(chunks),
 				COUNT(bytes),
-				COUNT(damaged) };
+				COUNT(damaged),
+				cell_text_some("lost", view_str(lost)) };
 #undef COUNT
 	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
 }
 
 static bool tell_damage(void *arg, const char *sentence)
 {
-	return tell_verified(arg, sentence, NULL, NULL) == 0;
+	return tell_verified(arg, sentence, "", NULL, NULL) == 0;
+}
+
+static bool tell_known(void *arg, const char *sentence)
+{
+	return tell_verified(arg, "", sentence, NULL, NULL) == 0;
 }
 
 static bool tell_progress(void *arg, uint64_t done, uint64_t total)
@@ -218,7 +224,8 @@ static void step_back(void)
 int control_verify(const struct command *c, struct error *e)
 {
 	struct verify_report report = { 0 };
-	struct verify_options options = { .read_contents = !control_flag(c, "quick"), .resume = control_flag(c, "resume") };
+	struct verify_options options = { .read_contents = !control_flag(c, "quick"), .resume = control_flag(c, "resume"),
+					  .known = tell_known };
 	uint64_t rate;
 	int r, told;
 
@@ -236,6 +243,6 @@ int control_verify(const struct command *c, struct error *e)
 	r = verify_store(c->store, &options, tell_damage, tell_progress, (void *)c, &report, e);
 	if (r < 0 && r != -E_FAILED_VERIFY)
 		return r;
-	told = tell_verified(c, "", &report, e);
+	told = tell_verified(c, "", "", &report, e);
 	return told < 0 ? told : r;
 }

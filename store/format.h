@@ -17,7 +17,8 @@
  *
  * FORMAT LIST (date, number, what changed)
  *   2026-11-21  1  first format
- *   2026-11-21  1  log_record: request; origin_record: handle, folds */
+ *   2026-11-21  1  log_record: request; origin_record: handle, folds
+ *   2026-11-21  1  version_record: flag VERSION_LOST; LOST_ID; the log records of repairs that name gaps */
 #ifndef DAYBOOK_FORMAT_H
 #define DAYBOOK_FORMAT_H
 
@@ -33,6 +34,8 @@
 #define DIGEST_LEN 32    /* BLAKE2b-256 */
 #define ROOT_INODE 1
 #define HISTORY_NAME ".history"
+#define LOST_ID UINT64_MAX /* stands for the id of a content, segment or chunk that a repair found missing */
+#define LOST_SENTENCE "these bytes were lost when the store was damaged: a repair said so, and daybook history does"
 
 /* X(NAME, letter, key after the letter, value, what for) */
 #define KEY_FAMILIES(X) \
@@ -193,6 +196,7 @@ enum version_flag {
 	VERSION_CONFLICT = 1 << 1,    /* saved over somebody else's newer version */
 	VERSION_RECOVERED = 1 << 2,   /* made at start from bytes that the last daemon left unsaved */
 	VERSION_COPIED = 1 << 3,      /* not a save: a document split off (L3) or moved here (L2) with this content */
+	VERSION_LOST = 1 << 4,        /* its bytes are damaged or gone; what is known of it stays (mend.h) */
 };
 
 enum log_flag {

@@ -30,6 +30,15 @@ struct store {
 	uint64_t live_files, live_bytes;
 };
 
+#define DATABASE_NAME "db"
+
+/* store_open() in steps, for salvage.h: FORMAT is checked and the lock taken; then the database of that name is opened,
+ * with what stands on it; both are closed by store_close(), the latter also alone. */
+int store_begin(const char *path, struct store **ret, struct error *e);
+int store_open_parts(struct store *store, const char *database, const struct store_options *options, bool create,
+		     struct error *e);
+void store_close_parts(struct store *store);
+
 /* The cache of inode records: bounded by bytes, least recently used goes first. */
 int inode_cache_new(size_t bytes, struct inode_cache **ret, struct error *e);
 void inode_cache_free(struct inode_cache *cache);

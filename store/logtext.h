@@ -58,7 +58,8 @@ enum log_column {
 	X(VERSION_INCOMPLETE, "incomplete", "the save did not finish") \
 	X(VERSION_CONFLICT,   "conflict",   "saved over a version of somebody else that the author had not read") \
 	X(VERSION_RECOVERED,  "recovered",  "made at start from bytes that the daemon before left unsaved") \
-	X(VERSION_COPIED,     "copied",     "not a save: another document's content came with a rename or a copy")
+	X(VERSION_COPIED,     "copied",     "not a save: another document's content came with a rename or a copy") \
+	X(VERSION_LOST,       "lost",       "its content is damaged and cannot be read, or not whole")
 
 /* Fills cells in the order of LOG_COLUMNS.  *memory is cleared and owns what the cells do not borrow from r. */
 void logtext_cells(struct cell cells[LOG_COLUMN_COUNT], const struct log_record *r, struct buf *memory);

@@ -123,7 +123,8 @@ static int load(struct content_store *cs, struct lru *cache, enum family family,
 		return 0;
 	int r = kv_get(cs->kv, NULL, family, key_view(&key), &value, e);
 	if (r == 0)
-		return error_set(e, -E_CORRUPT, "%s %llu is missing", what, (unsigned long long)id);
+		return id == LOST_ID ? error_set(e, -E_CORRUPT, LOST_SENTENCE) :
+				       error_set(e, -E_CORRUPT, "%s %llu is missing", what, (unsigned long long)id);
 	if (r < 0)
 		return r;
 	r = decode(id, buf_view(&value), ret, e);

@@ -187,6 +187,8 @@ void names_version(char out[NAMES_LEN_MAX + 1], const struct names_version *v)
 	clock_name(time, v->time);
 	if (v->number)
 		snprintf(number, sizeof(number), ".v%" PRIu64, v->number);
+	if (v->lost)
+		snprintf(number + strlen(number), sizeof(number) - strlen(number), "-lost");
 	if (v->twin > 1)
 		snprintf(number + strlen(number), sizeof(number) - strlen(number), "-%u", v->twin);
 	room = NAMES_ADDED_MAX - 2 - CLOCK_NAME_LEN - (int)strlen(number);

@@ -32,6 +32,7 @@ struct names_version {
 	uint64_t number; /* of the version; 0 leaves ".v12" out (directories) */
 	unsigned twin;   /* 2 and up tells apart what would be called the same: ".v12-2"; 0 and 1 say nothing */
 	struct view author;
+	bool lost;       /* its content cannot be read: ".v12-lost" */
 };
 void names_version(char out[NAMES_LEN_MAX + 1], const struct names_version *v);
 

@@ -27,7 +27,8 @@ int packed_record(struct content_store *cs, const struct kv_snapshot *snapshot, 
 		key[i] = (uint8_t)(segment >> (56 - 8 * i));
 	int r = kv_get(cs->kv, snapshot, FAMILY_SEGMENT, view_of(key, 8), memory, e);
 	if (r == 0)
-		return error_set(e, -E_CORRUPT, "segment %llu is missing", (unsigned long long)segment);
+		return segment == LOST_ID ? error_set(e, -E_CORRUPT, LOST_SENTENCE) :
+					    error_set(e, -E_CORRUPT, "segment %llu is missing", (unsigned long long)segment);
 	if (r > 0)
 		r = segment_decode(ret, buf_view(memory), e);
 	return r < 0 ? error_prefix(e, r, "segment %llu", (unsigned long long)segment) : 0;

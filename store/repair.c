@@ -29,6 +29,7 @@ struct repair {
 	uint64_t above[DEPTH_MAX]; /* directories above a change */
 	size_t above_count;
 	int64_t time;            /* of the log record before */
+	uint64_t number;         /* and its number */
 	uint64_t files, bytes;
 	bool unreadable;         /* something was: what was counted is not all */
 };
@@ -87,7 +88,8 @@ static int each(struct repair *r, enum family family, visitor visit, struct erro
 		if (rc < 0)
 			return rc;
 	}
-	return pass_over(r, rc, 0);
+	rc = pass_over(r, rc, 0);
+	return rc < 0 ? rc : flush(r, 0, e); /* what looks through an index next sees what was added */
 }
 
 /* Removes the entries of an index that is_right() says 0 of. */
@@ -181,13 +183,41 @@ static int find_above(struct repair *r, const struct log_record *record, struct 
 static int expect_clock(struct repair *r, const struct log_record *record, struct error *e)
 {
 	CLEANUP(buf_release) struct buf last = { 0 };
-	int64_t before = r->time;
+	struct key second = key_number((uint64_t)(r->time / NS_PER_SECOND));
+	bool over = r->number && r->time / NS_PER_SECOND != record->time / NS_PER_SECOND;
+	uint64_t number = r->number;
 
 	r->time = record->time;
-	if (record->change == 1 || before / NS_PER_SECOND == record->time / NS_PER_SECOND)
+	r->number = record->change;
+	if (!over)
 		return 0;
-	buf_varint(&last, record->change - 1);
-	return expect(r, FAMILY_CLOCK, key_number((uint64_t)(before / NS_PER_SECOND)), &last, e);
+	int rc = number + 1 < record->change ? kv_get(r->kv, NULL, FAMILY_CLOCK, key_view(&second), &r->value, e) : 0;
+	struct reader in = reader_of(buf_view(&r->value));
+	uint64_t there = rc > 0 ? reader_varint(&in) : 0;
+	if (rc < 0 || (there >= number && there < record->change))
+		return rc < 0 ? rc : 0; /* of a gap in the log any change will do */
+	buf_varint(&last, number);
+	return expect(r, FAMILY_CLOCK, second, &last, e);
+}
+
+/* Whether the second lies where the log lacks that change, which was its last. */
+static int is_in_gap(struct repair *r, uint64_t second, uint64_t change, struct error *e)
+{
+	struct key from = key_number(change);
+	struct view key, value;
+	struct log_record record;
+	int64_t ends[2] = { 0, 0 };
+	int rc = 1;
+
+	for (int i = 0; i < 2 && rc > 0; i++) {
+		CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(r->kv, NULL, FAMILY_LOG, view_of(NULL, 0), i == 0);
+
+		kv_iter_seek(it, key_view(&from));
+		rc = kv_iter_next(it, &key, &value, e);
+		if (rc > 0 && log_decode(&record, value, NULL) == 0)
+			ends[i] = record.time / NS_PER_SECOND;
+	}
+	return rc <= 0 ? rc : (int64_t)second >= ends[0] && (int64_t)second < ends[1];
 }
 
 static int visit_log(struct repair *r, struct view key, struct view value, struct error *e)
@@ -246,9 +276,12 @@ static int is_right_clock(struct repair *r, struct view key, struct view value, 
 	struct reader in = reader_of(key), number = reader_of(value);
 	uint64_t second = reader_u64(&in), change = reader_varint(&number);
 	struct log_record record;
-	int rc = reader_done(&in) && reader_done(&number) ? record_of(r, change, &record, e) : 0;
-
-	if (rc <= 0 || (uint64_t)(record.time / NS_PER_SECOND) != second)
+	if (!reader_done(&in) || !reader_done(&number))
+		return 0;
+	int rc = record_of(r, change, &record, e);
+	if (rc == 0)
+		return is_in_gap(r, second, change, e);
+	if (rc < 0 || (uint64_t)(record.time / NS_PER_SECOND) != second)
 		return rc < 0 ? rc : 0;
 	rc = record_of(r, change + 1, &record, e);
 	return rc < 0 ? rc : rc == 0 || (uint64_t)(record.time / NS_PER_SECOND) != second;

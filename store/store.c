@@ -30,13 +30,21 @@ static int sodium_ready(struct error *e)
 	return sodium_init() < 0 ? error_set(e, -E_INVALID, "libsodium does not start on this machine") : 0;
 }
 
+void store_close_parts(struct store *store)
+{
+	inode_cache_free(store->inodes);
+	content_store_close(store->contents);
+	kv_close(store->kv);
+	store->inodes = NULL;
+	store->contents = NULL;
+	store->kv = NULL;
+}
+
 static void store_free(struct store *store)
 {
 	if (!store)
 		return;
-	inode_cache_free(store->inodes);
-	content_store_close(store->contents);
-	kv_close(store->kv);
+	store_close_parts(store);
 	buf_release(&store->report);
 	for (int *fd = (int[]){ store->staging_fd, store->lock_fd, store->directory_fd, -2 }; *fd != -2; fd++) {
 		if (*fd >= 0)
@@ -185,17 +193,19 @@ static int read_format(struct store *store, struct error *e)
 
 /* Of the budget the database gets half, contents and inodes an eighth each.  A quarter is left for what no cache counts:
  * the heap's gaps, open tables, compactions, threads, listings of the past. */
-static int open_parts(struct store *store, const struct store_options *options, bool create, struct error *e)
+int store_open_parts(struct store *store, const char *database, const struct store_options *options, bool create,
+		     struct error *e)
 {
 	size_t cache = options->cache_bytes ? options->cache_bytes : CACHE_DEFAULT;
 	struct kv_options kv = { .create = create, .read_only = options->read_only, .cache_bytes = cache / 2 };
 	char path[4096];
 	int rc;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/db", store->path) >= sizeof(path))
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", store->path, database) >= sizeof(path))
 		return error_set(e, -ENAMETOOLONG, "%s: the path is too long", store->path);
 	store->read_only = options->read_only;
-	store->staging_fd = openat(store->directory_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->staging_fd < 0)
+		store->staging_fd = openat(store->directory_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->staging_fd < 0)
 		return error_system(e, "%s/staging", store->path);
 	rc = kv_open(path, &kv, &store->kv, e);
@@ -268,17 +278,15 @@ static int load_log(struct store *store, struct error *e)
 	if (rc < 0)
 		return rc;
 	store->last_time = record.time;
-	rc = changelog_get(store, 1, &record, &memory, e);
+	rc = changelog_first_time(store, &store->first_time, e);
 	if (rc < 0)
 		return rc;
-	store->first_time = record.time;
 	uint64_t first = store->head_change > CHAIN_CHECKED_AT_OPEN ? store->head_change - CHAIN_CHECKED_AT_OPEN : 1;
 	return changelog_check(store, first, store->head_change, e);
 }
 
-int store_open(const char *path, const struct store_options *options, struct store **ret, struct error *e)
+int store_begin(const char *path, struct store **ret, struct error *e)
 {
-	static const struct store_options defaults = { 0 };
 	struct store *store = NULL;
 	int rc = sodium_ready(e);
 
@@ -288,8 +296,22 @@ int store_open(const char *path, const struct store_options *options, struct sto
 		rc = read_format(store, e);
 	if (rc == 0)
 		rc = take_lock(store, e);
-	if (rc == 0)
-		rc = open_parts(store, options ? options : &defaults, false, e);
+	if (rc < 0)
+		store_free(store);
+	else
+		*ret = store;
+	return rc;
+}
+
+int store_open(const char *path, const struct store_options *options, struct store **ret, struct error *e)
+{
+	static const struct store_options defaults = { 0 };
+	struct store *store = NULL;
+	int rc = store_begin(path, &store, e);
+
+	if (rc < 0)
+		return rc;
+	rc = store_open_parts(store, DATABASE_NAME, options ? options : &defaults, false, e);
 	if (rc == 0)
 		rc = load_log(store, e);
 	if (rc == 0 && !store->head_change)
@@ -395,7 +417,7 @@ static int init_in(struct store *store, uint32_t mode, uint32_t uid, uint32_t gi
 	hex_encode(store->id, id, sizeof(id));
 	if (mkdirat(store->directory_fd, "staging", 0700) < 0)
 		return error_system(e, "%s/staging", store->path);
-	rc = open_parts(store, &options, true, e);
+	rc = store_open_parts(store, DATABASE_NAME, &options, true, e);
 	if (rc == 0)
 		rc = make_root(store, mode, uid, gid, e);
 	return rc < 0 ? rc : write_format(store, e);

@@ -17,6 +17,14 @@
 #define FINDINGS_MAX (1u << 20) /* bytes of sentences that are kept */
 #define NAP_NS 100000000ll
 
+static void clean(char *text)
+{
+	for (char *at = text; *at; at++) {
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			*at = '?';
+	}
+}
+
 int verify_damage(struct verifier *v, const char *format, ...)
 {
 	char text[512];
@@ -25,10 +33,7 @@ int verify_damage(struct verifier *v, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	for (char *at = text; *at; at++) {
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			*at = '?';
-	}
+	clean(text);
 	v->report.damaged++;
 	if (v->keeping) {
 		v->kept.damaged++;
@@ -36,6 +41,19 @@ int verify_damage(struct verifier *v, const char *format, ...)
 			buf_string(&v->kept.findings, view_str(text));
 	}
 	return v->finding(v->arg, text) ? 0 : -ECANCELED;
+}
+
+int verify_known(struct verifier *v, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	v->report.lost++;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	clean(text);
+	return !v->options.known || v->options.known(v->arg, text) ? 0 : -ECANCELED;
 }
 
 static int stopped(struct error *e)
@@ -361,6 +379,7 @@ int verify_store(struct store *store, const struct verify_options *options, veri
 		verify_kept_remove(&v);
 	buf_release(&v.value);
 	buf_release(&v.past_name);
+	buf_release(&v.gaps);
 	buf_release(&v.kept.findings);
 	*ret = v.report;
 	if (r < 0)

@@ -21,7 +21,7 @@ static int check_pairs(struct verifier *v, const char *what, uint64_t id, struct
 		struct view value;
 
 		*ret_bytes += reader_varint(&in);
-		if (part && !in.failed && family != FAMILY_COUNT)
+		if (part && part != LOST_ID && !in.failed && family != FAMILY_COUNT)
 			found = verify_get(v, family, key_number(part), &value, e);
 		if (found == 0)
 			found = verify_damage(v, "%s %llu: its part %llu is missing", what, N(id), N(part));
@@ -58,11 +58,13 @@ static int tell_versions(struct verifier *v, uint64_t id, const struct digest *d
 			return rc;
 		if (rc == 0 || version_decode(&version, value, NULL) < 0)
 			continue;
+		told++;
+		if (version.flags & VERSION_LOST) /* was told where the version was */
+			continue;
 		verify_where(v, version.parent, version.name, where);
 		rc = verify_damage(v, "%s, version %llu: %s", where, N(number), why);
 		if (rc < 0)
 			return rc;
-		told++;
 	}
 	return rc < 0 || told ? rc : verify_damage(v, "%s", why);
 }
@@ -108,7 +110,7 @@ static int visit_segment(struct verifier *v, struct view key, struct view value,
 		return verify_damage(v, "segment %llu: its record is damaged", N(id));
 	/* That its chunks are there was seen when the contents were read. */
 	rc = check_pairs(v, "segment", id, r.chunks, FAMILY_COUNT, &bytes, e);
-	if (rc == 0 && r.base) {
+	if (rc == 0 && r.base && r.base != LOST_ID) {
 		int found = verify_get(v, FAMILY_SEGMENT, key_number(r.base), &value, e);
 
 		rc = found == 0 ? verify_damage(v, "segment %llu: was packed against segment %llu, which is missing", N(id),

@@ -24,7 +24,7 @@ static int expect_entry(struct verifier *v, enum family family, struct key key, 
 /* The second before has its entry, which names its last change, once a later second has one. */
 static int check_clock(struct verifier *v, const struct log_record *r, struct error *e)
 {
-	uint64_t second = second_of(v->time), last = v->head - 1;
+	uint64_t second = second_of(v->time), last = v->logged, named;
 	struct view value;
 	int found;
 
@@ -34,7 +34,8 @@ static int check_clock(struct verifier *v, const struct log_record *r, struct er
 	struct reader in = reader_of(value);
 	if (found < 0)
 		return found;
-	if (!found || reader_varint(&in) != last || !reader_done(&in))
+	named = reader_varint(&in); /* of a gap, any change in it will do */
+	if (!found || named < last || named >= r->change || !reader_done(&in))
 		return verify_damage(v, "change %llu is missing from the index from times to changes", N(last));
 	return 0;
 }
@@ -79,31 +80,70 @@ static int check_saved(struct verifier *v, const struct log_record *r, struct er
 	return 0;
 }
 
+/* The gaps that the record names are no news. */
+static void name_gaps(struct verifier *v, const struct log_record *r)
+{
+	struct log_gap *gaps = (struct log_gap *)v->gaps.data;
+
+	for (size_t i = 0; i < v->gaps.len / sizeof(*gaps); i++) {
+		if (changelog_names_gap(r, &gaps[i]))
+			gaps[i].named = r->time;
+	}
+}
+
 static int check_chain(struct verifier *v, const struct log_record *r, struct view encoded)
 {
 	int rc = 0;
 
-	if (memcmp(r->prev.bytes, v->chain.bytes, DIGEST_LEN) != 0)
+	if (r->change != v->logged + 1) {
+		struct log_gap gap = { .first = v->logged + 1, .last = r->change - 1, .before = v->chain, .after = r->prev };
+
+		buf_append(&v->gaps, &gap, sizeof(gap));
+		rc = buf_check(&v->gaps, NULL);
+	} else if (memcmp(r->prev.bytes, v->chain.bytes, DIGEST_LEN) != 0)
 		rc = verify_damage(v, "change %llu does not chain to the one before it: one of the two was altered",
 				   N(r->change));
 	if (rc == 0 && r->time < v->time)
 		rc = verify_damage(v, "change %llu is earlier than the one before it", N(r->change));
 	crypto_generichash(v->chain.bytes, DIGEST_LEN, encoded.data, encoded.len, NULL, 0);
 	v->time = r->time;
+	v->logged = r->change;
+	if (r->op == OP_REPAIR)
+		name_gaps(v, r);
 	return rc;
 }
 
-/* The numbers have no gap: says what is missing before `number`. */
-static int check_gap(struct verifier *v, uint64_t number)
+bool verify_is_named_gap(const struct verifier *v, uint64_t change)
 {
-	uint64_t expected = v->head + 1;
+	const struct log_gap *gaps = (const struct log_gap *)v->gaps.data;
 
-	v->head = number;
-	if (number == expected)
-		return 0;
-	if (number == expected + 1)
-		return verify_damage(v, "change %llu is missing from the log", N(expected));
-	return verify_damage(v, "changes %llu to %llu are missing from the log", N(expected), N(number - 1));
+	for (size_t i = 0; i < v->gaps.len / sizeof(*gaps); i++) {
+		if (gaps[i].named && change >= gaps[i].first && change <= gaps[i].last)
+			return true;
+	}
+	return false;
+}
+
+/* What is missing was named by the repair that found it, or is damage. */
+static int tell_gaps(struct verifier *v)
+{
+	const struct log_gap *gaps = (const struct log_gap *)v->gaps.data;
+	char date[CLOCK_NAME_LEN + 1];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < v->gaps.len / sizeof(*gaps); i++) {
+		const struct log_gap *gap = &gaps[i];
+
+		clock_name(date, gap->named);
+		if (gap->named)
+			rc = verify_known(v, "the log: its chain was broken at change %llu, where changes up to %llu are missing, and "
+					  "repaired on %s", N(gap->first), N(gap->last), date);
+		else if (gap->first == gap->last)
+			rc = verify_damage(v, "change %llu is missing from the log", N(gap->first));
+		else
+			rc = verify_damage(v, "changes %llu to %llu are missing from the log", N(gap->first), N(gap->last));
+	}
+	return rc;
 }
 
 static int check_record(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -116,11 +156,10 @@ static int check_record(struct verifier *v, struct view key, struct view value, 
 	if (!reader_done(&in))
 		return verify_damage(v, "a key of the log is damaged");
 	v->report.changes++;
-	rc = check_gap(v, number);
-	if (rc < 0)
-		return rc;
+	v->head = number;
 	if (log_decode(&r, value, NULL) < 0 || r.change != number) {
 		crypto_generichash(v->chain.bytes, DIGEST_LEN, value.data, value.len, NULL, 0);
+		v->logged = number;
 		return verify_damage(v, "change %llu: its record is damaged", N(number));
 	}
 	rc = check_clock(v, &r, e);
@@ -188,10 +227,10 @@ static int check_second(struct verifier *v, struct view key, struct view value, 
 	found = record_of(v, change, &r, e);
 	if (found > 0 && second_of(r.time) == second) {
 		next = record_of(v, change + 1, &r, e);
-		if (next < 0 || next == 0 || second_of(r.time) > second)
+		if (next <= 0 || second_of(r.time) > second)
 			return next < 0 ? next : 0;
 	}
-	if (found < 0)
+	if (found < 0 || (found == 0 && verify_is_named_gap(v, change)))
 		return found;
 	return verify_damage(v, "the index from times to changes is wrong at change %llu", N(change));
 }
@@ -200,6 +239,8 @@ int verify_log(struct verifier *v, struct error *e)
 {
 	int r = verify_each(v, FAMILY_LOG, check_record, e);
 
+	if (r == 0)
+		r = tell_gaps(v);
 	if (r == 0 && v->head == 0)
 		r = verify_damage(v, "the log is empty");
 	if (r == 0)

@@ -6,6 +6,7 @@
 #ifndef DAYBOOK_VERIFY_PARTS_H
 #define DAYBOOK_VERIFY_PARTS_H
 
+#include "changelog.h"
 #include "internal.h"
 #include "verify.h"
 
@@ -48,12 +49,20 @@ struct verifier {
 	struct buf past_name;              /* of PAST_DIRENT: the name of the interval before, its key's beginning */
 	uint64_t newer_since;              /* and where that, the next newer one, begins */
 	struct digest chain;               /* of the log record before */
+	uint64_t logged;                   /* its number */
+	struct buf gaps;                   /* struct log_gap each: what the log lacks, named or not */
 	int64_t time;                      /* of the log record before */
 	uint64_t named_chunks, names;      /* chunks whose name leads to them; names there are */
 };
 
 /* Reports a damage: 0, or -ECANCELED when the listener had enough. */
 int verify_damage(struct verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Tells of something that is known to be gone. */
+int verify_known(struct verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Whether the log lacks that change, and names the gap. */
+bool verify_is_named_gap(const struct verifier *v, uint64_t change);
 
 /* Reads a record on the snapshot: 1 and *ret (valid until the next verify_get), or 0 when it is absent. */
 int verify_get(struct verifier *v, enum family family, struct key key, struct view *ret, struct error *e);

@@ -322,7 +322,7 @@ static int visit_past_inode(struct verifier *v, struct view key, struct view val
 		return verify_damage(v, "inode %llu: its record as of change %llu is damaged", N(ino), N(since));
 	if (!inode.content)
 		return 0;
-	found = verify_get(v, FAMILY_CONTENT, key_number(inode.content), &content, e);
+	found = inode.content == LOST_ID ? 1 : verify_get(v, FAMILY_CONTENT, key_number(inode.content), &content, e);
 	if (found)
 		return found < 0 ? found : 0;
 	return verify_damage(v, "inode %llu as of change %llu: its content %llu is missing", N(ino), N(since),

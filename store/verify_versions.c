@@ -1,6 +1,7 @@
 /* verify_versions.c - documents, their versions, and what refers to them. */
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "verify_parts.h"
 
 #define N(x) ((unsigned long long)(x))
@@ -97,6 +98,8 @@ static int check_bytes(struct verifier *v, uint64_t doc, uint64_t number, const 
 	struct view value;
 	int found;
 
+	if (r->flags & VERSION_LOST)
+		return 0;
 	if (r->content == 0)
 		return r->size == 0 ? 0 :
 				      verify_damage(v, "document %llu, version %llu has a size, but no content", N(doc),
@@ -121,7 +124,7 @@ static int check_logged(struct verifier *v, uint64_t doc, uint64_t number, const
 	struct view value;
 	int found = verify_get(v, FAMILY_LOG, key_number(r->change), &value, e);
 
-	if (found < 0)
+	if (found < 0 || (found == 0 && verify_is_named_gap(v, r->change)))
 		return found;
 	if (!found || log_decode(&log, value, NULL) < 0 || log.time < r->time)
 		return verify_damage(v, "document %llu, version %llu: the log has no such change %llu", N(doc), N(number),
@@ -150,6 +153,16 @@ static int check_order(struct verifier *v, uint64_t doc, uint64_t number, const 
 			    0;
 }
 
+static int tell_lost(struct verifier *v, uint64_t number, const struct version_record *r)
+{
+	char where[WHERE_MAX], time[CLOCK_NAME_LEN + 1], digest[2 * DIGEST_LEN + 1];
+
+	clock_name(time, r->time);
+	hex_encode(digest, r->digest.bytes, DIGEST_LEN);
+	return verify_known(v, "%s, version %llu of %.*s, %s, %llu bytes, digest %s: its content", verify_where(v, r->parent, r->name, where),
+			    N(number), (int)r->author.len, (const char *)r->author.data, time, N(r->size), digest);
+}
+
 static int visit_version(struct verifier *v, struct view key, struct view value, struct error *e)
 {
 	struct reader in = reader_of(key);
@@ -165,6 +178,8 @@ static int visit_version(struct verifier *v, struct view key, struct view value,
 		rc = check_bytes(v, doc, number, &r, e);
 	if (rc == 0)
 		rc = check_logged(v, doc, number, &r, e);
+	if (rc == 0 && r.flags & VERSION_LOST)
+		rc = tell_lost(v, number, &r);
 	if (rc < 0)
 		return rc;
 	found = is_there(v, FAMILY_BY_DIGEST, key_by_digest(&r.digest, doc, number), e);

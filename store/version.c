@@ -275,9 +275,9 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 	bool first = !s->inode->version;
 
 	update_inode(c, s);
-	if (fold && s->head.prev && same_bytes(s, &s->previous)) {
+	if (fold && s->head.prev && same_bytes(s, &s->previous) && !(s->previous.flags & VERSION_LOST)) {
 		unfold(c, s);
-	} else if (holds_head && same_bytes(s, &s->head) && !(s->head.flags & VERSION_INCOMPLETE)) {
+	} else if (holds_head && same_bytes(s, &s->head) && !(s->head.flags & (VERSION_INCOMPLETE | VERSION_LOST))) {
 		s->own = fold;
 		hold_version(c, s, s->document->head, &s->head);
 		c->log.flags |= LOG_UNCHANGED;

@@ -99,6 +99,22 @@ static uint32_t masked_crc(const uint32_t table[256], const uint8_t *data, size_
 	return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
+void wal_record(struct buf *out, struct view payload)
+{
+	uint8_t head[HEAD] = { [4] = (uint8_t)payload.len, [5] = (uint8_t)(payload.len >> 8), [6] = WHOLE };
+	CLEANUP(buf_release) struct buf checked = { 0 };
+	uint32_t table[256], crc;
+
+	fill_crc_table(table);
+	buf_u8(&checked, WHOLE);
+	buf_append(&checked, payload.data, payload.len);
+	crc = checked.failed ? 0 : masked_crc(table, checked.data, checked.len);
+	for (size_t i = 0; i < 4; i++)
+		head[i] = (uint8_t)(crc >> 8 * i);
+	buf_append(out, head, HEAD);
+	buf_append(out, payload.data, payload.len);
+}
+
 struct record {
 	enum record_type type;
 	const uint8_t *payload;

@@ -29,4 +29,7 @@ void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable);
  * -E_CORRUPT: damaged, nothing was changed; the sentence says which file and where. */
 int wal_inspect(const char *directory, uint64_t boot, struct buf *note, uint64_t *ret_last, struct error *e);
 
+/* Appends the payload, of less than a block, as the first record of a log; manifests have the same format. */
+void wal_record(struct buf *out, struct view payload);
+
 #endif

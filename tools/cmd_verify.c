@@ -30,10 +30,15 @@ static void print_summary(struct buf *out, const struct cell *cells, size_t coun
 static void print_verified(struct buf *out, const struct cell *cells, size_t count)
 {
 	const struct cell *damage = cell_named(cells, count, "damage"), *damaged = cell_named(cells, count, "damaged");
+	const struct cell *lost = cell_named(cells, count, "lost");
 
 	if (damage && damage->kind == CELL_TEXT) {
 		buf_printf(out, "damaged: ");
 		print_text(out, cells, count, "damage", 0);
+		buf_u8(out, '\n');
+	} else if (lost && lost->kind == CELL_TEXT) {
+		buf_printf(out, "known to be lost: ");
+		print_text(out, cells, count, "lost", 0);
 		buf_u8(out, '\n');
 	} else {
 		print_summary(out, cells, count, damaged ? (uint64_t)damaged->number : 0);

@@ -204,7 +204,6 @@ START_TEST(a_missing_log_record_is_found)
 	fill();
 	drop(FAMILY_LOG, key_number(4));
 	ck_finds("change 4 is missing from the log");
-	ck_assert_ptr_nonnull(strstr(found, "does not chain"));
 	tree_teardown();
 }
 END_TEST
