@@ -22,16 +22,13 @@ int mend_get(struct mend *m, enum family family, struct key key, struct buf *val
 
 static int write_one(struct mend *m, enum family family, struct view key, const struct buf *value, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
-	int r = value ? buf_check(value, e) : 0;
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 
-	if (r < 0)
-		return r;
 	if (value)
-		kv_batch_put(batch, family, key, buf_view(value));
+		kv_batch_put_buf(&batch, family, key, value);
 	else
-		kv_batch_delete(batch, family, key);
-	return kv_write(m->kv, batch, e);
+		kv_batch_delete(&batch, family, key);
+	return kv_write(m->kv, &batch, e);
 }
 
 int mend_put(struct mend *m, enum family family, struct key key, const struct buf *value, struct error *e)

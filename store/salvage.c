@@ -31,7 +31,7 @@ struct salvaging {
 	const struct salvage_listener *listener;
 	struct salvage_report *report;
 	struct kv *kv; /* that is filled */
-	struct kv_batch *batch;
+	struct kv_batch batch;
 	struct buf value, last; /* last: family and key of the record before, of a damaged table */
 	uint64_t done, total;
 	uint64_t sequence, claimed;
@@ -114,11 +114,11 @@ static int measure(struct salvaging *s, struct error *e)
 
 static int write_out(struct salvaging *s, size_t least, struct error *e)
 {
-	if (kv_batch_count(s->batch) == 0 || kv_batch_bytes(s->batch) < least)
+	if (kv_batch_count(&s->batch) == 0 || kv_batch_bytes(&s->batch) < least)
 		return 0;
-	s->done += kv_batch_bytes(s->batch);
-	int r = kv_write(s->kv, s->batch, e);
-	kv_batch_clear(s->batch);
+	s->done += kv_batch_bytes(&s->batch);
+	int r = kv_write(s->kv, &s->batch, e);
+	kv_batch_clear(&s->batch);
 	if (r == 0 && !s->listener->progress(s->listener->arg, s->done < s->total ? s->done : s->total, s->total * 2))
 		r = error_set(e, -ECANCELED, "stopped; the store is as it was");
 	return r;
@@ -170,7 +170,7 @@ static int compare_with_there(struct salvaging *s, enum family family, struct vi
 		r = kv_get(s->kv, NULL, family, key, &s->value, e);
 	if (r < 0 || (r > 0 && !is_newer(family, buf_view(&s->value), value)))
 		return r;
-	kv_batch_put(s->batch, family, key, value);
+	kv_batch_put(&s->batch, family, key, value);
 	return 0;
 }
 
@@ -180,7 +180,7 @@ static int take_record(void *arg, enum family family, struct view key, struct vi
 	int r;
 
 	if (!again) {
-		kv_batch_put(s->batch, family, key, value);
+		kv_batch_put(&s->batch, family, key, value);
 		return write_out(s, BATCH_BYTES, e);
 	}
 	if (!s->last.len) {
@@ -213,11 +213,10 @@ static int fill(struct salvaging *s, struct error *e)
 	int r = kv_open(buf_cstr(&building), &options, &s->kv, e);
 	if (r < 0)
 		return r;
-	s->batch = kv_batch_new();
 	r = kv_salvage(buf_cstr(&database), buf_cstr(&scratch), &to, &s->sequence, e);
 	if (r == 0)
 		r = write_out(s, 0, e);
-	kv_batch_free(s->batch);
+	kv_batch_release(&s->batch);
 	kv_close(s->kv);
 	return r;
 }
@@ -263,7 +262,7 @@ static int mend(struct mend *m, struct salvaging *s, struct error *e)
 /* The store goes on behind all numbers that were ever given. */
 static int go_on_behind(struct store *store, const struct mend *m, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch *batch = kv_batch_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	int r = changelog_first_time(store, &store->first_time, e);
 
 	store->head_change = m->last_change > m->last_logged ? m->last_change : m->last_logged;
@@ -272,8 +271,8 @@ static int go_on_behind(struct store *store, const struct mend *m, struct error 
 	store->next_inode = m->last_inode + 1;
 	store->next_document = m->last_document + 1;
 	store->live_files = store->live_bytes = 0;
-	store_put_counts(store, batch, 0, 0);
-	return r < 0 ? r : kv_write(store->kv, batch, e);
+	store_put_counts(store, &batch, 0, 0);
+	return r < 0 ? r : kv_write(store->kv, &batch, e);
 }
 
 static int note_losses(struct salvaging *s, const struct mend *m, struct error *e)

@@ -408,12 +408,12 @@ END_TEST
 
 static void drop_record(uint64_t change)
 {
-	struct kv_batch *batch = kv_batch_new();
+	struct kv_batch batch = { 0 };
 	struct key key = key_number(change);
 
-	kv_batch_delete(batch, FAMILY_LOG, key_view(&key));
-	ck_ok(kv_write(tree_store->kv, batch, e));
-	kv_batch_free(batch);
+	kv_batch_delete(&batch, FAMILY_LOG, key_view(&key));
+	ck_ok(kv_write(tree_store->kv, &batch, e));
+	kv_batch_release(&batch);
 }
 
 START_TEST(only_gaps_that_a_repair_named_are_excused)
