@@ -42,11 +42,15 @@ static struct listing_entry *add(struct listing *l, struct view name, const stru
 		l->entries = grown;
 		l->room = room;
 	}
-	e = &l->entries[l->count++];
+	e = &l->entries[l->count];
 	*e = *entry;
 	e->name_at = l->names.len;
 	e->name_len = name.len;
 	buf_append(&l->names, name.data, name.len);
+	l->failed |= l->names.failed;
+	if (l->failed)
+		return NULL;
+	l->count++;
 	return e;
 }
 
@@ -76,7 +80,6 @@ void listing_add(struct listing *l, const struct names_version *v, const struct 
 void listing_add_plain(struct listing *l, struct view name, const struct listing_entry *entry)
 {
 	add(l, name, entry);
-	l->failed |= l->names.failed;
 }
 
 static int order_of_values(uint64_t a, uint64_t b)
@@ -106,6 +109,8 @@ static int compare(const void *x, const void *y, void *arg)
 
 static int sort(struct listing *l, struct error *e)
 {
+	if (l->failed)
+		return error_set(e, -E_NO_MEMORY, "out of memory for a listing");
 	free(l->by_name);
 	l->by_name = reallocarray(NULL, l->count + 1, sizeof(*l->by_name));
 	if (!l->by_name)
@@ -130,10 +135,13 @@ static void rename_twin(struct listing *l, struct listing_entry *entry, unsigned
 	char name[NAMES_LEN_MAX + 1];
 
 	names_version(name, &v);
-	entry->name_at = l->names.len;
-	entry->name_len = strlen(name);
-	buf_append(&l->names, name, entry->name_len);
+	size_t at = l->names.len, len = strlen(name);
+	buf_append(&l->names, name, len);
 	l->failed |= l->names.failed;
+	if (l->failed)
+		return;
+	entry->name_at = at;
+	entry->name_len = len;
 }
 
 static bool is_same(const struct listing_entry *a, const struct listing_entry *b)

@@ -7,6 +7,9 @@
 
 struct publisher {
 	struct files *files;
+	struct store *store;
+	void (*stopped)(void *arg);
+	void *arg;
 	struct lock lock;
 	pthread_cond_t changed;
 	bool stopping;
@@ -28,18 +31,26 @@ static void *run(void *arg)
 {
 	struct publisher *publisher = arg;
 
-	while (wait_a_second(publisher))
+	bool told = false;
+
+	while (wait_a_second(publisher)) {
 		files_publish(publisher->files);
+		if (told || !store_has_stopped(publisher->store))
+			continue;
+		publisher->stopped(publisher->arg);
+		told = true;
+	}
 	return NULL;
 }
 
-int publisher_start(struct files *files, struct publisher **ret, struct error *e)
+int publisher_start(struct files *files, struct store *store, void (*stopped)(void *arg), void *arg,
+		    struct publisher **ret, struct error *e)
 {
 	struct publisher *publisher = calloc(1, sizeof(*publisher));
 
 	if (!publisher)
 		return error_set(e, -E_NO_MEMORY, "out of memory for the publisher's thread");
-	publisher->files = files;
+	*publisher = (struct publisher){ .files = files, .store = store, .stopped = stopped, .arg = arg };
 	lock_init(&publisher->lock, LOCK_QUEUE);
 	pthread_cond_init(&publisher->changed, NULL);
 	int err = pthread_create(&publisher->thread, NULL, run, publisher);

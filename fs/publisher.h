@@ -1,4 +1,5 @@
-/* publisher.h - the thread that gives files which stay open for long (logs, databases) their versions (L6). */
+/* publisher.h - the thread that looks once a second: it gives files which stay open for long (logs, databases) their
+ * versions (L6), and tells when the store has stopped (store.h), for another process to open it anew. */
 #ifndef DAYBOOK_FS_PUBLISHER_H
 #define DAYBOOK_FS_PUBLISHER_H
 
@@ -6,7 +7,9 @@
 
 struct publisher;
 
-int publisher_start(struct files *files, struct publisher **ret, struct error *e);
+/* stopped(arg): once, from that thread. */
+int publisher_start(struct files *files, struct store *store, void (*stopped)(void *arg), void *arg,
+		    struct publisher **ret, struct error *e);
 void publisher_stop(struct publisher *publisher); /* accepts NULL */
 
 #endif

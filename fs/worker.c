@@ -69,6 +69,21 @@ static void restart(void *arg)
 	session_stop(m);
 }
 
+/* What the store's disk refused is over, but not for this process. */
+static void store_stopped(void *arg)
+{
+	struct mount *m = arg;
+
+	if (!can_restart(m)) {
+		log_line(LOG_ERR, "%s takes no changes since a write to its disk failed: unmount the share and mount it again",
+			 store_path(m->store));
+		return;
+	}
+	log_line(LOG_WARNING, "%s takes no changes since a write to its disk failed, which takes writes again: another process "
+		 "opens it", store_path(m->store));
+	restart(m);
+}
+
 /* Without a socket the tools cannot ask, but the share works: that is said, and no reason not to mount. */
 static void start_socket(struct mount *m)
 {
@@ -199,7 +214,7 @@ static int prepare(struct mount *m, const struct config *config, const struct wo
 	if (rc == 0)
 		rc = resent_tell(m, e);
 	if (rc == 0)
-		rc = publisher_start(m->files, &m->publisher, e);
+		rc = publisher_start(m->files, m->store, store_stopped, m, &m->publisher, e);
 	if (rc == 0 && !store_is_read_only(m->store) && !m->read_only && !config->no_pack)
 		rc = packer_start(m->store, config->pack_age_s, &m->packer, e);
 	return rc;

@@ -11,6 +11,8 @@
 #define MIB ((size_t)1 << 20)
 #define KEY_SMALL 320
 #define STALL_MS_MAX 7000
+#define STOPPED_MS 10000         /* RocksDB looks every 5 s whether a full disk has room again */
+#define TRIAL_BYTES (4 * MIB)
 
 static const char family_letters[] = {
 #define X(name, letter, key, value, what) letter,
@@ -446,17 +448,40 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + 1;
 }
 
-static void note_failure(struct kv *kv)
+static bool memtables_are_empty(struct kv *kv)
+{
+	uint64_t entries = 0;
+
+	for (size_t i = 0; i < COLUMNS && entries == 0; i++)
+		rocksdb_property_int_cf(kv->db, kv->columns[i], "rocksdb.num-entries-active-mem-table", &entries);
+	return entries == 0;
+}
+
+/* RocksDB gets over a full disk by writing the memtables out, with which a new log begins.  When there is nothing in
+ * them it takes that for done, goes on with the log that could not be written to, and asserts that nobody does (7.8). */
+static void note_failure(struct kv *kv, int code)
 {
 	uint64_t fine = 0;
 
-	atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms());
+	if (atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms()) && memtables_are_empty(kv))
+		atomic_store(&kv->stuck, code);
+}
+
+static int check_stuck(struct kv *kv, struct error *e)
+{
+	int code = atomic_load(&kv->stuck);
+
+	return code ? error_set(e, code, "a write to the disk that holds the store failed: once it takes writes again the "
+				"store must be opened anew") : 0;
 }
 
 static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error *e)
 {
 	char *message = NULL;
 
+	int r = check_stuck(kv, e);
+	if (r < 0)
+		return r;
 	stop_counting();
 	rocksdb_write(kv->db, kv->write, writes, &message);
 	if (!message) {
@@ -464,8 +489,9 @@ static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error 
 		seal_written(&kv->seal, rocksdb_get_latest_sequence_number(kv->db));
 		return 0;
 	}
-	note_failure(kv);
-	return kv_error(kv, message, e);
+	r = kv_error(kv, message, e);
+	note_failure(kv, r);
+	return r;
 }
 
 /* Once it met a full disk, RocksDB refuses all writes until it finds, looking every 5 s, that there is room again, and
@@ -494,7 +520,7 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
 	rocksdb_writebatch_t *writes = batch_for_rocksdb(kv, batch);
 	do {
 		r = write_once(kv, writes, e);
-	} while (r == -E_NO_SPACE && check_space(kv, batch, e) == 0 && may_recover_soon(kv));
+	} while (r == -E_NO_SPACE && !atomic_load(&kv->stuck) && check_space(kv, batch, e) == 0 && may_recover_soon(kv));
 	rocksdb_writebatch_destroy(writes);
 	return r;
 }
@@ -522,11 +548,21 @@ static int sync_now(void *arg, struct error *e)
 		return r;
 	rocksdb_flush_wal(kv->db, 1, &message);
 	if (message) {
-		note_failure(kv);
-		return kv_error(kv, message, e);
+		r = kv_error(kv, message, e);
+		note_failure(kv, r);
+		return r;
 	}
 	seal_stable(&kv->seal, written);
 	return 0;
+}
+
+bool kv_has_stopped(struct kv *kv)
+{
+	uint64_t since = atomic_load(&kv->stalled_ms);
+
+	if (!since || now_ms() - since < STOPPED_MS || check_recovered(kv, NULL) == 0)
+		return false;
+	return space_try(kv->directory, TRIAL_BYTES, NULL) == 0;
 }
 
 int kv_sync(struct kv *kv, struct error *e)

@@ -85,6 +85,10 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e);
 /* Returns when everything written before the call is on stable storage.  Concurrent callers share one sync. */
 int kv_sync(struct kv *kv, struct error *e);
 
+/* Whether changes are refused and will be until the database is opened anew: a write or a sync failed some seconds ago,
+ * RocksDB has not got over it, and the disk takes writes again.  Not for every moment: it tries. */
+bool kv_has_stopped(struct kv *kv);
+
 /* Flushes memtables to tables. */
 int kv_flush(struct kv *kv, struct error *e);
 

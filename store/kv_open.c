@@ -175,8 +175,11 @@ static rocksdb_t *open_database(struct kv *kv, bool create, char **message)
 /* RocksDB writes several files when it opens, and aborts when it cannot write the second line of its LOG. */
 static int check_room(struct kv *kv, struct error *e)
 {
-	if (kv->read_only || space_free_at_all(kv->directory) >= OPEN_BYTES_MIN)
-		return 0;
+	bool room = kv->read_only || space_free_at_all(kv->directory) >= OPEN_BYTES_MIN;
+	int r = room && !kv->read_only ? space_try(kv->directory, OPEN_BYTES_MIN, e) : 0;
+
+	if (room && r != -E_NO_SPACE)
+		return r;
 	return error_set(e, -E_NO_SPACE, "the disk that holds %s is full: free %zu MiB to open the store, or open it "
 			 "for reading only", kv->path, OPEN_BYTES_MIN / MIB);
 }

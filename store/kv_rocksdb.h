@@ -26,7 +26,8 @@ struct kv {
 	struct space space;
 	struct seal seal; /* boot, and sequence numbers: also for the marks in the log */
 	struct buf note;
-	atomic_uint_least64_t stalled_ms; /* when a write first failed for want of space, 0: writes go well */
+	atomic_uint_least64_t stalled_ms; /* when a write first failed, 0: writes go well */
+	atomic_int stuck;                 /* the code of a failure that RocksDB must not be asked to get over, or 0 */
 };
 
 /* Turns what RocksDB said into a code and a sentence, and frees it. */

@@ -1,8 +1,11 @@
 /* space.c - see space.h. */
 #include "space.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MIB (1ull << 20)
 
@@ -76,4 +79,22 @@ int space_check(struct space *s, int fd, uint64_t bytes, unsigned times, struct 
 				 (unsigned long long)(needed / MIB + 1));
 	atomic_fetch_add(&s->unasked, bytes);
 	return 0;
+}
+
+#define TRIAL "ROOM"
+
+int space_try(int directory_fd, uint64_t bytes, struct error *e)
+{
+	int fd = openat(directory_fd, TRIAL, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
+
+	if (fd < 0)
+		return error_system(e, "the disk that holds the store");
+	do {
+		errno = posix_fallocate(fd, 0, (off_t)bytes);
+	} while (errno == EINTR);
+	if (errno)
+		rc = error_system(e, "the disk that holds the store");
+	close(fd);
+	unlinkat(directory_fd, TRIAL, 0);
+	return rc;
 }

@@ -36,6 +36,9 @@ uint64_t space_for_unsaved(const struct statvfs *fs);
  * not say. */
 uint64_t space_free_at_all(int fd);
 
+/* Whether files can grow in the directory, by growing one: 0 or why not.  A quota shows only so. */
+int space_try(int directory_fd, uint64_t bytes, struct error *e);
+
 /* True when the next space_check() with bytes will ask: time to bring `owed` up to date. */
 bool space_stale(const struct space *s, uint64_t bytes);
 

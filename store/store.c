@@ -124,9 +124,9 @@ static int take_lock(struct store *store, struct error *e)
 		nanosleep(&pause, NULL);
 	}
 	int n = snprintf(holder, sizeof(holder), "%ld\n", (long)getpid());
-	if (ftruncate(store->lock_fd, 0) < 0 || pwrite(store->lock_fd, holder, (size_t)n, 0) != n)
-		return error_system(e, "%s/LOCK", store->path);
-	return 0;
+	/* Only to be told to others; on a full disk there may be no room for it. */
+	bool told = ftruncate(store->lock_fd, 0) == 0 && pwrite(store->lock_fd, holder, (size_t)n, 0) == n;
+	return told || errno == ENOSPC || errno == EDQUOT ? 0 : error_system(e, "%s/LOCK", store->path);
 }
 
 /* ------------------------------------------------------------------------------------------- FORMAT */
@@ -453,6 +453,11 @@ int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid,
 int store_sync(struct store *store, struct error *e)
 {
 	return kv_sync(store->kv, e);
+}
+
+bool store_has_stopped(struct store *store)
+{
+	return !store->read_only && kv_has_stopped(store->kv);
 }
 
 void store_head(struct store *store, uint64_t *ret_change, int64_t *ret_time)

@@ -63,6 +63,9 @@ int store_take_over(struct store *store, const struct take_over *by, struct erro
 /* Everything acknowledged before the call is on stable storage when it returns 0. */
 int store_sync(struct store *store, struct error *e);
 
+/* Whether this process can change the store no more though its disk takes writes again: kv_has_stopped(). */
+bool store_has_stopped(struct store *store);
+
 /* The newest change and its time: what "now" is in the log. */
 void store_head(struct store *store, uint64_t *ret_change, int64_t *ret_time);
 

@@ -10,7 +10,9 @@ enum fault_call {
 	FAULT_SYNC = 4,
 	FAULT_NAME = 8,  /* rename, link, unlink, mkdir, rmdir */
 	FAULT_READ = 16,
-	FAULT_ANY = 31,
+	FAULT_MAP = 32,
+	FAULT_STAT = 64, /* of a file or of the file system */
+	FAULT_ANY = 127,
 };
 
 struct fault {

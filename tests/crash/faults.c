@@ -1,12 +1,11 @@
 /* faults.c DIRECTORY - every operation of a store with every call that touches its directory failing in its turn; run
  * under record.c with CRASH_ROOT=DIRECTORY.  TAP: a point for each operation and fault.
  *
- * For each operation and each way to fail the n-th call fails, n being raised until the operation goes through without
- * the fault.  An operation that fails has a code that fits and a sentence.  Then, the disk being well again, the store
- * verifies as it stands and after it was opened anew, and has what had been saved and synced: before, and by an
- * operation that said it had succeeded.  FAULTS=save: only operations whose name has this in it. */
+ * For each operation (operations.c) and each way to fail the n-th call fails, n being raised until the operation goes
+ * through without the fault.  An operation that fails has a code that fits and a sentence.  Then, the disk being well
+ * again, the store verifies as it stands and after it was opened anew, and has what had been saved and synced: before,
+ * and by an operation that said it had succeeded.  FAULTS=save: only operations whose name has this in it. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,253 +14,16 @@
 #include <unistd.h>
 
 #include "fault.h"
-#include "store/changelog.h"
-#include "store/digest.h"
-#include "store/tag.h"
-#include "store/timeline.h"
-#include "store/verify.h"
-#include "store/version.h"
+#include "operations.h"
 
-#define CALLS_MAX 400
+#define CALLS_MAX 1000
 #define SECONDS_MAX 60
+#define GOES_ON_TRIES 110 /* of a tenth of a second */
+#define GOES_ON_EVERY 8   /* it takes its time */
+#define JOBS 8 /* at once: most of the time RocksDB waits before it tries again */
 
-static const struct actor anna = { .uid = 4001, .gid = 4001, .tgid = 101, .name = { "anna", 4 }, .command = { "vim", 3 } };
 static const char *root;
-static struct store *store;
-
-static void path_of(char out[4096], const char *name)
-{
-	snprintf(out, 4096, "%s/%s", root, name);
-}
-
-static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	printf("#   ");
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
-	_exit(1);
-}
-
-#define MUST(call) \
-	do { \
-		struct error e_ = { 0 }, *e = &e_; \
-		int rc_ = (call); \
-		if (rc_ < 0) \
-			fail("%s: %d %s", #call, rc_, e_.text); \
-	} while (0)
-
-/* ---- operations ---- */
-
-static uint64_t ino_of(const char *name)
-{
-	struct dirent_record dirent = { 0 };
-
-	namespace_lookup(store, ROOT_INODE, view_str(name), &dirent, NULL);
-	return dirent.ino;
-}
-
-static int make(const char *name, uint32_t mode, struct error *e)
-{
-	struct make what = { .mode = mode, .uid = anna.uid, .gid = anna.gid, .target = view_str(S_ISLNK(mode) ? "x" : "") };
-	struct inode *inode = NULL;
-	int rc = namespace_make(store, &anna, ROOT_INODE, view_str(name), &what, &inode, e);
-
-	inode_put(inode);
-	return rc;
-}
-
-/* As the daemon saves: a journal, a version, the journal's end. */
-static int save_text(const char *name, const char *text, struct error *e)
-{
-	CLEANUP(inode_release) struct inode *inode = NULL;
-	struct staging_origin origin = { .uid = anna.uid, .author = anna.name };
-	struct staging *staging = NULL;
-	struct saved saved;
-	int rc = inode_get(store, ino_of(name), &inode, e);
-
-	if (rc < 0)
-		return rc;
-	origin.ino = inode->r.ino, origin.content = inode->r.content, origin.size = inode->r.size;
-	store_date_origin(store, &origin);
-	rc = staging_begin(store_staging_fd(store), &origin, &staging, e);
-	if (rc == 0)
-		rc = staging_write(staging, 0, text, strlen(text), e);
-	if (rc == 0) {
-		struct work work = staging_work(staging);
-		struct save save = { .work = &work };
-
-		rc = version_save(store, &anna, origin.ino, &save, &saved, e);
-	}
-	if (rc == 0)
-		staging_end(staging);
-	else
-		staging_abandon(staging);
-	return rc;
-}
-
-static int op_create(struct error *e) { return make("new", S_IFREG | 0644, e); }
-static int op_mkdir(struct error *e) { return make("newdir", S_IFDIR | 0755, e); }
-static int op_symlink(struct error *e) { return make("newlink", S_IFLNK | 0777, e); }
-static int op_save(struct error *e) { return save_text("b", "second text of b", e); }
-
-static int op_large(struct error *e)
-{
-	size_t n = 3 << 19;
-	char *text = malloc(n + 1);
-
-	for (size_t i = 0; text && i < n; i++)
-		text[i] = (char)('a' + (i * i >> 7) % 23);
-	if (!text)
-		return -ENOMEM;
-	text[n] = '\0';
-	int rc = save_text("b", text, e);
-	free(text);
-	return rc;
-}
-
-static int op_rename(struct error *e)
-{
-	uint64_t replaced;
-	int rc = namespace_rename(store, &anna, ROOT_INODE, view_str("b"), ROOT_INODE, view_str("a"), 0, 0, &replaced, e);
-
-	return rc < 0 || !replaced ? rc : namespace_drop_orphan(store, replaced, e);
-}
-
-static int op_unlink(struct error *e)
-{
-	uint64_t ino;
-	int rc = namespace_unlink(store, &anna, ROOT_INODE, view_str("b"), &ino, e);
-
-	return rc < 0 ? rc : namespace_drop_orphan(store, ino, e);
-}
-
-static int op_link(struct error *e)
-{
-	struct inode *inode = NULL;
-	int rc = namespace_link(store, &anna, ino_of("b"), ROOT_INODE, view_str("another"), &inode, e);
-
-	inode_put(inode);
-	return rc;
-}
-
-static int op_rmdir(struct error *e) { return namespace_rmdir(store, &anna, ROOT_INODE, view_str("dir"), e); }
-
-static int op_chmod(struct error *e)
-{
-	struct attributes set = { .set_mode = true, .mode = 0600 };
-	struct inode *inode = NULL;
-	int rc = namespace_setattr(store, &anna, ino_of("b"), &set, &inode, e);
-
-	inode_put(inode);
-	return rc;
-}
-
-static int op_setxattr(struct error *e)
-{
-	return namespace_setxattr(store, &anna, ino_of("b"), view_str("user.x"), view_str("y"), 0, e);
-}
-
-static int op_removexattr(struct error *e)
-{
-	return namespace_removexattr(store, &anna, ino_of("b"), view_str("user.was"), e);
-}
-
-static int op_restore(struct error *e)
-{
-	CLEANUP(inode_release) struct inode *inode = NULL;
-	struct saved saved;
-	int rc = inode_get(store, ino_of("b"), &inode, e);
-
-	return rc < 0 ? rc : version_restore(store, &anna, inode->r.ino, inode->r.doc, 1, &saved, e);
-}
-
-static int op_tag(struct error *e)
-{
-	uint64_t change;
-
-	return tag_set(store, &anna, ROOT_INODE, view_str("new tag"), &change, e);
-}
-
-static int op_untag(struct error *e) { return tag_remove(store, &anna, ROOT_INODE, view_str("tag"), e); }
-
-static bool each_name(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
-{
-	(void)name, (void)cookie, (void)dirent;
-	++*(unsigned *)arg;
-	return true;
-}
-
-static bool each_change(void *arg, const struct log_record *record)
-{
-	(void)record;
-	++*(unsigned *)arg;
-	return true;
-}
-
-static int op_list(struct error *e)
-{
-	struct log_query all = { 0 };
-	unsigned names = 0, changes = 0;
-	int rc = timeline_names(store, ROOT_INODE, 0, 3, each_name, &names, e);
-
-	if (rc == 0)
-		rc = changelog_each(store, &all, each_change, &changes, e);
-	if (rc == 0 && (!names || !changes))
-		fail("a listing was empty and no error");
-	return rc;
-}
-
-static bool ignore_finding(void *arg, const char *sentence)
-{
-	(void)arg, (void)sentence;
-	return true;
-}
-
-static int op_verify(struct error *e)
-{
-	struct verify_report report;
-
-	return verify_store(store, &(struct verify_options){ .read_contents = true }, ignore_finding, NULL, NULL, &report, e);
-}
-
-static int op_flush(struct error *e) { return kv_flush(store_kv(store), e); }
-
-static int op_close(struct error *e)
-{
-	(void)e;
-	store_close(store);
-	store = NULL;
-	return 0;
-}
-
-/* Opens a store that has unsaved bytes to recover. */
-static int op_open(struct error *e)
-{
-	char path[4096];
-
-	path_of(path, "store");
-	return store_open(path, NULL, &store, e);
-}
-
-struct operation {
-	const char *name;
-	int (*run)(struct error *e);
-	bool opens; /* it opens the store itself */
-};
-
-static const struct operation operations[] = {
-	{ "create", op_create, false }, { "mkdir", op_mkdir, false }, { "symlink", op_symlink, false },
-	{ "save", op_save, false }, { "save of a large file", op_large, false }, { "rename over", op_rename, false },
-	{ "unlink", op_unlink, false }, { "link", op_link, false }, { "rmdir", op_rmdir, false }, { "chmod", op_chmod, false },
-	{ "setxattr", op_setxattr, false }, { "removexattr", op_removexattr, false }, { "restore", op_restore, false },
-	{ "tag", op_tag, false }, { "untag", op_untag, false }, { "listings", op_list, false }, { "verify", op_verify, false },
-	{ "flush", op_flush, false }, { "close", op_close, false }, { "open and recovery", op_open, true },
-};
+static char base[4096], own[4096], worked_at[5000]; /* the store as it was made; a job's directory, and its copy */
 
 /* ---- ways to fail ---- */
 
@@ -276,12 +38,16 @@ struct way {
 };
 
 static const struct way ways[] = {
-	{ "EIO", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_SYNC | FAULT_NAME, EIO, false },
-	{ "ENOSPC for good", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME, ENOSPC, true },
-	{ "EDQUOT", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME, EDQUOT, false },
-	{ "EINTR", OUTSIDE, FAULT_WRITE | FAULT_READ, EINTR, false },
-	{ "short writes", OUTSIDE, FAULT_WRITE, 0, false },
+	{ "EIO", OUTSIDE, FAULT_ANY & ~FAULT_READ, EIO, false },
+	{ "EIO for good", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_SYNC | FAULT_NAME, EIO, true },
 	{ "reads that fail", OUTSIDE, FAULT_READ, EIO, false },
+	{ "ENOSPC", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME, ENOSPC, false },
+	{ "ENOSPC for good", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME, ENOSPC, true },
+	{ "EDQUOT", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME | FAULT_SYNC, EDQUOT, false },
+	{ "EDQUOT for good", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME | FAULT_SYNC, EDQUOT, true },
+	{ "EINTR", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_READ, EINTR, false },
+	{ "short writes", OUTSIDE, FAULT_WRITE, 0, false },
+	{ "ENOMEM", OUTSIDE, FAULT_OPEN | FAULT_MAP | FAULT_STAT, ENOMEM, false },
 	{ "calls of the key-value store that fail", KV, 0, -E_KV, false },
 	{ "writes to a journal that fail", STAGING, 0, ENOSPC, false },
 };
@@ -310,106 +76,86 @@ static bool fits(const struct way *way, int rc)
 	int err = error_errno(rc);
 
 	if (way->code == ENOSPC || way->code == EDQUOT)
-		return err == ENOSPC || err == EDQUOT || err == EIO;
-	return err == EIO || err == EINTR || err == EPROTO || err == ESTALE || err == EINVAL;
+		return err == ENOSPC || err == EIO;
+	return err == EIO || (way->code > 0 && err == way->code);
 }
 
 /* ---- one try ---- */
 
-static void assert_verifies(const char *when)
+static void __attribute__((format(printf, 1, 2))) shell(const char *format, ...)
 {
-	struct verify_report report;
-	struct error e = { 0 };
-	char first[512] = "";
+	char command[9000] = "unset LD_PRELOAD; ";
+	size_t n = strlen(command);
+	va_list args;
 
-	if (verify_store(store, &(struct verify_options){ .read_contents = true }, ignore_finding, NULL, first, &report, &e) < 0)
-		fail("it does not verify %s: %s", when, e.text);
-}
-
-static void assert_text(const char *name, uint64_t number, const char *text)
-{
-	CLEANUP(inode_release) struct inode *inode = NULL;
-	CLEANUP(buf_release) struct buf memory = { 0 };
-	struct digest digest = digest_of(view_str(text));
-	struct version_record v;
-
-	MUST(inode_get(store, ino_of(name), &inode, e));
-	MUST(version_get(store, inode->r.doc, number, &v, &memory, e));
-	if (!digest_equal(&v.digest, &digest))
-		fail("%s: version %" PRIu64 " is another", name, number);
-}
-
-/* The store as it is before each try: made by a process of its own. */
-static void prepare(void)
-{
-	struct staging_origin origin = { .uid = anna.uid, .author = anna.name };
-	struct staging *unsaved;
-	char path[4096];
-	uint64_t change;
-
-	path_of(path, "base");
-	MUST(store_init(path, 0755, 0, 0, e));
-	MUST(store_open(path, NULL, &store, e));
-	MUST(make("kept", S_IFREG | 0644, e));
-	MUST(save_text("kept", "text that was synced", e));
-	MUST(make("a", S_IFREG | 0644, e));
-	MUST(save_text("a", "text of a", e));
-	MUST(make("b", S_IFREG | 0644, e));
-	MUST(save_text("b", "text of b", e));
-	MUST(make("dir", S_IFDIR | 0755, e));
-	MUST(make("unsaved", S_IFREG | 0644, e));
-	MUST(namespace_setxattr(store, &anna, ino_of("b"), view_str("user.was"), view_str("z"), 0, e));
-	MUST(tag_set(store, &anna, ROOT_INODE, view_str("tag"), &change, e));
-	MUST(store_sync(store, e));
-	origin.ino = ino_of("unsaved");
-	store_date_origin(store, &origin);
-	MUST(staging_begin(store_staging_fd(store), &origin, &unsaved, e));
-	MUST(staging_write(unsaved, 0, "unsaved bytes", 13, e));
-	staging_abandon(unsaved);
-	_exit(0); /* as killed: its log is to be replayed */
+	va_start(args, format);
+	vsnprintf(command + n, sizeof(command) - n, format, args);
+	va_end(args);
+	if (system(command) != 0)
+		operations_fail("%s", command);
 }
 
 static void copy_store(const char *from, const char *to)
 {
-	char command[9000];
+	shell("rm -rf '%s' '%s/backups' && cp -a '%s' '%s'", to, own, from, to);
+}
 
-	snprintf(command, sizeof(command), "unset LD_PRELOAD; rm -rf '%s/%s' && cp -a '%s/%s' '%s/%s'", root, to, root, from,
-		 root, to);
-	if (system(command) != 0)
-		fail("cp");
+/* What an operation that said it had succeeded, and was synced, must have done. */
+static void check_done(const struct operation *op)
+{
+	if (strcmp(op->name, "save") == 0)
+		operations_check_text("b", 2, "second text of b");
+	if (strcmp(op->name, "create") == 0 && !operations_has("new"))
+		operations_fail("what was created and synced is not there");
+	if (strcmp(op->name, "unlink") == 0 && operations_has("b"))
+		operations_fail("what was removed and synced is there again");
+}
+
+/* The disk is well again: an open store takes saves again by itself, or says that it must be opened anew. */
+static void check_goes_on(void)
+{
+	struct error why = { 0 };
+	int rc = -1;
+
+	for (unsigned i = 0; rc < 0 && i < GOES_ON_TRIES; i++) {
+		rc = operations_save("kept", "text of later", &why);
+		if (rc == 0)
+			rc = store_sync(operations_store, &why);
+		if (rc < 0)
+			usleep(100000);
+	}
+	if (rc < 0 && !store_has_stopped(operations_store))
+		operations_fail("it does not take saves again, and does not say so: %d %s", rc, why.text);
 }
 
 /* Exit status of a try: 0 the fault came and all is well, 1 all is not, 2 the operation went through without it. */
 static void try_once(const struct operation *op, const struct way *way, unsigned n)
 {
 	struct error why = { 0 };
-	char path[4096];
 
 	alarm(SECONDS_MAX);
-	path_of(path, "store");
-	if (!op->opens)
-		MUST(op_open(e));
+	if (!(op->is & OPENS))
+		MUST(operations_open(e));
+	if (op->before)
+		op->before();
 	arm(way, n);
-	int rc = op->run(&why), synced = rc < 0 || !store ? rc : store_sync(store, rc < 0 ? NULL : &why);
+	int rc = op->run(&why), synced = rc < 0 || !operations_store ? rc : store_sync(operations_store, rc < 0 ? NULL : &why);
 	bool came = way->source != OUTSIDE ? rc < 0 || synced < 0 : fault_came();
 	disarm();
 	if (rc < 0 && (!fits(way, rc) || !why.text[0]))
-		fail("call %u: %s answers %d (%s) \"%s\"", n, op->name, rc, error_name(rc), why.text);
-	if (rc < 0 && op->opens)
-		store = NULL;
-	if (store)
-		assert_verifies("as it stands");
-	store_close(store);
-	store = NULL;
-	MUST(op_open(e));
-	assert_verifies("when it was opened again");
-	assert_text("kept", 1, "text that was synced");
-	assert_text("unsaved", 1, "unsaved bytes");
-	if (op->run == op_save && synced == 0)
-		assert_text("b", 2, "second text of b");
-	if (op->run == op_create && synced == 0 && !ino_of("new"))
-		fail("what was created and synced is not there");
-	store_close(store);
+		operations_fail("call %u: %s answers %d (%s) \"%s\"", n, op->name, rc, error_name(rc), why.text);
+	if (operations_store && op->is & REPAIRS && rc < 0)
+		MUST(op->run(e));
+	if (operations_store)
+		operations_check("as it stands");
+	if (operations_store && came && n % GOES_ON_EVERY == 1)
+		check_goes_on();
+	operations_close();
+	MUST(operations_open(e));
+	operations_check("when it was opened again");
+	if (synced == 0)
+		check_done(op);
+	operations_close();
 	_exit(came ? 0 : 2);
 }
 
@@ -420,8 +166,6 @@ static int in_a_child(const struct operation *op, const struct way *way, unsigne
 
 	fflush(stdout);
 	pid_t child = fork();
-	if (child == 0 && !op)
-		prepare();
 	if (child == 0)
 		try_once(op, way, n);
 	if (child < 0 || waitpid(child, &status, 0) < 0)
@@ -437,7 +181,7 @@ static bool try_all(const struct operation *op, const struct way *way, unsigned 
 	int result = 0;
 
 	for (; n <= CALLS_MAX && result == 0; n++) {
-		copy_store("base", "store");
+		copy_store(base, worked_at);
 		result = in_a_child(op, way, n);
 	}
 	*ret_calls = n - 2;
@@ -452,34 +196,28 @@ static bool try_all(const struct operation *op, const struct way *way, unsigned 
  * must not stand in what was written to it before. */
 static void sync_that_failed(void)
 {
-	char command[9000];
 	struct fault fault = { .nth = 1, .calls = FAULT_SYNC, .code = EIO, .path = ".log" };
 	struct error why = { 0 };
 
-	MUST(op_open(e));
-	MUST(store_sync(store, e));
-	snprintf(command, sizeof(command), "unset LD_PRELOAD; cd '%s/store/db' && stat -c '%%s %%n' *.log > ../../synced", root);
-	if (system(command) != 0)
-		fail("stat");
-	MUST(save_text("b", "second text of b", e));
+	MUST(operations_open(e));
+	MUST(store_sync(operations_store, e));
+	shell("cd '%s/db' && stat -c '%%s %%n' *.log > ../../synced", worked_at);
+	MUST(operations_save("b", "second text of b", e));
 	fault_set(&fault);
-	if (store_sync(store, &why) == 0)
-		fail("a sync that failed says that it did not");
+	if (store_sync(operations_store, &why) == 0)
+		operations_fail("a sync that failed says that it did not");
 	disarm();
-	int again = store_sync(store, &why), saved = save_text("b", "third text of b", &why);
-	int later = saved < 0 ? saved : store_sync(store, &why);
+	int again = store_sync(operations_store, &why), saved = operations_save("b", "third text of b", &why);
+	int later = saved < 0 ? saved : store_sync(operations_store, &why);
 	printf("#   after it: sync %d, save %d, sync %d\n", again, saved, later);
-	copy_store("store", "copy");
-	snprintf(command, sizeof(command), "unset LD_PRELOAD; cd '%s/copy/db' && while read -r size name; do"
-		 " [ ! -e \"$name\" ] || truncate -s \"$size\" \"$name\"; done < ../../synced", root);
-	if (system(command) != 0)
-		fail("truncate");
+	shell("cp -a '%s' '%s/copy' && cd '%s/copy/db' && while read -r size name; do"
+	      " [ ! -e \"$name\" ] || truncate -s \"$size\" \"$name\"; done < ../../synced", worked_at, own, own);
 	fflush(stdout);
 	pid_t child = fork();
 	int status;
 	if (child == 0) { /* RocksDB is open here: the copy is opened by a program of its own */
 		setenv("CRASH_BOOT", "2", 1);
-		execl("/proc/self/exe", "faults", root, again == 0 ? "2" : "1", later == 0 ? "3" : "1", NULL);
+		execl("/proc/self/exe", "faults", own, again == 0 ? "2" : "1", later == 0 ? "3" : "1", NULL);
 		_exit(127);
 	}
 	waitpid(child, &status, 0);
@@ -490,63 +228,145 @@ static void sync_that_failed(void)
 static int look_at_copy(uint64_t first, uint64_t second)
 {
 	static const char *const texts[] = { NULL, "text of b", "second text of b", "third text of b" };
-	char path[4096];
+	char path[4200];
 
-	path_of(path, "copy");
-	MUST(store_open(path, NULL, &store, e));
-	assert_text("b", first, texts[first]);
+	snprintf(path, sizeof(path), "%s/copy", root);
+	operations_at(path, root);
+	MUST(operations_open(e));
+	operations_check_text("b", first, texts[first]);
 	if (second > 1)
-		assert_text("b", second, texts[second]);
-	store_close(store);
+		operations_check_text("b", second, texts[second]);
+	operations_close();
 	return 0;
 }
 
-static bool is_wanted(const struct operation *op)
+/* ---- all of it ---- */
+
+struct job {
+	const struct operation *op; /* NULL: the sync that failed */
+	const struct way *way;
+	pid_t child;
+	FILE *out;
+	bool done, fine;
+};
+
+#define KINDS (sizeof(ways) / sizeof(ways[0]))
+static struct job *jobs;
+static size_t job_count;
+
+static void list_jobs(void)
 {
 	const char *only = getenv("FAULTS");
 
-	return !only || strstr(op->name, only);
+	jobs = calloc(operation_count * KINDS + 1, sizeof(*jobs));
+	for (size_t i = 0; jobs && i < operation_count * KINDS; i++) {
+		const struct operation *op = &operations[i / KINDS];
+
+		if (!only || strcmp(only, "all") == 0 || strstr(op->name, only))
+			jobs[job_count++] = (struct job){ .op = op, .way = &ways[i % KINDS] };
+	}
+	job_count++;
+}
+
+static int work_off(const struct job *job, size_t number)
+{
+	unsigned calls = 0;
+	bool fine;
+
+	snprintf(own, sizeof(own), "%s/%zu", root, number);
+	snprintf(worked_at, sizeof(worked_at), "%s/store", own);
+	mkdir(own, 0700);
+	operations_at(worked_at, own);
+	if (job->op) {
+		fine = try_all(job->op, job->way, &calls);
+		printf("%sok %zu - %s: %s, %u calls\n", fine ? "" : "not ", number, job->op->name, job->way->name, calls);
+	} else {
+		int status = 1;
+
+		copy_store(base, worked_at);
+		fflush(stdout);
+		pid_t child = fork();
+		if (child == 0)
+			sync_that_failed();
+		waitpid(child, &status, 0);
+		fine = status == 0;
+		printf("%sok %zu - after a sync that failed nothing is acknowledged that stands on it\n", fine ? "" : "not ", number);
+	}
+	shell("rm -rf '%s'", own);
+	fflush(stdout);
+	return !fine;
+}
+
+static void start(struct job *job)
+{
+	fflush(stdout);
+	job->out = tmpfile();
+	job->child = job->out ? fork() : -1;
+	if (job->child < 0)
+		operations_fail("a job could not be started");
+	if (job->child == 0) {
+		dup2(fileno(job->out), 1);
+		_exit(work_off(job, (size_t)(job - jobs) + 1));
+	}
+}
+
+/* Waits for one job, and tells of those whose turn it is. */
+static void finish_one(size_t *told)
+{
+	int status;
+	pid_t child = wait(&status);
+	char line[1024];
+
+	for (size_t i = 0; i < job_count; i++) {
+		if (jobs[i].child == child && !jobs[i].done)
+			jobs[i].done = true, jobs[i].fine = status == 0;
+	}
+	for (; *told < job_count && jobs[*told].done; ++*told) {
+		rewind(jobs[*told].out);
+		while (fgets(line, sizeof(line), jobs[*told].out))
+			fputs(line, stdout);
+		fclose(jobs[*told].out);
+	}
+	fflush(stdout);
+}
+
+static int prepare(void)
+{
+	int status = 1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		operations_prepare(base);
+		_exit(0); /* as killed: its log is to be replayed */
+	}
+	waitpid(child, &status, 0);
+	return status;
 }
 
 int main(int argc, char **argv)
 {
-	size_t count = sizeof(operations) / sizeof(operations[0]), kinds = sizeof(ways) / sizeof(ways[0]), n = 0, failed = 0, wanted = 0;
-	int status;
+	size_t told = 0, failed = 0, running = 0;
 
 	if (argc != 2 && argc != 4)
 		return fprintf(stderr, "usage: faults DIRECTORY\n"), 2;
 	root = argv[1];
+	snprintf(base, sizeof(base), "%s/base", root);
 	if (argc == 4)
 		return look_at_copy(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
 	if (!fault_set)
 		return fprintf(stderr, "faults: must run under record.so\n"), 2;
-	for (size_t i = 0; i < count; i++)
-		wanted += is_wanted(&operations[i]);
-	printf("1..%zu\n", wanted * kinds + 1);
-	if (in_a_child(NULL, NULL, 0) != 0)
+	list_jobs();
+	printf("1..%zu\n", job_count);
+	if (!jobs || prepare() != 0)
 		return 1;
-	for (size_t i = 0; i < count * kinds; i++) {
-		const struct operation *op = &operations[i / kinds];
-		const struct way *way = &ways[i % kinds];
-		unsigned calls = 0;
-
-		if (!is_wanted(op))
-			continue;
-		if (op->run == op_open && way->lasting) { /* it takes the room it sees for room, tries again, and asserts */
-			printf("ok %zu - %s: %s # SKIP RocksDB 7.8 ends the program\n", ++n, op->name, way->name);
-			continue;
-		}
-		bool fine = try_all(op, way, &calls);
-		failed += !fine;
-		printf("%sok %zu - %s: %s, %u calls\n", fine ? "" : "not ", ++n, op->name, way->name, calls);
+	for (size_t i = 0; i < job_count; i++) {
+		if (running == JOBS)
+			finish_one(&told), running--;
+		start(&jobs[i]), running++;
 	}
-	copy_store("base", "store");
-	fflush(stdout);
-	pid_t child = fork();
-	if (child == 0)
-		sync_that_failed();
-	waitpid(child, &status, 0);
-	bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	printf("%sok %zu - after a sync that failed nothing is acknowledged that stands on it\n", fine ? "" : "not ", ++n);
-	return failed || !fine;
+	while (told < job_count)
+		finish_one(&told);
+	for (size_t i = 0; i < job_count; i++)
+		failed += !jobs[i].fine;
+	return failed > 0;
 }

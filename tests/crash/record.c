@@ -1,5 +1,5 @@
 /* record.c - preloaded into a program: writes down every change of the directory CRASH_ROOT (trace.h), and makes the
- * n-th call that touches it fail.
+ * n-th call that touches it fail; with WHERE=1 in the environment it says on stderr which one that was.
  *
  * A change and its record are one step under a lock, so that the order of records is the order of effects; a sync has
  * two records, because it covers only what was there when it began.  What cannot be recorded (writable mappings,
@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "fault.h"
 #include "trace.h"
@@ -98,7 +100,7 @@ static void __attribute__((constructor)) begin(void)
 	next_handle = (uint64_t)getpid() << 32;
 	next_sync = next_handle;
 	trace = trace_open();
-	if (trace >= 0 && fstat(trace, &st) == 0 && st.st_size == 0)
+	if (trace >= 0 && REAL(fstat, trace, &st) == 0 && st.st_size == 0)
 		nftw(root, record_found, 16, FTW_PHYS);
 }
 
@@ -164,6 +166,13 @@ bool fault_came(void)
 	return came;
 }
 
+static const char *call_name(enum fault_call call)
+{
+	static const char *const names[] = { "open", "write", "sync", "name", "read", "map", "stat" };
+
+	return names[__builtin_ctz(call)];
+}
+
 /* Whether this call is the one to fail; the lock is held. */
 static bool is_faulty(enum fault_call call, const char *path)
 {
@@ -171,8 +180,25 @@ static bool is_faulty(enum fault_call call, const char *path)
 		return false;
 	fault.nth = fault.lasting ? 1 : 0;
 	came = true;
+	if (getenv("WHERE")) {
+		void *frames[32];
+
+		dprintf(2, "%s %s fails:\n", call_name(call), path);
+		backtrace_symbols_fd(frames, backtrace(frames, 32), 2);
+	}
 	errno = fault.code;
 	return true;
+}
+
+static bool is_faulty_alone(enum fault_call call, const char *path)
+{
+	pthread_mutex_lock(&lock);
+	bool faulty = is_faulty(call, path);
+	int code = errno;
+	pthread_mutex_unlock(&lock);
+	if (faulty)
+		errno = code;
+	return faulty;
 }
 
 #define LOCKED(call_kind, path, call) \
@@ -198,7 +224,7 @@ static int note_open(int fd, const char *path, int flags)
 		return fd;
 	if (fd >= FDS_MAX)
 		give_up("a descriptor that high");
-	handles[fd] = (struct handle){ ++next_handle, strdup(path), fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) };
+	handles[fd] = (struct handle){ ++next_handle, strdup(path), REAL(fstat, fd, &st) == 0 && S_ISDIR(st.st_mode) };
 	RECORD(path, NULL, NULL, 0, .op = TRACE_OPEN, .flags = (uint32_t)flags, .handle = next_handle);
 	return fd;
 }
@@ -409,7 +435,7 @@ int fallocate(int fd, int mode, off_t at, off_t n)
 	if (!handle)
 		return REAL(fallocate, fd, mode, at, n);
 	/* Behind its end a file has no bytes: RocksDB gives back there what it had reserved. */
-	if (mode & ~FALLOC_FL_KEEP_SIZE && (fstat(fd, &st) < 0 || !(mode & FALLOC_FL_KEEP_SIZE) || at < st.st_size))
+	if (mode & ~FALLOC_FL_KEEP_SIZE && (REAL(fstat, fd, &st) < 0 || !(mode & FALLOC_FL_KEEP_SIZE) || at < st.st_size))
 		give_up("fallocate that changes bytes");
 	int r = LOCKED(FAULT_WRITE, handle->path, REAL(fallocate, fd, mode, at, n));
 	if (r == 0 && mode == 0)
@@ -565,20 +591,67 @@ int mkdir(const char *path, mode_t mode)
 	return mkdirat(AT_FDCWD, path, mode);
 }
 
+/* ---- looking ---- */
+
+int fstat(int fd, struct stat *st)
+{
+	struct handle *handle = of_fd(fd);
+
+	return handle && is_faulty_alone(FAULT_STAT, handle->path) ? -1 : REAL(fstat, fd, st);
+}
+
+int fstatat(int directory, const char *path, struct stat *st, int flags)
+{
+	char ours[PATH_MAX];
+
+	return is_ours(directory, path, ours) && is_faulty_alone(FAULT_STAT, ours) ?
+		       -1 :
+		       REAL(fstatat, directory, path, st, flags);
+}
+
+int stat(const char *path, struct stat *st)
+{
+	return fstatat(AT_FDCWD, path, st, 0);
+}
+
+int fstatvfs(int fd, struct statvfs *st)
+{
+	struct handle *handle = of_fd(fd);
+
+	return handle && is_faulty_alone(FAULT_STAT, handle->path) ? -1 : REAL(fstatvfs, fd, st);
+}
+
+int statvfs(const char *path, struct statvfs *st)
+{
+	char ours[PATH_MAX];
+
+	return is_ours(AT_FDCWD, path, ours) && is_faulty_alone(FAULT_STAT, ours) ? -1 : REAL(statvfs, path, st);
+}
+
 /* ---- what is not recorded ---- */
 
 void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
 {
-	if (of_fd(fd) && (protection & PROT_WRITE) && (flags & MAP_SHARED))
+	struct handle *handle = of_fd(fd);
+
+	if (handle && (protection & PROT_WRITE) && (flags & MAP_SHARED))
 		give_up("a writable mapping");
+	if (handle && is_faulty_alone(FAULT_MAP, handle->path))
+		return MAP_FAILED;
 	return REAL(mmap, at, n, protection, flags, fd, offset);
 }
 
+/* By reading and writing: what it writes is recorded. */
 ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsigned flags)
 {
-	if (of_fd(out))
-		give_up("copy_file_range");
-	return REAL(copy_file_range, in, in_at, out, out_at, n, flags);
+	char bytes[65536];
+
+	if (!of_fd(out))
+		return REAL(copy_file_range, in, in_at, out, out_at, n, flags);
+	if (in_at || out_at)
+		give_up("copy_file_range at offsets");
+	ssize_t done = read(in, bytes, n < sizeof(bytes) ? n : sizeof(bytes));
+	return done > 0 ? write(out, bytes, (size_t)done) : done;
 }
 
 ssize_t sendfile(int out, int in, off_t *at, size_t n)
@@ -604,6 +677,11 @@ int __openat64_2(int directory, const char *path, int flags) ALIAS(__openat_2);
 ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) ALIAS(pwrite);
 ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at) ALIAS(pwritev);
 ssize_t pread64(int fd, void *out, size_t n, off64_t at) ALIAS(pread);
+int fstat64(int fd, struct stat64 *st) __attribute__((alias("fstat")));
+int fstatat64(int directory, const char *path, struct stat64 *st, int flags) __attribute__((alias("fstatat")));
+int stat64(const char *path, struct stat64 *st) __attribute__((alias("stat")));
+int fstatvfs64(int fd, struct statvfs64 *st) __attribute__((alias("fstatvfs")));
+int statvfs64(const char *path, struct statvfs64 *st) __attribute__((alias("statvfs")));
 int ftruncate64(int fd, off64_t size) ALIAS(ftruncate);
 int truncate64(const char *path, off64_t size) ALIAS(truncate);
 int fallocate64(int fd, int mode, off64_t at, off64_t n) ALIAS(fallocate);

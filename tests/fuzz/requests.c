@@ -256,6 +256,11 @@ static void greet(void)
 	send_request((uint8_t *)&request, sizeof(request));
 }
 
+static void ignore_stop(void *arg)
+{
+	(void)arg;
+}
+
 static void begin(void)
 {
 	static const struct fuse_custom_io io = { .writev = take_answer, .read = kernel_read };
@@ -274,7 +279,7 @@ static void begin(void)
 	made(handles_new(NULL, &m.handles, NULL));
 	made(history_open(share, NULL, &m.history, NULL));
 	made(syncer_start(share, &m.syncer, NULL));
-	made(publisher_start(m.files, &m.publisher, NULL));
+	made(publisher_start(m.files, m.store, ignore_stop, NULL, &m.publisher, NULL));
 	m.session = fuse_session_new(&args, &ops_table, sizeof(ops_table), &m);
 	must(m.session && fuse_session_custom_io(m.session, &io, dup(null)) == 0);
 	fuse_opt_free_args(&args);

@@ -16,6 +16,13 @@
 void __lsan_do_leak_check(void) __attribute__((weak));
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
+/* RocksDB's threads leave their lists of thread-local objects behind, LeakSanitizer believes. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:__cxa_thread_atexit_impl\n";
+}
+
 static char *directory;
 static char base[200], copy[200];
 
