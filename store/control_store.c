@@ -224,7 +224,7 @@ static void step_back(void)
 int control_verify(const struct command *c, struct error *e)
 {
 	struct verify_report report = { 0 };
-	struct verify_options options = { .read_contents = !control_flag(c, "quick"), .resume = control_flag(c, "resume"),
+	struct verify_options options = { .read_contents = true, .only_new = control_flag(c, "quick"), .resume = control_flag(c, "resume"),
 					  .known = tell_known };
 	uint64_t rate;
 	int r, told;
@@ -234,7 +234,7 @@ int control_verify(const struct command *c, struct error *e)
 		r = control_number(c, "rate", 0, &rate, e);
 	if (r < 0)
 		return r;
-	if (options.resume && !options.read_contents)
+	if (options.resume && options.only_new)
 		return error_set(e, -E_USAGE, "--quick is over soon: there is nothing to resume");
 	if (rate > RATE_MAX)
 		return error_set(e, -E_USAGE, "--rate takes MiB a second, up to %u", RATE_MAX);

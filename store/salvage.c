@@ -347,7 +347,8 @@ static int take_place(struct salvaging *s, struct error *e)
 		r = error_system(e, "%s/" DATABASE_NAME, s->store->path);
 	if (r == 0)
 		r = keep_damaged(s->store, BUILT_NAME, s->report->kept, e);
-	unlinkat(directory, "VERIFY", 0); /* speaks of the database that was */
+	unlinkat(directory, "VERIFY", 0); /* they speak of the database that was */
+	unlinkat(directory, "VERIFIED", 0);
 	return r < 0 ? r : sync_directory(s->store, ".", e);
 }
 

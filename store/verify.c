@@ -14,6 +14,8 @@
 #define TICKS_BETWEEN 512 /* records between two calls of progress(), */
 #define TICK_BYTES (1u << 20) /* unless one was large */
 #define SLICE_BYTES (256ull << 20)
+#define SLICE_NS (5 * NS_PER_SECOND)
+#define PACKING_NS (1 * NS_PER_SECOND) /* what it is given between two slices, when it waits */
 #define FINDINGS_MAX (1u << 20) /* bytes of sentences that are kept */
 #define NAP_NS 100000000ll
 
@@ -146,11 +148,13 @@ static int visit(struct verifier *v, struct verify_mark *mark, uint64_t number, 
 	return r == 0 ? verify_tick(v, key.len + value.len, e) : r;
 }
 
-/* Walks on; with a mark only up to a slice: 1 when there is more.  What cannot be read is a finding and the end. */
+/* Walks on up to a slice: 1 when there is more, from mark->next or v->from on.  What cannot be read is a finding and the
+ * end. */
 static int walk(struct verifier *v, struct kv_iter *it, enum family family, struct verify_mark *mark,
 		verify_visitor each, struct error *e)
 {
 	uint64_t begun = v->read;
+	int64_t begun_ns = clock_monotonic();
 	struct error why = { 0 };
 	struct view key, value;
 	int r;
@@ -159,9 +163,13 @@ static int walk(struct verifier *v, struct kv_iter *it, enum family family, stru
 		struct reader in = reader_of(key);
 		uint64_t number = mark ? reader_u64(&in) : 0;
 
-		if (mark && v->read - begun >= SLICE_BYTES) {
-			mark->next = number;
-			return 1;
+		if (v->read - begun >= SLICE_BYTES || clock_monotonic() - begun_ns >= SLICE_NS) {
+			if (mark)
+				mark->next = number;
+			buf_clear(&v->from);
+			buf_append(&v->from, key.data, key.len);
+			r = buf_check(&v->from, e);
+			return r < 0 ? r : 1;
 		}
 		r = visit(v, mark, number, each, key, value, e);
 		if (mark)
@@ -178,45 +186,93 @@ static int walk(struct verifier *v, struct kv_iter *it, enum family family, stru
 	return r;
 }
 
-int verify_each(struct verifier *v, enum family family, verify_visitor each, struct error *e)
+/* The newest change on the snapshot. */
+static int find_head(struct verifier *v, struct error *e)
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it =
-		kv_iter_open(v->kv, v->snapshot, family, view_of("", 0), false);
+		kv_iter_open(v->kv, v->snapshot, FAMILY_LOG, view_of("", 0), true);
+	struct view key;
+	int r = kv_iter_next(it, &key, NULL, e);
+	struct reader in = reader_of(r > 0 ? key : view_of("", 0));
 
-	begin_stage(v, family);
-	return walk(v, it, family, NULL, each, e);
+	if (r > 0)
+		v->head = reader_u64(&in);
+	return r == -E_CORRUPT ? 0 : r < 0 ? r : 0; /* the walk over the log tells of it */
+}
+
+static int renew_snapshot(struct verifier *v, struct error *e)
+{
+	kv_snapshot_release(v->kv, v->snapshot);
+	v->snapshot = NULL;
+	int r = kv_snapshot_take(v->kv, &v->snapshot, e);
+	return r < 0 ? r : find_head(v, e);
 }
 
 static int walk_slice(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
 		      struct error *e)
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
-	struct key from = key_number(mark->next);
+	struct key from = key_number(mark ? mark->next : 0);
+	int r = renew_snapshot(v, e);
 
-	kv_snapshot_release(v->kv, v->snapshot);
-	int r = kv_snapshot_take(v->kv, &v->snapshot, e);
 	if (r < 0)
 		return r;
 	it = kv_iter_open(v->kv, v->snapshot, family, view_of("", 0), false);
-	kv_iter_seek(it, key_view(&from));
+	kv_iter_seek(it, mark ? key_view(&from) : buf_view(&v->from));
 	return walk(v, it, family, mark, each, e);
+}
+
+int verify_each(struct verifier *v, enum family family, verify_visitor each, struct error *e)
+{
+	int r = 1;
+
+	begin_stage(v, family);
+	buf_clear(&v->from);
+	while (r > 0)
+		r = walk_slice(v, family, NULL, each, e);
+	return r;
+}
+
+/* Chunks that packing left over may be removed now. */
+static int let_packing_on(struct verifier *v, struct error *e)
+{
+	struct chunks *chunks = &store_contents(v->store)->chunks;
+	int64_t until = clock_monotonic() + PACKING_NS;
+
+	while (atomic_load(&chunks->any_doomed) && clock_monotonic() < until) {
+		struct timespec nap = { .tv_nsec = NAP_NS / 10 };
+
+		nanosleep(&nap, NULL);
+		if (!tell_progress(v))
+			return stopped(e);
+	}
+	return 0;
 }
 
 int verify_each_sliced(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
 		       struct error *e)
 {
+	struct chunks *chunks = &store_contents(v->store)->chunks;
 	int r = mark->next < UINT64_MAX;
 
 	begin_stage(v, family);
 	v->stage_done = mark->bytes < v->stage_total ? mark->bytes : v->stage_total;
 	v->keeping = true;
 	while (r > 0) {
+		chunks_keep(chunks, true);
 		r = walk_slice(v, family, mark, each, e);
-		verify_kept_write(v);
+		kv_snapshot_release(v->kv, v->snapshot);
+		v->snapshot = NULL;
+		chunks_keep(chunks, false);
+		verify_kept_write(v, VERIFY_STOPPED);
+		if (r > 0 && let_packing_on(v, e) < 0)
+			r = stopped(e);
 	}
 	v->keeping = false;
-	if (r == 0)
+	if (r == 0) {
+		mark->through = mark->next;
 		mark->next = UINT64_MAX;
+	}
 	return r;
 }
 
@@ -280,23 +336,54 @@ static int verify_tables(struct verifier *v, struct error *e)
 	return r;
 }
 
+/* Counts what lives, on one snapshot, which takes no longer than reading the two families. */
+static int count_live(struct verifier *v, uint64_t *ret_files, uint64_t *ret_bytes, struct error *e)
+{
+	static const enum family families[] = { FAMILY_DIRENT, FAMILY_INODE };
+	struct dirent_record d;
+	struct inode_record inode;
+	struct view key, value;
+	int r = 0;
+
+	*ret_files = *ret_bytes = 0;
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		CLEANUP(kv_iter_release) struct kv_iter *it =
+			kv_iter_open(v->kv, v->snapshot, families[i], view_of("", 0), false);
+
+		while ((r = kv_iter_next(it, &key, &value, e)) > 0) {
+			if (i == 0 && dirent_decode(&d, value, NULL) == 0)
+				*ret_files += d.type == S_IFREG;
+			else if (i == 1 && inode_decode(&inode, value, NULL) == 0 && inode.nlink && S_ISREG(inode.mode))
+				*ret_bytes += inode.size;
+			if (v->ticks++ % TICKS_BETWEEN == 0 && !tell_progress(v))
+				return stopped(e);
+		}
+	}
+	return r;
+}
+
 /* The counts that status shows against what was counted. */
 static int verify_counts(struct verifier *v, struct error *e)
 {
 	struct key key = { .len = 4 };
+	uint64_t live_files = 0, live_bytes = 0;
 	struct view value;
-	int r;
+	int r = renew_snapshot(v, e);
 
+	if (r == 0)
+		r = count_live(v, &live_files, &live_bytes, e);
+	if (r < 0)
+		return r == -E_CORRUPT ? 0 : r; /* was told where the records were checked */
 	memcpy(key.bytes, "live", 4);
 	r = verify_get(v, FAMILY_META, key, &value, e);
 	if (r < 0)
 		return r;
 	struct reader in = reader_of(value);
 	uint64_t files = r ? reader_varint(&in) : 0, bytes = r ? reader_varint(&in) : 0;
-	if (files != v->live_files || bytes != v->live_bytes)
+	if (files != live_files || bytes != live_bytes)
 		return verify_damage(v, "the store counts %llu live files of %llu bytes, but there are %llu of %llu",
 				     (unsigned long long)files, (unsigned long long)bytes,
-				     (unsigned long long)v->live_files, (unsigned long long)v->live_bytes);
+				     (unsigned long long)live_files, (unsigned long long)live_bytes);
 	if (!r || reader_done(&in)) /* as an older Daybook wrote them */
 		return 0;
 	uint64_t inode = reader_varint(&in), document = reader_varint(&in);
@@ -331,10 +418,8 @@ static int verify_all(struct verifier *v, struct error *e)
 {
 	int r = tell_kept(v, e);
 
-	if (r == 0 && v->options.read_contents && !v->kept.tables)
+	if (r == 0 && v->options.read_contents && !v->options.only_new && !v->kept.tables)
 		r = verify_tables(v, e);
-	if (r == 0)
-		r = kv_snapshot_take(v->kv, &v->snapshot, e);
 	if (r == 0)
 		r = verify_log(v, e);
 	if (r == 0)
@@ -356,6 +441,19 @@ static uint64_t total_bytes(struct kv *kv, bool read_contents)
 	return read_contents ? 2 * all + chunks : all;
 }
 
+/* What was read and is well needs not be read by the next quick one. */
+static void keep_done(struct verifier *v)
+{
+	if (!v->options.only_new)
+		verify_kept_remove(v);
+	if (v->report.damaged)
+		return;
+	v->kept = (struct verify_kept){ .contents = { .next = v->kept.contents.through },
+					.chunks = { .next = v->kept.chunks.through }, .findings = v->kept.findings };
+	buf_clear(&v->kept.findings);
+	verify_kept_write(v, VERIFY_DONE);
+}
+
 int verify_store(struct store *store, const struct verify_options *options, verify_finding finding,
 		 verify_progress progress, void *arg, struct verify_report *ret, struct error *e)
 {
@@ -368,15 +466,18 @@ int verify_store(struct store *store, const struct verify_options *options, veri
 			      .started_ns = clock_monotonic() };
 	int r;
 
-	v.total = total_bytes(v.kv, options->read_contents);
-	if (options->read_contents)
-		options->resume ? verify_kept_read(&v) : verify_kept_remove(&v);
-	chunks_keep(&store_contents(store)->chunks, true);
+	v.total = total_bytes(v.kv, options->read_contents && !options->only_new);
+	if (options->only_new)
+		verify_kept_read(&v, VERIFY_DONE);
+	else if (options->read_contents && options->resume)
+		verify_kept_read(&v, VERIFY_STOPPED);
+	else if (options->read_contents)
+		verify_kept_remove(&v);
 	r = verify_all(&v, e);
 	kv_snapshot_release(v.kv, v.snapshot);
-	chunks_keep(&store_contents(store)->chunks, false);
 	if (options->read_contents && r == 0)
-		verify_kept_remove(&v);
+		keep_done(&v);
+	buf_release(&v.from);
 	buf_release(&v.value);
 	buf_release(&v.past_name);
 	buf_release(&v.gaps);

@@ -204,6 +204,8 @@ int verify_contents(struct verifier *v, struct error *e)
 	if (r < 0 || !v->options.read_contents)
 		return r;
 	r = verify_each_sliced(v, FAMILY_CHUNK, &v->kept.chunks, visit_chunk, e);
+	if (v->options.only_new)
+		return r;
 	if (r == 0)
 		r = verify_each(v, FAMILY_CHUNK_NAME, visit_name, e);
 	return r == 0 && v->names != v->named_chunks ? verify_each(v, FAMILY_CHUNK_NAME, visit_wrong_name, e) : r;

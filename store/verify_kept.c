@@ -1,4 +1,5 @@
-/* verify_kept.c - what is kept of a verification, in the file VERIFY of the store's directory, until it came to its end.
+/* verify_kept.c - what is kept of verifications in the store's directory: in the file VERIFY how far one came that was
+ * stopped, in VERIFIED up to where all is read and well.
  *
  * u8 KEPT_FORMAT, varint change and digest of the log's newest record then (another history's is not gone on with), the
  * numbers of struct verify_kept as varints, string findings; last, a digest of all that.  Only a hint: what does not read
@@ -15,8 +16,10 @@
 #include "verify_parts.h"
 
 #define KEPT_FORMAT 1
-#define KEPT_NAME "VERIFY"
 #define KEPT_MAX (4u << 20)
+
+static const char *const names[] = { [VERIFY_STOPPED] = "VERIFY", [VERIFY_DONE] = "VERIFIED" };
+static const char *const new_names[] = { [VERIFY_STOPPED] = "VERIFY.new", [VERIFY_DONE] = "VERIFIED.new" };
 
 #define KEPT_NUMBERS(X) \
 	X(contents.next) X(contents.bytes) X(chunks.next) X(chunks.bytes) X(named_chunks) X(content_count) X(byte_count) \
@@ -67,10 +70,10 @@ static bool decode(struct verifier *v, struct view file)
 	return true;
 }
 
-void verify_kept_read(struct verifier *v)
+void verify_kept_read(struct verifier *v, enum verify_file which)
 {
 	CLEANUP(buf_release) struct buf file = { 0 };
-	int fd = openat(v->store->directory_fd, KEPT_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(v->store->directory_fd, names[which], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	ssize_t n = 0;
 	struct stat st;
 
@@ -101,22 +104,22 @@ static void encode(struct verifier *v, struct buf *out)
 	buf_append(out, digest.bytes, DIGEST_LEN);
 }
 
-void verify_kept_write(struct verifier *v)
+void verify_kept_write(struct verifier *v, enum verify_file which)
 {
 	CLEANUP(buf_release) struct buf file = { 0 };
 	int directory = v->store->directory_fd;
-	int fd = openat(directory, KEPT_NAME ".new", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(directory, new_names[which], O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	encode(v, &file);
 	/* Of several verifications at once, one keeps what it did. */
 	if (fd >= 0 && !file.failed && flock(fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(fd, 0) == 0 &&
 	    write(fd, file.data, file.len) == (ssize_t)file.len)
-		renameat(directory, KEPT_NAME ".new", directory, KEPT_NAME);
+		renameat(directory, new_names[which], directory, names[which]);
 	if (fd >= 0)
 		close(fd);
 }
 
 void verify_kept_remove(struct verifier *v)
 {
-	unlinkat(v->store->directory_fd, KEPT_NAME, 0);
+	unlinkat(v->store->directory_fd, names[VERIFY_STOPPED], 0);
 }

@@ -1,7 +1,7 @@
 /* verify_parts.h - what the stages of a verification share; for verify*.c only.
  *
- * A stage walks one family of keys on the verification's snapshot and asks by point reads for what each record refers
- * to, so that memory stays small whatever the store holds.  A visitor returns 0 to go on, having reported what it
+ * A stage walks one family of keys in slices, each on a snapshot of its own, and asks by point reads on it for what each
+ * record refers to, so that memory stays small whatever the store holds, and nothing superseded is kept for long.  A visitor returns 0 to go on, having reported what it
  * found with verify_damage(); a negative code ends the verification. */
 #ifndef DAYBOOK_VERIFY_PARTS_H
 #define DAYBOOK_VERIFY_PARTS_H
@@ -14,6 +14,7 @@
 struct verify_mark {
 	uint64_t next;  /* number that it goes on with; UINT64_MAX: it is done */
 	uint64_t bytes; /* of the stage's, for the progress */
+	uint64_t through; /* once it is done: the number after the last */
 };
 
 /* What is kept of a verification that did not come to its end. */
@@ -39,12 +40,12 @@ struct verifier {
 	verify_progress progress;
 	void *arg;
 	struct verify_report report;
-	uint64_t head;                     /* the newest change of the snapshot */
+	uint64_t head;                     /* the newest change of the slice's snapshot */
+	struct buf from;                   /* the key that the next slice begins with */
 	uint64_t done, total;              /* bytes, about; for the progress */
 	uint64_t stage_done, stage_total, ticks;
 	struct buf value;                  /* of verify_get() */
 	char unreadable[240];              /* what was last told of a part of the database that cannot be read */
-	uint64_t live_files, live_bytes;   /* as counted */
 	uint64_t inode_last, document_last; /* the largest numbers seen */
 	struct buf past_name;              /* of PAST_DIRENT: the name of the interval before, its key's beginning */
 	uint64_t newer_since;              /* and where that, the next newer one, begins */
@@ -76,10 +77,14 @@ int verify_each(struct verifier *v, enum family family, verify_visitor each, str
 int verify_each_sliced(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
 		       struct error *e);
 
-/* Reads what was kept into v->kept; leaves it zero when there is nothing, or not of this store.  Writes it; removes it.
- * That it cannot be written harms nothing but the resuming. */
-void verify_kept_read(struct verifier *v);
-void verify_kept_write(struct verifier *v);
+/* Reads what was kept into v->kept; leaves it zero when there is nothing, or not of this store.  Writes it; removes what
+ * was kept of one that was stopped.  That it cannot be written harms nothing but the resuming. */
+enum verify_file {
+	VERIFY_STOPPED, /* how far the last one came that did not come to its end */
+	VERIFY_DONE,    /* up to where contents and chunks have been read and are well */
+};
+void verify_kept_read(struct verifier *v, enum verify_file which);
+void verify_kept_write(struct verifier *v, enum verify_file which);
 void verify_kept_remove(struct verifier *v);
 
 /* Counts bytes as done; -ECANCELED when the listener had enough. */

@@ -84,7 +84,6 @@ static int visit_dirent(struct verifier *v, struct view key, struct view value, 
 		return verify_damage(v, "a name in directory %llu is damaged", N(parent));
 	if (dirent_decode(&d, value, NULL) < 0)
 		return verify_damage(v, "%s: the record of this name is damaged", verify_where(v, parent, name, where));
-	v->live_files += d.type == S_IFREG;
 	r = verify_inode_known(v, parent, &type, e);
 	if (r < 0)
 		return r;
@@ -302,10 +301,8 @@ static int visit_inode(struct verifier *v, struct view key, struct view value, s
 		r = check_home(v, &inode, where, e);
 	if (r == 0)
 		r = check_newest_past(v, &inode, where, e);
-	if (r == 0 && S_ISREG(inode.mode)) {
-		v->live_bytes += inode.size;
+	if (r == 0 && S_ISREG(inode.mode))
 		r = check_content(v, &inode, where, e);
-	}
 	return r;
 }
 

@@ -54,7 +54,7 @@
 	ROW_OPTIONS(X, restore) \
 	ROW_OPTIONS(X, status) \
 	ROW_OPTIONS(X, restart) \
-	X(verify,  quick,   '\0', NULL,            "do not read the contents of files again") \
+	X(verify,  quick,   '\0', NULL,            "of the contents of files, read only what is new") \
 	X(verify,  resume,  '\0', NULL,            "go on where the last one was stopped") \
 	X(verify,  rate,    '\0', "MIB",           "read at most this many MiB a second") \
 	ROW_OPTIONS(X, verify) \

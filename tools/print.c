@@ -8,6 +8,7 @@
 #include "store/clock.h"
 
 #define BAR_WIDTH 40
+#define LINE_SECONDS 10
 
 int print_format(const struct invocation *in, enum print_format *ret, struct error *e)
 {
@@ -66,6 +67,24 @@ static bool print_progress(void *arg, uint64_t done, uint64_t total)
 	return true;
 }
 
+/* For logs: a line now and then. */
+static bool print_lines(void *arg, uint64_t done, uint64_t total)
+{
+	struct printer *p = arg;
+	int64_t now = clock_monotonic();
+
+	if (!p->told_ns)
+		p->told_ns = now;
+	if (now - p->told_ns < LINE_SECONDS * NS_PER_SECOND)
+		return true;
+	p->told_ns = now;
+	if (total)
+		fprintf(stderr, "%d%% done\n", (int)((done < total ? done : total) * 100 / total));
+	else
+		fprintf(stderr, "%llu done\n", (unsigned long long)done);
+	return true;
+}
+
 static bool ignore_progress(void *arg, uint64_t done, uint64_t total)
 {
 	(void)arg, (void)done, (void)total;
@@ -75,7 +94,7 @@ static bool ignore_progress(void *arg, uint64_t done, uint64_t total)
 struct answer print_answer(struct printer *printer, bool with_progress)
 {
 	return (struct answer){ .row = print_row,
-				.progress = with_progress && isatty(2) ? print_progress : ignore_progress,
+				.progress = !with_progress ? ignore_progress : isatty(2) ? print_progress : print_lines,
 				.arg = printer };
 }
 

@@ -14,13 +14,14 @@ struct printer {
 	enum print_format format;
 	uint64_t rows;
 	bool progress; /* a bar is on the terminal */
+	int64_t told_ns; /* when the last line was written, where there is no terminal */
 };
 
 /* The format that the options ask for: -E_USAGE when they ask for two. */
 int print_format(const struct invocation *in, enum print_format *ret, struct error *e);
 
-/* The answer that prints rows with the printer, which must outlive it; a progress bar, or a count where the end is not known, goes to standard error when
- * that is a terminal and with_progress. */
+/* The answer that prints rows with the printer, which must outlive it; a progress bar, or a count where the end is not known, goes to standard error with_progress;
+ * when that is no terminal, a line every ten seconds. */
 struct answer print_answer(struct printer *printer, bool with_progress);
 /* Takes the bar away. */
 void print_end(struct printer *printer);

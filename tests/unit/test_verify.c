@@ -5,6 +5,7 @@
 
 #include "store/clock.h"
 #include "store/internal.h"
+#include "store/manifest.h"
 #include "store/tag.h"
 #include "store/verify.h"
 #include "tree.h"
@@ -195,6 +196,49 @@ START_TEST(a_missing_chunk_is_found)
 	drop(FAMILY_CHUNK, key_number(2));
 	ck_finds("chunk 2");
 	ck_assert_ptr_nonnull(strstr(found, "chunk 2 has a name, but is missing"));
+	tree_teardown();
+}
+END_TEST
+
+static void quick(void)
+{
+	struct error e = { 0 };
+
+	found[0] = '\0';
+	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = true, .only_new = true }, keep, NULL, NULL, &report,
+			     &e);
+	ck_assert_msg(r == 0 || r == -E_FAILED_VERIFY, "%s", e.text);
+}
+
+START_TEST(a_quick_one_reads_what_is_new_since_all_was_well)
+{
+	fill();
+	put(FAMILY_CHUNK, key_number(1), view_of("\0xyz", 4));
+	quick(); /* nothing has been read before */
+	ck_assert_msg(strstr(found, "budget.xlsx, version 1"), "%s", found);
+	tree_teardown();
+	fill();
+	ck_clean();
+	uint64_t contents = report.contents;
+	put(FAMILY_CHUNK, key_number(1), view_of("\0xyz", 4));
+	quick();
+	ck_assert_msg(report.damaged == 0 && report.contents == 0, "%s", found);
+	uint64_t chunk = tree_store->contents->chunks.next_id;
+	tree_save(&ben, file, "four");
+	tree_save(&ben, file, "five");
+	quick();
+	ck_assert_msg(report.damaged == 0, "%s", found);
+	ck_assert_uint_eq(report.contents, 2);
+	tree_save(&ben, file, "six");
+	put(FAMILY_CHUNK, key_number(chunk + 2), view_of("\0abc", 4));
+	quick();
+	ck_assert_uint_eq(report.contents, 1);
+	ck_assert_msg(strstr(found, "budget.xlsx, version 6"), "%s", found);
+	quick(); /* that is not taken for read and well */
+	ck_assert_uint_gt(report.damaged, 0);
+	verify(true);
+	ck_assert_uint_eq(report.contents, contents + 3);
+	ck_assert_msg(strstr(found, "budget.xlsx, version 1"), "%s", found);
 	tree_teardown();
 }
 END_TEST
@@ -534,6 +578,7 @@ int main(void)
 	tcase_add_test(tests, a_wrong_link_count_is_found);
 	tcase_add_test(tests, a_flipped_byte_of_a_chunk_is_found);
 	tcase_add_test(tests, a_missing_chunk_is_found);
+	tcase_add_test(tests, a_quick_one_reads_what_is_new_since_all_was_well);
 	tcase_add_test(tests, a_missing_log_record_is_found);
 	tcase_add_test(tests, an_edited_log_record_is_found);
 	tcase_add_test(tests, missing_index_entries_are_found);
