@@ -40,12 +40,15 @@ void change_abort(struct change *c)
 		inode_put(c->inodes[i].old);
 		inode_put(c->inodes[i].fresh);
 	}
-	for (size_t i = 0; i < c->document_count; i++)
+	for (size_t i = 0; i < c->document_count; i++) {
 		buf_release(&c->documents[i].memory);
+		buf_release(&c->documents[i].encoded);
+	}
 	c->inode_count = c->document_count = 0;
 	buf_release(&c->path);
 	buf_release(&c->path2);
 	buf_release(&c->home);
+	buf_release(&c->names);
 	buf_release(&c->author_memory);
 	kv_batch_release(&c->own);
 	c->batch = NULL;
@@ -151,6 +154,34 @@ int change_document_new(struct change *c, uint64_t *ret_id, struct document_reco
 	return 0;
 }
 
+struct name_edit {
+	uint64_t parent;
+	size_t len;
+	struct dirent_state state;
+};
+
+/* Notes what becomes of a name, for when it is written. */
+static void note_name(struct change *c, uint64_t parent, struct view name, const struct dirent_state *state)
+{
+	struct name_edit edit = { parent, name.len, *state };
+
+	buf_append(&c->names, &edit, sizeof(edit));
+	buf_append(&c->names, name.data, name.len);
+}
+
+static void apply_names(struct change *c)
+{
+	struct name_edit edit;
+
+	for (size_t at = 0; at < c->names.len; at += sizeof(edit) + edit.len) {
+		memcpy(&edit, c->names.data + at, sizeof(edit));
+		dirents_commit(c->store->dirents, edit.parent, view_of(c->names.data + at + sizeof(edit), edit.len),
+			       &edit.state);
+	}
+	if (c->new_directory)
+		dirents_commit_new(c->store->dirents, c->new_directory);
+}
+
 void change_dirent(struct change *c, uint64_t parent, struct view name, const struct dirent_record *dirent)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
@@ -161,6 +192,7 @@ void change_dirent(struct change *c, uint64_t parent, struct view name, const st
 	r.until_time = 0;
 	dirent_encode(&value, &r);
 	put(c, FAMILY_DIRENT, key_name(parent, store_cookie(c->store, name), name), &value);
+	note_name(c, parent, name, &(struct dirent_state){ .live = DIRENT_THERE, .live_record = r });
 }
 
 void change_dirent_end(struct change *c, uint64_t parent, struct view name, const struct dirent_record *old,
@@ -177,6 +209,7 @@ void change_dirent_end(struct change *c, uint64_t parent, struct view name, cons
 	dirent_encode(&value, &r);
 	kv_batch_delete(c->batch, FAMILY_DIRENT, key_view(&live));
 	put(c, FAMILY_PAST_DIRENT, key_past_name(parent, cookie, name, r.since), &value);
+	note_name(c, parent, name, &(struct dirent_state){ .live = DIRENT_NONE, .past = DIRENT_THERE, .past_record = r });
 }
 
 void change_put_version(struct change *c, uint64_t doc, uint64_t number, const struct version_record *v)
@@ -309,10 +342,10 @@ static void put_past(struct change *c, struct inode_edit *edit)
 static void put_documents(struct change *c)
 {
 	for (size_t i = 0; i < c->document_count; i++) {
-		CLEANUP(buf_release) struct buf value = { 0 };
+		struct document_edit *edit = &c->documents[i];
 
-		document_encode(&value, &c->documents[i].r);
-		put(c, FAMILY_DOCUMENT, key_number(c->documents[i].id), &value);
+		document_encode(&edit->encoded, &edit->r);
+		put(c, FAMILY_DOCUMENT, key_number(edit->id), &edit->encoded);
 	}
 }
 
@@ -408,6 +441,9 @@ static void apply(struct change *c, const struct digest *digest)
 	store->live_files += (uint64_t)c->files;
 	store->live_bytes += (uint64_t)c->bytes;
 	show_inodes(c);
+	for (size_t i = 0; i < c->document_count; i++)
+		document_keep(store, c->documents[i].id, buf_view(&c->documents[i].encoded));
+	apply_names(c);
 }
 
 int change_commit_untold(struct change *c, struct error *e)
@@ -435,6 +471,8 @@ int change_commit(struct change *c, struct error *e)
 	}
 	put_documents(c);
 	put_counts(c);
+	if (rc == 0)
+		rc = buf_check(&c->names, e);
 	if (rc == 0)
 		rc = put_log(c, &digest, e);
 	if (rc == 0)

@@ -21,7 +21,7 @@ struct inode_edit {
 struct document_edit {
 	uint64_t id;
 	struct document_record r;
-	struct buf memory;
+	struct buf memory, encoded; /* what r's views borrow from; what it becomes */
 };
 
 struct change {
@@ -35,6 +35,8 @@ struct change {
 	struct log_record log;   /* operation, ino, path... filled by the operation; the rest by commit */
 	struct buf path, path2;  /* what log.path and log.path2 become */
 	struct buf home;         /* memory of a name that an inode moved its home to */
+	struct buf names;        /* what becomes of names, for dirents.h: struct name_edit and the name, one after the other */
+	uint64_t new_directory;  /* that it makes, 0: none */
 	uint64_t under[2];       /* directories whose ancestors (and selves) index the change; 0 = none */
 	int64_t files, bytes;    /* what it adds to the live counts */
 	size_t inode_count, document_count;

@@ -5,8 +5,10 @@
 #include <stdatomic.h>
 
 #include "change.h"
+#include "dirents.h"
 #include "key.h"
 #include "lock.h"
+#include "lru.h"
 
 struct inode_cache;
 
@@ -20,6 +22,8 @@ struct store {
 	struct kv *kv;
 	struct content_store *contents;
 	struct inode_cache *inodes;
+	struct dirents *dirents;
+	struct lru documents; /* encoded, what changes use; filled with the commit lock held */
 	struct buf report;
 	atomic_flag packing; /* set while a thread packs */
 
@@ -46,6 +50,9 @@ void inode_cache_free(struct inode_cache *cache);
 int inode_cache_make(struct inode_cache *cache, struct view encoded, struct inode **ret, struct error *e);
 /* What a committed change made of an inode; NULL: it is gone.  The caller's hold stays his. */
 void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct inode *fresh);
+
+/* Keeps a document's encoded record in memory, as it was committed.  Holds the commit lock. */
+void document_keep(struct store *store, uint64_t doc, struct view encoded);
 
 /* Puts the counts into the batch as they are once files and bytes are added.  Holds the commit lock. */
 void store_put_counts(const struct store *store, struct kv_batch *batch, int64_t files, int64_t bytes);

@@ -13,20 +13,41 @@
 #define LINKS_MAX 65000      /* as ext4 */
 #define TARGET_LEN_MAX 4095
 
+/* Reads a name from the database: 1 and *ret, or 0. */
+static int read_dirent(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
+		       struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	struct key key = key_name(parent, store_cookie(store, name), name);
+	int rc = kv_get(store->kv, NULL, FAMILY_DIRENT, key_view(&key), &value, e);
+
+	if (rc > 0)
+		rc = dirent_decode(ret, buf_view(&value), e) < 0 ? -E_CORRUPT : 1;
+	return rc;
+}
+
 int namespace_lookup(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
 		     struct error *e)
 {
-	CLEANUP(buf_release) struct buf value = { 0 };
+	struct dirent_state state, read = { 0 };
+	uint64_t epoch;
+	int rc;
 
 	if (name.len > NAME_LEN_MAX)
 		return error_set(e, -E_NAME_LONG, "the name is %zu bytes long, the limit is %d", name.len, NAME_LEN_MAX);
-	struct key key = key_name(parent, store_cookie(store, name), name);
-	int rc = kv_get(store->kv, NULL, FAMILY_DIRENT, key_view(&key), &value, e);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	dirents_find(store->dirents, parent, name, &state, &epoch);
+	if (state.live == DIRENT_UNKNOWN) {
+		rc = read_dirent(store, parent, name, &read.live_record, e);
+		if (rc < 0)
+			return rc;
+		state.live = read.live = rc ? DIRENT_THERE : DIRENT_NONE;
+		state.live_record = read.live_record;
+		dirents_offer(store->dirents, parent, name, &read, epoch);
+	}
+	if (state.live == DIRENT_NONE)
 		return error_set(e, -E_NO_ENTRY, "%.*s: no such file or directory", (int)name.len, (const char *)name.data);
-	return dirent_decode(ret, buf_view(&value), e);
+	*ret = state.live_record;
+	return 0;
 }
 
 int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each, void *arg,
@@ -194,6 +215,7 @@ static int make_in_change(struct change *c, struct place place, const struct mak
 	inode->nlink = S_ISDIR(make->mode) ? 2 : 1;
 	inode->parent = place.parent;
 	inode->name = place.name;
+	c->new_directory = S_ISDIR(make->mode) ? inode->ino : 0;
 	directory->nlink += S_ISDIR(make->mode) ? 1 : 0;
 	if (S_ISREG(make->mode))
 		rc = slot_settle_new(c, place, inode, e);

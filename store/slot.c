@@ -22,21 +22,40 @@ int place_check(struct place place, struct error *e)
 	return 0;
 }
 
-int past_dirent_newest(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
-		       struct error *e)
+/* Reads the newest ended interval of a name from the database: 1 and *ret, or 0. */
+static int read_past(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret, struct error *e)
 {
 	struct key prefix = key_past_name(parent, store_cookie(store, name), name, 0);
-	struct view value;
+	struct view key, value;
 
 	prefix.len -= 8;
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(store->kv, NULL, FAMILY_PAST_DIRENT, key_view(&prefix), false);
-	struct view key;
 	int rc = kv_iter_next(it, &key, &value, e);
 	if (rc <= 0)
 		return rc;
 	rc = dirent_decode(ret, value, e);
 	return rc < 0 ? rc : 1;
+}
+
+int past_dirent_newest(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
+		       struct error *e)
+{
+	struct dirent_state state, read = { 0 };
+	uint64_t epoch;
+
+	dirents_find(store->dirents, parent, name, &state, &epoch);
+	if (state.past == DIRENT_UNKNOWN) {
+		int rc = read_past(store, parent, name, &read.past_record, e);
+
+		if (rc < 0)
+			return rc;
+		state.past = read.past = rc ? DIRENT_THERE : DIRENT_NONE;
+		state.past_record = read.past_record;
+		dirents_offer(store->dirents, parent, name, &read, epoch);
+	}
+	*ret = state.past_record;
+	return state.past == DIRENT_THERE;
 }
 
 typedef int (*name_visitor)(struct change *c, struct place place, struct inode_record *inode, struct error *e);

@@ -33,9 +33,12 @@ static int sodium_ready(struct error *e)
 void store_close_parts(struct store *store)
 {
 	inode_cache_free(store->inodes);
+	dirents_free(store->dirents);
+	lru_release(&store->documents);
 	content_store_close(store->contents);
 	kv_close(store->kv);
 	store->inodes = NULL;
+	store->dirents = NULL;
 	store->contents = NULL;
 	store->kv = NULL;
 }
@@ -191,8 +194,8 @@ static int read_format(struct store *store, struct error *e)
 
 /* --------------------------------------------------------------------------------------- open and close */
 
-/* Of the budget the database gets half, contents and inodes an eighth each.  A quarter is left for what no cache counts:
- * the heap's gaps, open tables, compactions, threads, listings of the past. */
+/* Of the budget the database gets half, contents an eighth, and inodes, names and documents an eighth together.  A quarter
+ * is left for what no cache counts: the heap's gaps, open tables, compactions, threads, listings of the past. */
 int store_open_parts(struct store *store, const char *database, const struct store_options *options, bool create,
 		     struct error *e)
 {
@@ -212,7 +215,11 @@ int store_open_parts(struct store *store, const char *database, const struct sto
 	if (rc == 0)
 		rc = content_store_open(store->kv, store->secret, cache / 8, &store->contents, e);
 	if (rc == 0)
-		rc = inode_cache_new(cache / 8, &store->inodes, e);
+		rc = inode_cache_new(cache / 64 * 5, &store->inodes, e);
+	if (rc == 0)
+		rc = dirents_new(cache / 64 * 2, &store->dirents, e);
+	if (rc == 0 && lru_init(&store->documents, cache / 64) < 0)
+		rc = error_set(e, -E_NO_MEMORY, "out of memory for the cache of documents");
 	return rc;
 }
 

@@ -21,17 +21,6 @@ int version_get(struct store *store, uint64_t doc, uint64_t number, struct versi
 	return rc < 0 ? rc : version_decode(ret, buf_view(memory), e);
 }
 
-int document_get(struct store *store, uint64_t doc, struct document_record *ret, struct buf *memory,
-		 struct error *e)
-{
-	struct key key = key_number(doc);
-	int rc = kv_get(store->kv, NULL, FAMILY_DOCUMENT, key_view(&key), memory, e);
-
-	if (rc == 0)
-		return error_set(e, -E_NO_VERSION, "there is no document %llu", (unsigned long long)doc);
-	return rc < 0 ? rc : document_decode(ret, buf_view(memory), e);
-}
-
 int version_each(struct store *store, uint64_t doc, uint64_t from, version_visitor each, void *arg,
 		 struct error *e)
 {

@@ -1,0 +1,136 @@
+/* test_dirents.c - names in memory. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/dirents.h"
+
+static struct dirents *dirents;
+
+static void set_up(void)
+{
+	ck_assert_int_eq(dirents_new(100000, &dirents, NULL), 0);
+}
+
+static void tear_down(void)
+{
+	dirents_free(dirents);
+}
+
+static struct dirent_state find(uint64_t parent, const char *name, uint64_t *ret_epoch)
+{
+	struct dirent_state state;
+	uint64_t epoch;
+
+	dirents_find(dirents, parent, view_str(name), &state, &epoch);
+	if (ret_epoch)
+		*ret_epoch = epoch;
+	return state;
+}
+
+static struct dirent_state there(uint64_t ino)
+{
+	return (struct dirent_state){ .live = DIRENT_THERE, .live_record = { .ino = ino } };
+}
+
+static void commit(uint64_t parent, const char *name, struct dirent_state state)
+{
+	dirents_commit(dirents, parent, view_str(name), &state);
+}
+
+START_TEST(what_a_change_made_is_known)
+{
+	commit(1, "a", there(7));
+	ck_assert_int_eq(find(1, "a", NULL).live, DIRENT_THERE);
+	ck_assert_uint_eq(find(1, "a", NULL).live_record.ino, 7);
+	ck_assert_int_eq(find(1, "a", NULL).past, DIRENT_UNKNOWN);
+	ck_assert_int_eq(find(2, "a", NULL).live, DIRENT_UNKNOWN);
+	ck_assert_int_eq(find(1, "b", NULL).live, DIRENT_UNKNOWN);
+	commit(1, "a", (struct dirent_state){ .live = DIRENT_NONE, .past = DIRENT_THERE, .past_record = { .ino = 7 } });
+	ck_assert_int_eq(find(1, "a", NULL).live, DIRENT_NONE);
+	commit(1, "a", there(8));
+	ck_assert_uint_eq(find(1, "a", NULL).live_record.ino, 8);
+	ck_assert_uint_eq(find(1, "a", NULL).past_record.ino, 7);
+}
+END_TEST
+
+START_TEST(what_was_read_before_a_change_is_not_kept)
+{
+	struct dirent_state read = there(7);
+	uint64_t epoch;
+
+	find(1, "a", &epoch);
+	commit(1, "b", there(8));
+	dirents_offer(dirents, 1, view_str("a"), &read, epoch);
+	ck_assert_int_eq(find(1, "a", &epoch).live, DIRENT_UNKNOWN);
+	dirents_offer(dirents, 1, view_str("a"), &read, epoch);
+	ck_assert_int_eq(find(1, "a", NULL).live, DIRENT_THERE);
+}
+END_TEST
+
+START_TEST(all_names_of_a_new_directory_are_known)
+{
+	uint64_t epoch;
+
+	dirents_commit_new(dirents, 5);
+	ck_assert_int_eq(find(5, "a", NULL).live, DIRENT_NONE);
+	ck_assert_int_eq(find(5, "a", &epoch).past, DIRENT_NONE);
+	commit(5, "a", there(7));
+	ck_assert_int_eq(find(5, "a", NULL).live, DIRENT_THERE);
+	ck_assert_int_eq(find(5, "a", NULL).past, DIRENT_NONE);
+	struct dirent_state nothing = { 0 };
+	dirents_offer(dirents, 5, view_str(""), &nothing, epoch + 1);
+	dirents_offer(dirents, 6, view_str(""), &nothing, epoch + 1);
+	ck_assert_int_eq(find(6, "a", NULL).live, DIRENT_UNKNOWN);
+}
+END_TEST
+
+START_TEST(a_directory_of_which_a_name_was_let_go_is_not_whole)
+{
+	char name[32];
+
+	dirents_commit_new(dirents, 5);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		commit(5, name, there((uint64_t)i));
+		ck_assert_int_eq(find(5, name, NULL).live, DIRENT_THERE);
+	}
+	ck_assert_int_eq(find(5, "0", NULL).live, DIRENT_UNKNOWN);
+	ck_assert_int_eq(find(5, "none", NULL).live, DIRENT_UNKNOWN);
+	ck_assert_int_eq(find(5, "4999", NULL).live, DIRENT_THERE);
+}
+END_TEST
+
+START_TEST(a_directory_in_use_stays_whole)
+{
+	char name[32];
+
+	dirents_commit_new(dirents, 5);
+	commit(5, "a", there(7));
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		commit(6, name, there((uint64_t)i));
+		ck_assert_int_eq(find(5, "a", NULL).live, DIRENT_THERE);
+		ck_assert_int_eq(find(5, "b", NULL).live, DIRENT_NONE);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("dirents");
+	TCase *all = tcase_create("dirents");
+	SRunner *runner = srunner_create(suite);
+
+	tcase_add_checked_fixture(all, set_up, tear_down);
+	tcase_add_test(all, what_a_change_made_is_known);
+	tcase_add_test(all, what_was_read_before_a_change_is_not_kept);
+	tcase_add_test(all, all_names_of_a_new_directory_are_known);
+	tcase_add_test(all, a_directory_of_which_a_name_was_let_go_is_not_whole);
+	tcase_add_test(all, a_directory_in_use_stays_whole);
+	suite_add_tcase(suite, all);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
