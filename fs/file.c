@@ -377,7 +377,7 @@ static int begin_staging(struct files *files, struct file *file, const struct in
 
 	file->base = bases_get(files->bases, who, inode->r.doc);
 	origin = origin_of(files, file, who, handle, inode->r.content, inode->r.size);
-	return staging_begin(store_staging_fd(files->store), &origin, &file->staging, e);
+	return staging_begin(store_journals(files->store), &origin, &file->staging, e);
 }
 
 static bool same_session(const struct identity *a, const struct identity *b)

@@ -18,7 +18,8 @@
  * FORMAT LIST (date, number, what changed)
  *   2026-11-21  1  first format
  *   2026-11-21  1  log_record: request; origin_record: handle, folds
- *   2026-11-21  1  version_record: flag VERSION_LOST; LOST_ID; the log records of repairs that name gaps */
+ *   2026-11-21  1  version_record: flag VERSION_LOST; LOST_ID; the log records of repairs that name gaps
+ *   2026-11-21  1  staging journals: END, and a name of their own */
 #ifndef DAYBOOK_FORMAT_H
 #define DAYBOOK_FORMAT_H
 
@@ -243,7 +244,7 @@ const char *log_operation_name(uint64_t op);
 /* The number for a word, 0 when unknown. */
 uint64_t log_operation_number(const char *word);
 
-/* STAGING JOURNALS (staging/INODE, the inode number in hexadecimal) are entries one after the other, each a head of
+/* STAGING JOURNALS (staging/NAME, a hexadecimal number that is used once) are entries one after the other, each a head of
  * STAGING_HEAD_LEN bytes, all integers big-endian, and as many bytes of data as its type says:
  *   magic u32, type u8, flags u8, 0 u16, offset u64, length u64, content u64, from u64, checksum u64
  *   BEGIN  data: an origin record, `length` bytes.  content: the journal's salt.  from: when the journal started over
@@ -252,6 +253,7 @@ uint64_t log_operation_number(const char *word);
  *   SIZE   the file's size became `offset`.
  *   ZERO   `length` bytes at `offset` became a hole; flag STAGING_KEEP_SIZE: without growing the file.
  *   SHARE  `length` bytes at `offset` became those at `from` of content `content`.
+ *   END    what was written before it is done with; another BEGIN may follow.
  * checksum: XXH3-64 of the head before it, seeded with XXH3-64 of the data, xor the entry's own position in the file,
  * xor the salt (not for BEGIN), so that an entry of an earlier use of the file is not taken for one of this. */
 #define STAGING_HEAD_LEN 48
@@ -264,6 +266,7 @@ enum staging_entry_type {
 	STAGING_SIZE = 3,
 	STAGING_ZERO = 4,
 	STAGING_SHARE = 5,
+	STAGING_END = 6,
 };
 
 struct staging_head {

@@ -21,6 +21,7 @@ struct store {
 	char id[33];
 	struct kv *kv;
 	struct content_store *contents;
+	struct journals *journals;
 	struct inode_cache *inodes;
 	struct dirents *dirents;
 	struct lru documents; /* encoded, what changes use; filled with the commit lock held */

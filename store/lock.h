@@ -20,6 +20,7 @@
 	X(CONTENT,   "content.c's chunk and segment caches") \
 	X(CACHE,     "the inode record cache") \
 	X(QUEUE,     "queues of the sync thread, the workers and the notifier") \
+	X(JOURNALS,  "journals that are done with, to be used again") \
 	X(KV_SYNC,   "kv.c's shared sync") \
 	X(IDENTITY,  "cached user names")
 

@@ -115,8 +115,12 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 	struct staging *staging;
 	bool torn;
 	struct error why = { 0 };
-	int rc = staging_recover(store->staging_fd, name, &staging, &origin, &strings, &torn, &why);
+	int rc = staging_recover(store->journals, name, &staging, &origin, &strings, &torn, &why);
 
+	if (rc == 1) {
+		unlinkat(store->staging_fd, name, 0);
+		return 0;
+	}
 	if (rc == -E_CORRUPT) { /* staging_recover set it aside */
 		buf_printf(&store->report, "%s\n", why.text);
 		return 0;
@@ -128,7 +132,7 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 	enum fate fate = FATE_RECOVER;
 	rc = judge(r, &origin, &fate, &why);
 	if (rc == 0 && fate == FATE_SAVED) {
-		staging_end(staging);
+		staging_remove(staging);
 		return 0;
 	}
 	if (rc == 0 && fate == FATE_BASELESS)
@@ -141,7 +145,7 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 		return set_aside(store, name, "their journal is damaged in the middle: only what was written before that did", e);
 	}
 	if (rc == 0) {
-		staging_end(staging);
+		staging_remove(staging);
 		return 0;
 	}
 	staging_abandon(staging);

@@ -12,19 +12,31 @@
 #include <xxhash.h>
 
 #include "extents.h"
+#include "lock.h"
 #include "space.h"
 
 #define JOURNAL_LONG ((uint64_t)1 << 20) /* past this, a save starts the journal over in place */
+#define KEPT_MAX 32                      /* journals that are done with */
+#define KEPT_BYTES ((uint64_t)64 << 10)  /* a longer one is emptied first */
 #define WAL_BYTES ((uint64_t)64 << 20)   /* saved bytes stand twice on the disk, in the database's log, up to this */
 
 struct staging {
-	int directory_fd, fd;
+	struct journals *journals;
+	struct staging *next; /* of those that are kept */
+	int fd;
 	char name[20];
 	uint64_t end;     /* of the journal's last whole entry */
 	uint64_t salt;
 	bool damaged;     /* recovered, and not all could be read */
 	struct extents extents;
 	struct space space;
+};
+
+struct journals {
+	struct lock lock;
+	int directory_fd;
+	struct staging *kept;
+	unsigned kept_count;
 };
 
 /* ---- test hook ---- */
@@ -157,18 +169,99 @@ static int write_begin(struct staging *s, const struct staging_origin *origin, u
 	return 0;
 }
 
+/* ---- journals that are done with ---- */
+
+int journals_new(int directory_fd, struct journals **ret, struct error *e)
+{
+	struct journals *journals = calloc(1, sizeof(*journals));
+
+	if (!journals)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	lock_init(&journals->lock, LOCK_JOURNALS);
+	journals->directory_fd = directory_fd;
+	*ret = journals;
+	return 0;
+}
+
+static struct staging *take_kept(struct journals *journals)
+{
+	lock_take(&journals->lock);
+	struct staging *s = journals->kept;
+	if (s) {
+		journals->kept = s->next;
+		journals->kept_count--;
+	}
+	lock_drop(&journals->lock);
+	return s;
+}
+
+/* Keeps a journal whose end is written; false: there are enough. */
+static bool keep(struct staging *s)
+{
+	struct journals *journals = s->journals;
+
+	lock_take(&journals->lock);
+	bool room = journals->kept_count < KEPT_MAX;
+	if (room) {
+		s->next = journals->kept;
+		journals->kept = s;
+		journals->kept_count++;
+	}
+	lock_drop(&journals->lock);
+	return room;
+}
+
+void journals_free(struct journals *journals)
+{
+	struct staging *s;
+
+	if (!journals)
+		return;
+	while ((s = take_kept(journals)))
+		staging_remove(s);
+	lock_destroy(&journals->lock);
+	free(journals);
+}
+
+/* Says in the journal that it is done with; the next use goes on behind that. */
+static bool write_end(struct staging *s)
+{
+	struct staging_head head = { .type = STAGING_END };
+
+	if (s->end <= KEPT_BYTES)
+		return append_entry(s, &head, view_of(NULL, 0), NULL) == 0;
+	s->end = 0;
+	return ftruncate(s->fd, 0) == 0;
+}
+
 /* ---- beginning and ending ---- */
 
-static struct staging *staging_alloc(int directory_fd, const char *name)
+static struct staging *staging_alloc(struct journals *journals, const char *name)
 {
 	struct staging *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
-	s->directory_fd = directory_fd;
+	s->journals = journals;
 	s->fd = -1;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	return s;
+}
+
+/* A journal to begin in: one that is kept, or a new file. */
+static int take_journal(struct journals *journals, struct staging **ret, struct error *e)
+{
+	char name[20];
+
+	*ret = take_kept(journals);
+	if (*ret)
+		return 0;
+	snprintf(name, sizeof(name), "%llx", (unsigned long long)new_salt());
+	*ret = staging_alloc(journals, name);
+	if (!*ret)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	(*ret)->fd = openat(journals->directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return (*ret)->fd < 0 ? error_system(e, "staging/%s", name) : 0;
 }
 
 static int start_extents(struct staging *s, const struct staging_origin *origin, struct error *e)
@@ -186,26 +279,24 @@ static int start_extents(struct staging *s, const struct staging_origin *origin,
 	return 0;
 }
 
-int staging_begin(int directory_fd, const struct staging_origin *origin, struct staging **ret, struct error *e)
+int staging_begin(struct journals *journals, const struct staging_origin *origin, struct staging **ret,
+		  struct error *e)
 {
-	char name[20];
+	struct staging *s = NULL;
+	int r = take_journal(journals, &s, e);
 
-	snprintf(name, sizeof(name), "%llx", (unsigned long long)origin->ino);
-	struct staging *s = staging_alloc(directory_fd, name);
-	if (!s)
-		return error_set(e, -E_NO_MEMORY, "out of memory");
-	int r = start_extents(s, origin, e);
-	if (r == 0) {
-		s->fd = openat(directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		r = s->fd < 0 ? error_system(e, "staging/%s", name) : write_begin(s, origin, 0, 0, e);
-	}
+	if (r == 0)
+		r = start_extents(s, origin, e);
+	if (r == 0)
+		r = write_begin(s, origin, s->end, 0, e);
 	if (r == 0) {
 		*ret = s;
 		return 0;
 	}
-	if (s->fd >= 0)
-		unlinkat(directory_fd, name, 0);
-	staging_abandon(s);
+	if (s && s->fd >= 0)
+		staging_remove(s);
+	else
+		staging_abandon(s);
 	return r;
 }
 
@@ -233,8 +324,17 @@ int staging_rebase(struct staging *s, const struct staging_origin *origin, struc
 
 void staging_end(struct staging *s)
 {
+	if (!s)
+		return;
+	extents_release(&s->extents);
+	if (!write_end(s) || !keep(s))
+		staging_remove(s);
+}
+
+void staging_remove(struct staging *s)
+{
 	if (s)
-		unlinkat(s->directory_fd, s->name, 0);
+		unlinkat(s->journals->directory_fd, s->name, 0);
 	staging_abandon(s);
 }
 
@@ -369,7 +469,7 @@ struct replay {
 	struct staging *s;
 	uint64_t file_size, stale; /* stale: what the last BEGIN said */
 	struct buf data;
-	struct buf origin;         /* data of the last BEGIN */
+	struct buf origin;         /* data of the last BEGIN; empty when the journal ended, or did not begin */
 };
 
 static int read_whole(int fd, void *out, size_t n, uint64_t at, struct error *e)
@@ -463,31 +563,34 @@ static int replay_entry(struct replay *replay, struct error *e)
 		r = replay_begin(replay, &head, e);
 	else if (replay->origin.len == 0)
 		return 0;
+	else if (head.type == STAGING_END)
+		buf_clear(&replay->origin);
 	else
 		r = extents_reserve(&s->extents, e);
 	if (r < 0)
 		return r;
-	if (head.type != STAGING_BEGIN)
+	if (head.type != STAGING_BEGIN && head.type != STAGING_END)
 		apply(s, &head, s->end + STAGING_HEAD_LEN);
 	s->end += STAGING_HEAD_LEN + data_len(&head);
 	replay->stale = head.type == STAGING_BEGIN ? replay->stale : 0;
 	return 1;
 }
 
-/* The file is too short for a first entry: the daemon died before staging_begin() had returned.  A longer file than
- * any first entry is another thing: there the length is damaged. */
+/* What is left of the file is too short for an entry that begins: the daemon died before staging_begin() had returned.
+ * More than any such entry is another thing: there it is damaged. */
 static bool never_begun(const struct replay *replay)
 {
+	uint64_t left = replay->file_size - replay->s->end;
 	uint8_t encoded[STAGING_HEAD_LEN];
 	struct staging_head head;
 
-	if (replay->file_size < STAGING_HEAD_LEN)
+	if (left < STAGING_HEAD_LEN)
 		return true;
-	if (replay->file_size >= STAGING_HEAD_LEN + ORIGIN_BYTES_MAX)
+	if (left >= STAGING_HEAD_LEN + ORIGIN_BYTES_MAX)
 		return false;
-	return read_whole(replay->s->fd, encoded, sizeof(encoded), 0, NULL) == 0 &&
+	return read_whole(replay->s->fd, encoded, sizeof(encoded), replay->s->end, NULL) == 0 &&
 	       staging_head_decode(&head, encoded) && head.type == STAGING_BEGIN &&
-	       head.length > replay->file_size - STAGING_HEAD_LEN;
+	       head.length > left - STAGING_HEAD_LEN;
 }
 
 static int set_aside(struct staging *s, struct error *e)
@@ -495,10 +598,10 @@ static int set_aside(struct staging *s, struct error *e)
 	char lost[32];
 
 	snprintf(lost, sizeof(lost), "lost-%s", s->name);
-	if (renameat(s->directory_fd, s->name, s->directory_fd, lost) < 0)
+	if (renameat(s->journals->directory_fd, s->name, s->journals->directory_fd, lost) < 0)
 		return error_system(e, "staging/%s", s->name);
-	return error_set(e, -E_CORRUPT, "staging/%s, unsaved bytes of inode %s (hexadecimal), is damaged at its start: "
-			 "it is kept as staging/%s", s->name, s->name, lost);
+	return error_set(e, -E_CORRUPT, "staging/%s, unsaved bytes, is damaged at its start: it is kept as staging/%s",
+			 s->name, lost);
 }
 
 /* Looks for a whole entry behind the place where replaying ended: its checksum knows position and salt, so that it
@@ -530,6 +633,7 @@ bool staging_is_damaged(const struct staging *s)
 	return s->damaged;
 }
 
+/* Replays the journal: 0, or 1 when nothing is in it. */
 static int replay_all(struct replay *replay, struct staging_origin *ret_origin, bool *ret_torn, struct error *e)
 {
 	struct staging *s = replay->s;
@@ -543,34 +647,30 @@ static int replay_all(struct replay *replay, struct staging_origin *ret_origin, 
 		;
 	if (r < 0 && (r != -E_CORRUPT || replay->origin.len))
 		return r;
+	if (!replay->origin.len)
+		return r == 0 && never_begun(replay) ? 1 : set_aside(s, e);
 	*ret_torn = s->end < replay->file_size && replay->stale != replay->file_size;
-	if (replay->origin.len && *ret_torn) {
+	if (*ret_torn) {
 		r = find_more(replay, e);
 		if (r < 0)
 			return r;
 		s->damaged = r > 0;
 	}
-	if (replay->origin.len)
-		return decode_origin(ret_origin, buf_view(&replay->origin), e);
-	if (r < 0 || !never_begun(replay))
-		return set_aside(s, e);
-	*ret_origin = (struct staging_origin){ .ino = strtoull(s->name, NULL, 16) };
-	*ret_torn = false;
-	return 0;
+	return decode_origin(ret_origin, buf_view(&replay->origin), e);
 }
 
-int staging_recover(int directory_fd, const char *name, struct staging **ret, struct staging_origin *ret_origin,
-		    struct buf *ret_strings, bool *ret_torn, struct error *e)
+int staging_recover(struct journals *journals, const char *name, struct staging **ret,
+		    struct staging_origin *ret_origin, struct buf *ret_strings, bool *ret_torn, struct error *e)
 {
-	struct replay replay = { .s = staging_alloc(directory_fd, name) };
+	struct replay replay = { .s = staging_alloc(journals, name) };
 
 	if (!replay.s)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	replay.s->fd = openat(directory_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	replay.s->fd = openat(journals->directory_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	int r = replay.s->fd < 0 ? error_system(e, "staging/%s", name) :
 				   replay_all(&replay, ret_origin, ret_torn, e);
 	buf_release(&replay.data);
-	if (r < 0) {
+	if (r != 0) {
 		buf_release(&replay.origin);
 		staging_abandon(replay.s);
 		return r;

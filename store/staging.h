@@ -4,13 +4,22 @@
  * checksummed entries (who began, over which content, then writes, zeroed ranges, sizes, shared ranges), because
  * every write(2) that was answered must survive the death of the daemon.  It is written without sync: a power cut
  * is fsync's affair, and fsync makes a save (version.h).  In memory an extent map says where each byte now is.
- * A staging is used under its inode's lock (the caller's). */
+ * A staging is used under its inode's lock (the caller's).
+ *
+ * Making and removing a file costs far more than writing to one, so a few *journals* that are done with are kept, open
+ * and with an entry that says so, for the next staging to begin in. */
 #ifndef DAYBOOK_STAGING_H
 #define DAYBOOK_STAGING_H
 
 #include "content.h"
 
 struct staging;
+struct journals;
+
+/* The journals in directory_fd (the store's staging/), which stays the caller's and open.  Freeing removes those that are
+ * done with, and accepts NULL; no staging is left that would be ended.  From any thread. */
+int journals_new(int directory_fd, struct journals **ret, struct error *e);
+void journals_free(struct journals *journals);
 
 /* Who writes, and on what; kept in the journal's first entry so that recovery can sign the version. */
 struct staging_origin {
@@ -25,9 +34,8 @@ struct staging_origin {
 	uint64_t change, boot;   /* the store's newest change then, and the machine's boot: store_date_origin() */
 };
 
-/* Begins a journal in directory_fd (the store's staging/) for origin->ino; a leftover one for that inode is an
- * error (-EEXIST): recovery runs first.  The staging is the caller's. */
-int staging_begin(int directory_fd, const struct staging_origin *origin, struct staging **ret, struct error *e);
+/* Begins a journal for origin->ino.  The staging is the caller's. */
+int staging_begin(struct journals *journals, const struct staging_origin *origin, struct staging **ret, struct error *e);
 
 /* Each changes the file as the system call of that name does, and returns only when the journal has it.
  * staging_write: extends the size when it ends past it.  staging_zero: the range becomes a hole (keep_size: never
@@ -52,17 +60,19 @@ size_t staging_extent_count(const struct staging *s);
  * unchanged; a failure leaves the staging as it was. */
 int staging_rebase(struct staging *s, const struct staging_origin *origin, struct error *e);
 
-/* Ends the staging: the journal file is removed.  Accepts NULL. */
+/* Ends the staging: its journal is done with, and used again or removed.  Accepts NULL. */
 void staging_end(struct staging *s);
+/* The same, and the journal is removed. */
+void staging_remove(struct staging *s);
 /* Lets go of the memory but leaves the journal for recovery (shutdown after a failed save).  Accepts NULL. */
 void staging_abandon(struct staging *s);
 
 /* Reads one leftover journal: *ret_origin and *ret_strings (which its views borrow from) and a staging that holds
- * what was written up to the last whole entry; *ret_torn tells that bytes after it were dropped.  A journal that had
- * not come to its first entry is an empty file's.
+ * what was written up to the last whole entry; *ret_torn tells that bytes after it were dropped.  1: nothing is in it,
+ * it was done with or had not come to its first entry; none of these is set.
  * -E_CORRUPT: the first entry is unreadable; the file was renamed to lost-NAME and the sentence says so. */
-int staging_recover(int directory_fd, const char *name, struct staging **ret, struct staging_origin *ret_origin,
-		    struct buf *ret_strings, bool *ret_torn, struct error *e);
+int staging_recover(struct journals *journals, const char *name, struct staging **ret,
+		    struct staging_origin *ret_origin, struct buf *ret_strings, bool *ret_torn, struct error *e);
 
 /* Of a recovered one: is the journal damaged where reading it ended, with whole entries behind?  (If not, that was the
  * last one, cut short.)  Those can be told from noise, but not be applied. */

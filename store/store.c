@@ -32,6 +32,7 @@ static int sodium_ready(struct error *e)
 
 void store_close_parts(struct store *store)
 {
+	journals_free(store->journals);
 	inode_cache_free(store->inodes);
 	dirents_free(store->dirents);
 	lru_release(&store->documents);
@@ -39,6 +40,7 @@ void store_close_parts(struct store *store)
 	kv_close(store->kv);
 	store->inodes = NULL;
 	store->dirents = NULL;
+	store->journals = NULL;
 	store->contents = NULL;
 	store->kv = NULL;
 }
@@ -211,7 +213,9 @@ int store_open_parts(struct store *store, const char *database, const struct sto
 		store->staging_fd = openat(store->directory_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->staging_fd < 0)
 		return error_system(e, "%s/staging", store->path);
-	rc = kv_open(path, &kv, &store->kv, e);
+	rc = journals_new(store->staging_fd, &store->journals, e);
+	if (rc == 0)
+		rc = kv_open(path, &kv, &store->kv, e);
 	if (rc == 0)
 		rc = content_store_open(store->kv, store->secret, cache / 8, &store->contents, e);
 	if (rc == 0)
@@ -512,6 +516,11 @@ struct content_store *store_contents(struct store *store)
 int store_staging_fd(struct store *store)
 {
 	return store->staging_fd;
+}
+
+struct journals *store_journals(struct store *store)
+{
+	return store->journals;
 }
 
 void store_date_origin(struct store *store, struct staging_origin *origin)

@@ -83,6 +83,7 @@ int store_facts(struct store *store, struct store_facts *ret, struct error *e);
 struct kv *store_kv(struct store *store);
 struct content_store *store_contents(struct store *store);
 int store_staging_fd(struct store *store);
+struct journals *store_journals(struct store *store);
 /* Puts into the origin of unsaved bytes when they began to be written, for recovery; under the inode's lock. */
 void store_date_origin(struct store *store, struct staging_origin *origin);
 const char *store_path(const struct store *store);

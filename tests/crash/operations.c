@@ -117,7 +117,7 @@ int operations_save(const char *name, const char *text, struct error *e)
 	if (rc < 0)
 		return rc;
 	struct staging_origin origin = origin_of(inode);
-	rc = staging_begin(store_staging_fd(operations_store), &origin, &staging, e);
+	rc = staging_begin(store_journals(operations_store), &origin, &staging, e);
 	if (rc < 0)
 		return rc;
 	if (*text)
@@ -261,7 +261,7 @@ static int op_publish(struct error *e)
 	if (rc < 0)
 		return rc;
 	struct staging_origin origin = origin_of(inode);
-	rc = staging_begin(store_staging_fd(operations_store), &origin, &staging, e);
+	rc = staging_begin(store_journals(operations_store), &origin, &staging, e);
 	if (rc < 0)
 		return rc;
 	for (unsigned i = 0; rc == 0 && i < 3; i++) {
@@ -653,7 +653,7 @@ static void leave_unsaved(void)
 
 	MUST(namespace_walk(operations_store, view_str("unsaved"), &inode, e));
 	struct staging_origin origin = origin_of(inode);
-	MUST(staging_begin(store_staging_fd(operations_store), &origin, &unsaved, e));
+	MUST(staging_begin(store_journals(operations_store), &origin, &unsaved, e));
 	MUST(staging_write(unsaved, 0, "unsaved bytes", 13, e));
 	staging_abandon(unsaved);
 	inode_put(inode);

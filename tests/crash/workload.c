@@ -180,7 +180,7 @@ static void begin(struct file *f, const struct actor *who)
 
 	TRY(inode_get(store, f->ino, &inode, e));
 	struct staging_origin origin = origin_of(f, who, inode->r.content, inode->r.size);
-	TRY(staging_begin(store_staging_fd(store), &origin, &f->staging, e));
+	TRY(staging_begin(store_journals(store), &origin, &f->staging, e));
 	f->writer = who;
 	inode_put(inode);
 }

@@ -59,14 +59,14 @@ static void recover_alone(void)
 	struct staging *staging;
 	struct error e = { 0 };
 	bool torn;
-	int rc = staging_recover(store_staging_fd(share), "2a", &staging, &origin, &strings, &torn, &e);
+	int rc = staging_recover(store_journals(share), "2a", &staging, &origin, &strings, &torn, &e);
 
-	must(rc == 0 || rc == -E_CORRUPT || rc == -E_FORMAT_NEWER);
+	must(rc == 0 || rc == 1 || rc == -E_CORRUPT || rc == -E_FORMAT_NEWER);
 	if (rc == 0) {
 		struct work work = staging_work(staging);
 
 		check_work(&work);
-		staging_end(staging);
+		staging_remove(staging);
 		return;
 	}
 	unlinkat(store_staging_fd(share), "2a", 0);

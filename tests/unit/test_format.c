@@ -247,7 +247,7 @@ START_TEST(a_journal_head_is_decoded_as_it_was_encoded_and_damage_is_seen)
 		  got.checksum == head.checksum);
 	bytes[4] = 0;
 	ck_assert(!staging_head_decode(&got, bytes));
-	bytes[4] = STAGING_SHARE + 1;
+	bytes[4] = STAGING_END + 1;
 	ck_assert(!staging_head_decode(&got, bytes));
 	bytes[4] = STAGING_SHARE;
 	bytes[0] ^= 1;

@@ -18,7 +18,7 @@ static void leave_journal(uint64_t ino, const char *text, bool begun_before_the_
 	store_date_origin(tree_store, &origin);
 	if (begun_before_the_save)
 		tree_save(&anna, ino, "saved since");
-	ck_ok(staging_begin(store_staging_fd(tree_store), &origin, &s, e));
+	ck_ok(staging_begin(store_journals(tree_store), &origin, &s, e));
 	ck_ok(staging_write(s, 0, text, strlen(text), e));
 	staging_abandon(s);
 }
@@ -74,7 +74,7 @@ START_TEST(bytes_written_over_a_save_that_was_lost_are_put_aside)
 	struct staging *s;
 
 	store_date_origin(tree_store, &origin);
-	ck_ok(staging_begin(store_staging_fd(tree_store), &origin, &s, e));
+	ck_ok(staging_begin(store_journals(tree_store), &origin, &s, e));
 	ck_ok(staging_write(s, 0, "x", 1, e));
 	staging_abandon(s);
 	start_anew("2");

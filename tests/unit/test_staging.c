@@ -19,6 +19,7 @@
 struct fixture {
 	char *directory;
 	int fd;
+	struct journals *journals;
 	struct kv *kv;
 	struct content_store *cs;
 	struct content_ref base; /* of base_bytes */
@@ -58,6 +59,7 @@ static struct fixture fixture_new(void)
 	f.base = put_work(&f, &(struct work){ &x, 1, BASE_SIZE, bytes });
 	close(bytes);
 	unlinkat(f.fd, "base", 0);
+	ck_assert_int_eq(journals_new(f.fd, &f.journals, NULL), 0);
 	return f;
 }
 
@@ -65,6 +67,7 @@ static void fixture_release(struct fixture *f)
 {
 	content_store_close(f->cs);
 	kv_close(f->kv);
+	journals_free(f->journals);
 	close(f->fd);
 	free(f->base_bytes);
 	scratch_release(&f->directory);
@@ -77,13 +80,31 @@ static struct staging_origin origin_of(const struct content_ref *base)
 					.client = view_str("smb 192.0.2.7"), .base = 12, .mtime = -5 };
 }
 
+/* The only journal, or NULL; what was put aside is none. */
+static const char *journal_name(struct fixture *f)
+{
+	static char name[300];
+	DIR *directory = fdopendir(openat(f->fd, ".", O_RDONLY | O_DIRECTORY));
+	struct dirent *entry;
+
+	name[0] = '\0';
+	while ((entry = readdir(directory))) {
+		if (entry->d_name[0] == '.' || strncmp(entry->d_name, "lost-", 5) == 0)
+			continue;
+		ck_assert_str_eq(name, "");
+		snprintf(name, sizeof(name), "%s", entry->d_name);
+	}
+	closedir(directory);
+	return name[0] ? name : NULL;
+}
+
 static struct staging *begin(struct fixture *f, const struct content_ref *base)
 {
 	struct staging_origin origin = origin_of(base);
 	struct staging *s = NULL;
 	struct error e = { 0 };
 
-	ck_assert_msg(staging_begin(f->fd, &origin, &s, &e) == 0, "%s", e.text);
+	ck_assert_msg(staging_begin(f->journals, &origin, &s, &e) == 0, "%s", e.text);
 	return s;
 }
 
@@ -92,7 +113,7 @@ static struct staging *recover(struct fixture *f, struct staging_origin *origin,
 	struct staging *s = NULL;
 	struct error e = { 0 };
 
-	ck_assert_msg(staging_recover(f->fd, "abc", &s, origin, strings, torn, &e) == 0, "%s", e.text);
+	ck_assert_msg(staging_recover(f->journals, journal_name(f), &s, origin, strings, torn, &e) == 0, "%s", e.text);
 	return s;
 }
 
@@ -118,7 +139,7 @@ static uint64_t journal_size(struct fixture *f)
 {
 	struct stat st = { 0 };
 
-	ck_assert_int_eq(fstatat(f->fd, "abc", &st, 0), 0);
+	ck_assert_int_eq(fstatat(f->fd, journal_name(f), &st, 0), 0);
 	return (uint64_t)st.st_size;
 }
 
@@ -137,7 +158,9 @@ START_TEST(what_is_written_is_read_over_what_was_there)
 	assert_reads(&f, s, f.base_bytes, 1003);
 	ck_assert_uint_eq(staging_extent_count(s), 2);
 	staging_end(s);
-	ck_assert_int_eq(faccessat(f.fd, "abc", F_OK, 0), -1);
+	journals_free(f.journals);
+	f.journals = NULL;
+	ck_assert_ptr_null(journal_name(&f));
 }
 END_TEST
 
@@ -178,16 +201,113 @@ START_TEST(a_size_beyond_the_largest_is_refused)
 }
 END_TEST
 
-START_TEST(a_leftover_journal_is_never_overwritten)
+static int recover_nothing(struct fixture *f)
+{
+	CLEANUP(buf_release) struct buf strings = { 0 };
+	struct staging_origin origin;
+	struct staging *s;
+	bool torn;
+
+	return staging_recover(f->journals, journal_name(f), &s, &origin, &strings, &torn, NULL);
+}
+
+START_TEST(a_journal_that_is_done_with_is_used_again)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new();
-	struct staging_origin origin = origin_of(&f.base);
-	struct staging *s = begin(&f, &f.base), *other;
 
-	ck_assert_int_eq(write_text(s, 0, "kept"), 0);
+	for (int i = 0; i < 300; i++) {
+		CLEANUP(buf_release) struct buf strings = { 0 };
+		struct staging *s = begin(&f, &empty), *found;
+		struct staging_origin origin;
+		char text[600];
+		bool torn;
+
+		memset(text, 'a' + i % 26, sizeof(text));
+		ck_assert_int_eq(staging_write(s, 0, text, sizeof(text), NULL), 0);
+		found = recover(&f, &origin, &strings, &torn);
+		ck_assert(!torn);
+		assert_reads(&f, found, text, sizeof(text));
+		staging_abandon(found);
+		staging_end(s);
+		ck_assert_int_eq(recover_nothing(&f), 1);
+		ck_assert_uint_lt(journal_size(&f), 70000);
+	}
+	ck_assert_ptr_nonnull(journal_name(&f));
+}
+END_TEST
+
+START_TEST(a_second_use_cut_anywhere_never_gives_what_the_first_wrote)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new();
+	struct staging *s = begin(&f, &empty);
+
+	ck_assert_int_eq(write_text(s, 0, "first"), 0);
+	staging_end(s);
+	uint64_t ended = journal_size(&f);
+	s = begin(&f, &empty);
+	uint64_t begun = journal_size(&f);
+	ck_assert_int_eq(write_text(s, 0, "second"), 0);
+	uint64_t end = journal_size(&f);
 	staging_abandon(s);
-	ck_assert_int_eq(staging_begin(f.fd, &origin, &other, NULL), -EEXIST);
-	ck_assert_uint_gt(journal_size(&f), 0);
+	for (uint64_t size = end; size >= ended; size--) {
+		CLEANUP(buf_release) struct buf strings = { 0 };
+		struct staging_origin origin;
+		bool torn;
+		int fd = openat(f.fd, journal_name(&f), O_RDWR);
+
+		ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+		close(fd);
+		if (size < begun) {
+			ck_assert_int_eq(recover_nothing(&f), 1);
+			continue;
+		}
+		s = recover(&f, &origin, &strings, &torn);
+		ck_assert_int_eq(torn, size != begun && size != end);
+		assert_reads(&f, s, "second", size == end ? 6 : 0);
+		staging_abandon(s);
+	}
+}
+END_TEST
+
+START_TEST(a_second_use_whose_beginning_is_damaged_is_set_aside)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new();
+	uint8_t *data = noise_new(5000, 4);
+	struct staging *s = begin(&f, &empty);
+
+	ck_assert_int_eq(write_text(s, 0, "first"), 0);
+	staging_end(s);
+	uint64_t ended = journal_size(&f);
+	s = begin(&f, &empty);
+	ck_assert_int_eq(staging_write(s, 0, data, 5000, NULL), 0);
+	staging_abandon(s);
+	int fd = openat(f.fd, journal_name(&f), O_RDWR);
+	ck_assert_int_eq(pwrite(fd, "?", 1, (off_t)ended + 60), 1);
+	close(fd);
+	ck_assert_int_eq(recover_nothing(&f), -E_CORRUPT);
+	ck_assert_ptr_null(journal_name(&f));
+	free(data);
+}
+END_TEST
+
+START_TEST(journals_in_use_are_never_used_by_two)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new();
+	struct staging *s[40];
+
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 40; i++) {
+			s[i] = begin(&f, &empty);
+			ck_assert_int_eq(write_text(s[i], (uint64_t)i, "x"), 0);
+		}
+		for (int i = 0; i < 40; i++) {
+			ck_assert_uint_eq(staging_size(s[i]), (uint64_t)i + 1);
+			staging_end(s[i]);
+		}
+	}
+	journals_free(f.journals);
+	f.journals = NULL;
+	ck_assert_ptr_null(journal_name(&f));
 }
 END_TEST
 
@@ -243,19 +363,23 @@ START_TEST(a_journal_cut_anywhere_gives_what_was_whole_before_the_cut)
 		struct staging_origin origin;
 		size_t whole = 0;
 		bool torn;
-		int fd = openat(f.fd, "abc", O_RDWR);
+		int fd = openat(f.fd, journal_name(&f), O_RDWR);
 
 		ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
 		close(fd);
 		while (whole < 4 && ends[whole + 1] <= size)
 			whole++;
+		if (size < ends[0]) {
+			ck_assert_int_eq(recover_nothing(&f), 1);
+			if (size == 0)
+				break;
+			continue;
+		}
 		s = recover(&f, &origin, &strings, &torn);
 		ck_assert_uint_eq(origin.ino, 0xabc);
 		assert_reads(&f, s, text, 4 * whole);
-		ck_assert_int_eq(torn, size >= ends[0] && size != ends[whole]);
+		ck_assert_int_eq(torn, size != ends[whole]);
 		staging_abandon(s);
-		if (size == 0)
-			break;
 	}
 }
 END_TEST
@@ -272,10 +396,13 @@ START_TEST(a_damaged_byte_ends_the_journal_there_and_a_damaged_start_sets_it_asi
 	uint64_t second = staging_staged_bytes(s);
 	ck_assert_int_eq(write_text(s, 5, "second"), 0);
 	uint64_t end = staging_staged_bytes(s);
+	char name[300];
+
+	snprintf(name, sizeof(name), "%s", journal_name(&f));
 	staging_abandon(s);
 	for (uint64_t at = end; at-- > 0;) {
 		CLEANUP(buf_release) struct buf strings = { 0 };
-		int fd = openat(f.fd, "abc", O_RDWR);
+		int fd = openat(f.fd, journal_name(&f), O_RDWR);
 		struct staging_origin origin;
 		uint8_t byte, bad;
 		bool torn;
@@ -283,19 +410,19 @@ START_TEST(a_damaged_byte_ends_the_journal_there_and_a_damaged_start_sets_it_asi
 		ck_assert_int_eq(pread(fd, &byte, 1, (off_t)at), 1);
 		bad = byte ^ (uint8_t)(1 + noise_below(&state, 255));
 		ck_assert_int_eq(pwrite(fd, &bad, 1, (off_t)at), 1);
-		int r = staging_recover(f.fd, "abc", &s, &origin, &strings, &torn, &e);
+		int r = staging_recover(f.journals, journal_name(&f), &s, &origin, &strings, &torn, &e);
 		if (at >= first) {
 			ck_assert_int_eq(r, 0);
 			ck_assert(torn);
 			assert_reads(&f, s, "firstsecond", at < second ? 0 : 5);
 			staging_abandon(s);
-		} else if (r == 0) { /* a length beyond the file's end looks like a beginning that was cut */
-			ck_assert_uint_eq(staging_size(s), 0);
-			staging_abandon(s);
-		} else {
+		} else if (r != 1) { /* a length beyond the file's end looks like a beginning that was cut */
+			char lost[320];
+
 			ck_assert_int_eq(r, -E_CORRUPT);
-			ck_assert_ptr_nonnull(strstr(e.text, "kept as staging/lost-abc"));
-			ck_assert_int_eq(renameat(f.fd, "lost-abc", f.fd, "abc"), 0);
+			snprintf(lost, sizeof(lost), "lost-%s", name);
+			ck_assert_ptr_nonnull(strstr(e.text, lost));
+			ck_assert_int_eq(renameat(f.fd, lost, f.fd, name), 0);
 		}
 		ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
 		close(fd);
@@ -360,7 +487,7 @@ START_TEST(what_an_earlier_use_of_the_file_left_is_not_taken_for_this_one)
 
 	ck_assert_int_eq(staging_write(s, 0, data, 2 * MIB, NULL), 0);
 	ck_assert_int_eq(write_text(s, 0, "old"), 0);
-	int fd = openat(f.fd, "abc", O_RDWR);
+	int fd = openat(f.fd, journal_name(&f), O_RDWR);
 	ssize_t n = pread(fd, old, 4 * MIB, 0);
 	ck_assert_int_eq(staging_rebase(s, &origin, NULL), 0);
 	uint64_t begun = staging_staged_bytes(s);
@@ -426,7 +553,7 @@ START_TEST(a_failed_beginning_leaves_no_file)
 	struct staging *s;
 
 	staging_fail_nth(1, ENOSPC, 30);
-	ck_assert_int_eq(staging_begin(f.fd, &origin, &s, NULL), -E_NO_SPACE);
+	ck_assert_int_eq(staging_begin(f.journals, &origin, &s, NULL), -E_NO_SPACE);
 	staging_end(begin(&f, &f.base));
 }
 END_TEST
@@ -565,7 +692,7 @@ START_TEST(a_writer_killed_at_any_moment_loses_no_answered_write)
 			ck_assert_int_eq(work_read(f.cs, &work, 4ull * i, &n, 4, NULL), 4);
 			ck_assert_uint_eq(n, i);
 		}
-		staging_end(s);
+		staging_remove(s);
 	}
 }
 END_TEST
@@ -580,7 +707,10 @@ int main(void)
 	tcase_add_test(tc, what_is_written_is_read_over_what_was_there);
 	tcase_add_test(tc, a_write_past_the_end_leaves_a_hole);
 	tcase_add_test(tc, a_size_beyond_the_largest_is_refused);
-	tcase_add_test(tc, a_leftover_journal_is_never_overwritten);
+	tcase_add_test(tc, a_journal_that_is_done_with_is_used_again);
+	tcase_add_test(tc, a_second_use_cut_anywhere_never_gives_what_the_first_wrote);
+	tcase_add_test(tc, a_second_use_whose_beginning_is_damaged_is_set_aside);
+	tcase_add_test(tc, journals_in_use_are_never_used_by_two);
 	tcase_add_test(tc, everything_is_recovered_with_who_wrote_it);
 	tcase_add_test(tc, a_journal_cut_anywhere_gives_what_was_whole_before_the_cut);
 	tcase_add_test(tc, a_damaged_byte_ends_the_journal_there_and_a_damaged_start_sets_it_aside);
