@@ -6,6 +6,7 @@
 #include "changelog.h"
 #include "checkpoint.h"
 #include "control_parts.h"
+#include "key.h"
 #include "timeline.h"
 #include "verify.h"
 
@@ -123,13 +124,14 @@ int control_tags(const struct command *c, struct error *e)
 	while (r >= 0 && (r = kv_iter_next(it, &key, &value, e)) > 0) {
 		struct reader in = reader_of(key);
 		uint64_t directory = reader_u64(&in);
+		struct view name = key_name_left(&in);
 		struct tag_record tag;
 
-		r = tag_decode(&tag, value, e);
+		r = in.failed ? error_set(e, -E_CORRUPT, "a tag is damaged") : tag_decode(&tag, value, e);
 		if (r == 0)
 			r = is_below(c->store, directory, spot.ino, e);
 		if (r > 0)
-			r = list_tag(c, directory, view_of(in.at, reader_left(&in)), &tag, e);
+			r = list_tag(c, directory, name, &tag, e);
 	}
 	return r;
 }

@@ -62,6 +62,17 @@ static int close_record(struct reader *r, const char *what, struct error *e)
 	return reader_done(r) ? 0 : error_set(e, -E_CORRUPT, "a %s record is damaged", what);
 }
 
+static void put_n(struct buf *out, struct view v)
+{
+	buf_string(out, v);
+}
+
+static void get_n(struct reader *r, struct view *v)
+{
+	*v = reader_string(r);
+	r->failed |= v->len > NAME_LEN_MAX;
+}
+
 static bool is_set_u(uint64_t v)
 {
 	return v != 0;
@@ -73,6 +84,11 @@ static bool is_set_t(int64_t v)
 }
 
 static bool is_set_s(struct view v)
+{
+	return v.len != 0;
+}
+
+static bool is_set_n(struct view v)
 {
 	return v.len != 0;
 }

@@ -70,7 +70,8 @@ enum family {
 
 /* The field kinds: u = varint, up to 64 bits.  t = a time, i64 nanoseconds since 1970 UTC, 8 bytes big-endian
  * two's complement.  h = a digest of DIGEST_LEN raw bytes.  s = a varint length and bytes; in the decoded struct
- * a view that borrows from the encoded bytes. */
+ * a view that borrows from the encoded bytes.  n = the same, of at most NAME_LEN_MAX bytes: a name that keys can be
+ * made of. */
 
 /* A name in a directory.  ino: inode number.  doc: the slot's document, 0 when it has none (directories, links
  * and the like).  type: S_IFMT bits of the inode.  since, until: the changes between which the name was so
@@ -84,7 +85,7 @@ enum family {
 #define INODE_FIELDS(F) \
 	F(u, ino) F(u, mode) F(u, uid) F(u, gid) F(u, nlink) F(u, rdev) F(u, size) \
 	F(t, atime) F(t, mtime) F(t, ctime) F(t, btime) \
-	F(u, doc) F(u, version) F(u, content) F(u, since) F(u, parent) F(s, name) F(s, target) F(s, xattrs) F(u, flags)
+	F(u, doc) F(u, version) F(u, content) F(u, since) F(u, parent) F(n, name) F(s, target) F(s, xattrs) F(u, flags)
 
 /* A document.  head: number of its newest version (0: none yet).  pred: the document that lived in this slot
  * before (L4).  copy_of, copy_of_version: the document this one split from (L3), or 0.  absorbed_by: the
@@ -92,7 +93,7 @@ enum family {
  * it now, 0 when it is deleted.  born, died: times (died 0: lives).  uid, tgid: the session that made it.
  * flags: enum document_flag. */
 #define DOCUMENT_FIELDS(F) \
-	F(u, head) F(u, pred) F(u, copy_of) F(u, copy_of_version) F(u, absorbed_by) F(u, parent) F(s, name) F(u, ino) \
+	F(u, head) F(u, pred) F(u, copy_of) F(u, copy_of_version) F(u, absorbed_by) F(u, parent) F(n, name) F(u, ino) \
 	F(t, born) F(t, died) F(u, uid) F(u, tgid) F(u, flags) F(u, since)
 
 /* One save.  change: the change that made it (the last, when saves folded).  digest: BLAKE2b-256 of the bytes
@@ -103,7 +104,7 @@ enum family {
 #define VERSION_FIELDS(F) \
 	F(u, change) F(t, time) F(u, uid) F(u, gid) F(s, author) F(u, tgid) F(s, command) F(s, client) \
 	F(u, ino) F(u, content) F(u, size) F(h, digest) F(u, prev) F(u, from) F(u, from_version) F(u, base) \
-	F(u, mode) F(u, owner_uid) F(u, owner_gid) F(s, acl) F(t, mtime) F(u, flags) F(u, parent) F(s, name)
+	F(u, mode) F(u, owner_uid) F(u, owner_gid) F(s, acl) F(t, mtime) F(u, flags) F(u, parent) F(n, name)
 
 /* A content: its size, digest, and segments as (varint id, varint bytes) pairs, id 0 a hole; see content.h.
  * data: how many of its bytes are not in holes. */
@@ -131,7 +132,7 @@ enum family {
 #define TAG_FIELDS(F) F(u, change) F(t, time) F(u, uid) F(s, author)
 
 /* doc: the document; base: what the author had read; head: what stood there; number: what was saved over it. */
-#define CONFLICT_FIELDS(F) F(u, doc) F(u, base) F(u, head) F(u, number) F(u, ino) F(u, parent) F(s, name)
+#define CONFLICT_FIELDS(F) F(u, doc) F(u, base) F(u, head) F(u, number) F(u, ino) F(u, parent) F(n, name)
 
 /* META "packing": how far packing has come.  through: the last change whose document was seen to.  segments: how many
  * are packed; bytes: what they hold; stored: what they take; unswept: bytes that packing left without a name and that
@@ -152,6 +153,7 @@ enum family {
 #define FIELD_TYPE_u uint64_t
 #define FIELD_TYPE_t int64_t
 #define FIELD_TYPE_s struct view
+#define FIELD_TYPE_n struct view
 struct digest {
 	uint8_t bytes[DIGEST_LEN];
 };

@@ -6,7 +6,8 @@
 static void add_bytes(struct key *key, const void *data, size_t n)
 {
 	assert(n <= sizeof(key->bytes) - key->len);
-	memcpy(key->bytes + key->len, data, n);
+	if (n)
+		memcpy(key->bytes + key->len, data, n);
 	key->len += n;
 }
 
@@ -82,4 +83,12 @@ struct key key_by_digest(const struct digest *digest, uint64_t doc, uint64_t num
 	add_number(&key, doc, 8);
 	add_number(&key, number, 8);
 	return key;
+}
+
+struct view key_name_left(struct reader *r)
+{
+	struct view name = reader_bytes(r, reader_left(r));
+
+	r->failed |= name.len == 0 || name.len > NAME_LEN_MAX;
+	return name;
 }

@@ -68,12 +68,13 @@ int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dir
 
 		reader_u64(&r);
 		uint64_t at = reader_u64(&r);
-		if (r.failed || reader_left(&r) == 0)
+		struct view name = key_name_left(&r);
+		if (r.failed)
 			return error_set(e, -E_CORRUPT, "a name in directory %llu is damaged", (unsigned long long)parent);
 		rc = dirent_decode(&dirent, value, e);
 		if (rc < 0)
 			return rc;
-		if (!each(arg, view_of(r.at, reader_left(&r)), at, &dirent))
+		if (!each(arg, name, at, &dirent))
 			return 0;
 	}
 	return rc;

@@ -326,7 +326,7 @@ static bool read_name(struct view key, uint64_t *ret_parent, struct view *ret_na
 
 	*ret_parent = reader_u64(&in);
 	reader_u64(&in);
-	*ret_name = view_of(in.at, reader_left(&in));
+	*ret_name = key_name_left(&in);
 	return !in.failed;
 }
 
@@ -358,12 +358,13 @@ static int is_right_link(struct repair *r, struct view key, struct view value, s
 {
 	struct reader in = reader_of(key);
 	uint64_t ino = reader_u64(&in), parent = reader_u64(&in);
+	struct view name = key_name_left(&in);
 	struct dirent_record dirent;
 
 	(void)value;
 	if (in.failed)
 		return 0;
-	int rc = namespace_lookup(r->store, parent, view_of(in.at, reader_left(&in)), &dirent, e);
+	int rc = namespace_lookup(r->store, parent, name, &dirent, e);
 	return rc == -E_NO_ENTRY ? 0 : rc < 0 ? rc : dirent.ino == ino;
 }
 

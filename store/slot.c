@@ -79,7 +79,7 @@ static int each_name(struct change *c, struct inode_record *inode, struct place 
 
 		reader_u64(&r);
 		at.parent = reader_u64(&r);
-		at.name = view_of(r.at, reader_left(&r));
+		at.name = key_name_left(&r);
 		if (r.failed)
 			return error_set(e, -E_CORRUPT, "a link key of inode %llu is damaged",
 					 (unsigned long long)inode->ino);

@@ -88,15 +88,18 @@ int tag_each(struct store *store, uint64_t directory, tag_visitor each, void *ar
 	int rc;
 
 	while ((rc = kv_iter_next(it, &key, &value, e)) > 0) {
+		struct reader r = reader_of(key);
 		struct tag_record tag;
 
-		if (key.len <= prefix.len)
+		reader_u64(&r);
+		struct view name = key_name_left(&r);
+		if (r.failed)
 			return error_set(e, -E_CORRUPT, "a tag of directory %llu is damaged",
 					 (unsigned long long)directory);
 		rc = tag_decode(&tag, value, e);
 		if (rc < 0)
 			return rc;
-		if (!each(arg, view_of((const char *)key.data + prefix.len, key.len - prefix.len), &tag))
+		if (!each(arg, name, &tag))
 			return 0;
 	}
 	return rc;

@@ -73,14 +73,14 @@ static int visit_dirent(struct verifier *v, struct view key, struct view value, 
 {
 	struct reader in = reader_of(key);
 	uint64_t parent = reader_u64(&in), cookie = reader_u64(&in);
-	struct view name = view_of(in.at, reader_left(&in));
+	struct view name = key_name_left(&in);
 	struct dirent_record d;
 	char where[WHERE_MAX];
 	uint32_t type = 0;
 	int r;
 
 	v->report.dirents++;
-	if (in.failed || name.len == 0 || name.len > NAME_LEN_MAX || cookie != store_cookie(v->store, name))
+	if (in.failed || cookie != store_cookie(v->store, name))
 		return verify_damage(v, "a name in directory %llu is damaged", N(parent));
 	if (dirent_decode(&d, value, NULL) < 0)
 		return verify_damage(v, "%s: the record of this name is damaged", verify_where(v, parent, name, where));
@@ -330,13 +330,13 @@ static int visit_link(struct verifier *v, struct view key, struct view value, st
 {
 	struct reader in = reader_of(key);
 	uint64_t ino = reader_u64(&in), parent = reader_u64(&in);
-	struct view name = view_of(in.at, reader_left(&in));
+	struct view name = key_name_left(&in);
 	struct dirent_record d;
 	char where[WHERE_MAX];
 	int found;
 
 	(void)value;
-	if (in.failed || name.len == 0)
+	if (in.failed)
 		return verify_damage(v, "a link key of inode %llu is damaged", N(ino));
 	found = live_dirent(v, parent, name, &d, e);
 	if (found < 0 || (found && d.ino == ino))

@@ -231,11 +231,11 @@ static int visit_tag(struct verifier *v, struct view key, struct view value, str
 {
 	struct reader in = reader_of(key);
 	uint64_t directory = reader_u64(&in);
-	struct view name = view_of(in.at, reader_left(&in));
+	struct view name = key_name_left(&in);
 	struct tag_record r;
 	int found;
 
-	if (in.failed || name.len == 0 || tag_decode(&r, value, NULL) < 0 || r.change > v->head)
+	if (in.failed || tag_decode(&r, value, NULL) < 0 || r.change > v->head)
 		return verify_damage(v, "a tag of directory %llu is damaged", N(directory));
 	found = verify_inode_known(v, directory, NULL, e);
 	return found == 0 ? verify_damage(v, "tag %.*s is in directory %llu, which never was", (int)name.len,

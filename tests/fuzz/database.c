@@ -44,6 +44,7 @@ static void put(enum family family, struct view key, struct view value)
 #define ALTER_s(member) \
 	if (which-- == 0) \
 		r.member = take_string(in);
+#define ALTER_n(member) ALTER_s(member)
 #define ALTER_h(member) \
 	if (which-- == 0) \
 		memset(r.member.bytes, take_u8(in), DIGEST_LEN);

@@ -13,12 +13,14 @@
 #define SAMPLE_u(name) r.name = 1000003ull * ++n;
 #define SAMPLE_t(name) r.name = -1700000000123456789ll + 977 * (int64_t)++n;
 #define SAMPLE_s(name) r.name = view_str(#name);
+#define SAMPLE_n(name) SAMPLE_s(name)
 #define SAMPLE_h(name) memset(r.name.bytes, (int)++n, DIGEST_LEN);
 #define SAMPLE_FIELD(kind, name) SAMPLE_##kind(name)
 
 #define SAME_u(name) ck_assert_uint_eq(a->name, b->name);
 #define SAME_t(name) ck_assert_int_eq(a->name, b->name);
 #define SAME_s(name) ck_assert(view_equal(a->name, b->name));
+#define SAME_n(name) SAME_s(name)
 #define SAME_h(name) ck_assert_mem_eq(a->name.bytes, b->name.bytes, DIGEST_LEN);
 #define SAME_FIELD(kind, name) SAME_##kind(name)
 
