@@ -603,7 +603,7 @@ const struct operation operations[] = {
 	{ "verify and go on", op_verify_on, 0, NULL },
 	{ "pack", op_pack, STEPS, NULL },
 	{ "checkpoint", op_checkpoint, 0, NULL },
-	{ "backup", op_backup, 0, NULL },
+	{ "backup", op_backup, STEPS, NULL },
 	{ "repair", op_repair, STEPS | REPAIRS, damage },
 	{ "flush", op_flush, 0, NULL },
 	{ "close", op_close, STEPS, NULL },

@@ -9,18 +9,28 @@
  *   done CHANGE                            the change has returned
  *   save DOC NUMBER CHANGE UID DIGEST      a save has returned
  *   durable CHANGE                         a sync has returned that began after this change */
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "store/changelog.h"
+#include "store/checkpoint.h"
+#include "store/clock.h"
+#include "store/control.h"
 #include "store/digest.h"
 #include "store/namespace.h"
+#include "store/pack.h"
+#include "store/repair.h"
 #include "store/tag.h"
+#include "store/timeline.h"
+#include "store/verify.h"
 #include "store/version.h"
 #include "tests/crash/trace.h"
 #include "tests/unit/noise.h"
 
+#define SECOND_EVERY 50 /* steps */
 #define FILES_MAX 12
 #define DIRS_MAX 3
 #define FILE_BYTES_MAX (64u << 10)
@@ -438,17 +448,217 @@ static void change_tags(const struct actor *who)
 	done();
 }
 
+/* ---- a folder that is put back ---- */
+
+/* A file that nothing is promised about but what the log and the tree say. */
+static void save_untold(uint64_t parent, const char *name, const struct actor *who)
+{
+	struct make make = { .mode = S_IFREG | 0644, .uid = who->uid, .gid = who->gid };
+	struct dirent_record dirent;
+	struct inode *inode = NULL;
+	struct file f = { .parent = parent };
+	uint8_t bytes[3000];
+
+	if (namespace_lookup(store, parent, view_str(name), &dirent, NULL) == 0) {
+		f.ino = dirent.ino;
+	} else {
+		TRY(namespace_make(store, who, parent, view_str(name), &make, &inode, e));
+		f.ino = inode->r.ino;
+		inode_put(inode);
+	}
+	noise_fill(bytes, sizeof(bytes), noise_next(&seed));
+	begin(&f, who);
+	TRY(staging_write(f.staging, 0, bytes, 1 + pick(sizeof(bytes)), e));
+	struct work work = staging_work(f.staging);
+	struct save what = { .work = &work };
+	struct saved saved;
+	TRY(version_save(store, who, f.ino, &what, &saved, e));
+	staging_end(f.staging);
+	done();
+}
+
+static void change_folder(const struct actor *who)
+{
+	struct make make = { .mode = S_IFDIR | 0755, .uid = who->uid, .gid = who->gid };
+	struct dirent_record dirent;
+	struct inode *inode = NULL;
+	char name[16];
+
+	if (namespace_lookup(store, ROOT_INODE, view_str("folder"), &dirent, NULL) < 0) {
+		TRY(namespace_make(store, who, ROOT_INODE, view_str("folder"), &make, &inode, e));
+		dirent.ino = inode->r.ino;
+		inode_put(inode);
+	}
+	for (unsigned n = 1 + pick(3); n > 0; n--) {
+		snprintf(name, sizeof(name), "part%u", pick(5));
+		save_untold(dirent.ino, name, who);
+	}
+	snprintf(name, sizeof(name), "part%u", pick(5));
+	uint64_t folder = dirent.ino, gone;
+	if (pick(2) && namespace_unlink(store, who, folder, view_str(name), &gone, NULL) == 0)
+		TRY(namespace_drop_orphan(store, gone, e));
+	done();
+}
+
+static bool any_row(void *arg, const struct cell *cells, size_t count)
+{
+	(void)arg, (void)cells, (void)count;
+	return true;
+}
+
+/* As it was some changes ago, when it was. */
+static void restore_folder(const struct actor *who)
+{
+	uint64_t change;
+	int64_t time;
+
+	static const struct credentials root = { 0, 0, 0, NULL };
+	struct control_context context = { .store = store, .who = &root, .actor = *who };
+	struct answer answer = { any_row, NULL, NULL };
+	struct request request = { .command = "restore" };
+	char at[CLOCK_NAME_LEN + 1];
+
+	store_head(store, &change, &time);
+	TRY(timeline_time(store, 1 + pick((unsigned)change), &time, e));
+	clock_name(at, time);
+	request_add(&request, "path", view_str("folder"));
+	request_add(&request, "at", view_str(at));
+	control_run(&context, &request, &answer, NULL);
+	done();
+}
+
+/* ---- what goes on beside: packing of what is old, which everything is, while others save ---- */
+
+static struct packer {
+	pthread_t thread;
+	atomic_bool stopping;
+	bool running;
+} packer;
+
+static bool may_go_on(void *arg, uint64_t all, uint64_t total)
+{
+	(void)arg, (void)all, (void)total;
+	return !atomic_load(&packer.stopping);
+}
+
+static void pack(bool all)
+{
+	struct pack_options options = { .age_ns = -1, .all = all, .pause = may_go_on };
+	struct pack_report report;
+	int rc;
+
+	TRY((rc = pack_run(store, &options, &report, e)) == -ECANCELED ? 0 : rc);
+}
+
+static void *pack_beside(void *arg)
+{
+	for (unsigned i = 0; !atomic_load(&packer.stopping); i++) {
+		pack(i % 8 == 7); /* and sweeps */
+		usleep(3000);
+	}
+	return arg;
+}
+
+static void packer_begin(void)
+{
+	atomic_store(&packer.stopping, false);
+	packer.running = pthread_create(&packer.thread, NULL, pack_beside, NULL) == 0;
+}
+
+static void packer_end(void)
+{
+	atomic_store(&packer.stopping, true);
+	if (packer.running)
+		pthread_join(packer.thread, NULL);
+	packer.running = false;
+}
+
+static bool no_finding(void *arg, const char *sentence)
+{
+	(void)arg;
+	fprintf(stderr, "workload: verify: %s\n", sentence);
+	return true;
+}
+
+static bool stop_soon(void *arg, uint64_t all, uint64_t total)
+{
+	(void)arg;
+	return all < total / 2;
+}
+
+/* One that is stopped keeps how far it came, and the next goes on from there. */
+static void verify_in_parts(void)
+{
+	struct verify_options options = { .read_contents = true };
+	struct verify_report report;
+
+	verify_store(store, &options, no_finding, stop_soon, NULL, &report, NULL);
+	options.resume = true;
+	TRY(verify_store(store, &options, no_finding, NULL, NULL, &report, e));
+}
+
+static void keep_house(const struct actor *who)
+{
+	struct checkpoint checkpoint;
+	struct repair_report report;
+
+	switch (pick(3)) {
+	case 0:
+		verify_in_parts();
+		break;
+	case 1:
+		TRY(checkpoint_make(store, &checkpoint, e));
+		TRY(checkpoint_drop(store, checkpoint.name, e));
+		break;
+	default:
+		packer_end(); /* it wants a store that nobody else uses */
+		TRY(repair_store(store, who, false, NULL, NULL, &report, e));
+		done();
+		packer_begin();
+	}
+}
+
 /* ---- the whole ---- */
 
-/* Ends the store without saving what is staged, as a daemon does that cannot save; recovery has it then. */
-static void reopen(void)
+static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging, bool dirty)
 {
+	(void)arg, (void)dirty;
 	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (files[i].ino == origin->ino && files[i].writer) {
+			files[i].staging = staging;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void keep_orphan(void *arg, uint64_t ino)
+{
+	(void)arg, (void)ino;
+}
+
+/* Ends the store without saving what is staged, as a daemon does that cannot save.  Then recovery has it; or another
+ * process takes over, and goes on with the journals. */
+static void reopen(bool take_over)
+{
+	struct store_options options = { .cache_bytes = 1 << 20, .take_over = true };
+	struct take_over by = { adopt, keep_orphan, NULL };
+
+	packer_end();
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		files[i].writer = files[i].staging ? files[i].writer : NULL;
 		staging_abandon(files[i].staging);
 		files[i].staging = NULL;
 	}
 	store_close(store);
-	open_store();
+	if (take_over) {
+		TRY(store_open(path, &options, &store, e));
+		TRY(store_take_over(store, &by, e));
+		done();
+	} else {
+		open_store();
+	}
+	packer_begin();
 }
 
 static void large_file(const struct actor *who)
@@ -481,7 +691,7 @@ static void step(void)
 		make_file(f, a_directory(), name, who);
 		return;
 	}
-	switch (pick(24)) {
+	switch (pick(27)) {
 	case 0: case 1: save_by_rename(f, who); break;
 	case 2: case 3: save_by_backup(f, who); break;
 	case 4: unlink_file(f); break;
@@ -492,8 +702,11 @@ static void step(void)
 	case 10: case 11: change_directories(who); break;
 	case 12: change_tags(who); break;
 	case 13: TRY(kv_flush(store_kv(store), e)); break;
-	case 14: if (pick(4) == 0) reopen(); break;
+	case 14: if (pick(4) == 0) reopen(pick(2)); break;
 	case 15: if (pick(4) == 0) large_file(who); break;
+	case 16: change_folder(who); break;
+	case 17: restore_folder(who); break;
+	case 18: if (pick(3) == 0) keep_house(who); break;
 	default:
 		if (f->staging && f->writer != who)
 			end_writing(f);
@@ -567,9 +780,13 @@ int main(int argc, char **argv)
 		trace_ack("open");
 	}
 	open_store();
+	if (steps)
+		packer_begin();
 	for (unsigned i = 0; i < steps; i++) {
 		if (i == steps / 2)
 			save_at_once();
+		if (i % SECOND_EVERY == SECOND_EVERY - 1) /* "as it was then" is by the second */
+			usleep(1000000 - (useconds_t)(clock_now() % NS_PER_SECOND / 1000));
 		step();
 	}
 	for (size_t i = 0; i < FILES_MAX; i++) {
@@ -577,6 +794,7 @@ int main(int argc, char **argv)
 			end_writing(&files[i]);
 		buf_release(&files[i].bytes);
 	}
+	packer_end();
 	store_close(store);
 	return 0;
 }
