@@ -96,6 +96,7 @@ crash: crash-programs
 	tests/crash/run library
 	tests/crash/run faults
 	POINTS=$${POINTS_MOUNT:-400} tests/crash/run mount
+	tests/crash/power
 
 check: $(if $(T),$(BUILD)/tests/unit/test_$(T),$(UNIT_BIN))
 	CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent prove --timer -e '' $^

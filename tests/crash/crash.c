@@ -1,6 +1,7 @@
 /* crash.c - cuts a recorded run at many points and checks what a crash there would leave.
  *
  *   crash TRACE FINAL SCRATCH WORKLOAD RECORDER
+ *   crash --after TRACE BYTES FINAL STATE      checks one state, made by others (tests/crash/power)
  *
  * TRACE: of the run; FINAL: the store's directory as the run left it; SCRATCH: a directory for states, best in memory;
  * WORKLOAD and RECORDER: to record recoveries, which are cut again.  POINTS=2000 and SEED=1 in the environment.
@@ -319,6 +320,25 @@ static void report(const struct run *run, unsigned seconds)
 	       run->trace.count, run->story->head);
 }
 
+/* The store in a directory after a power cut: what was promised stands in the trace's first bytes. */
+static int check_after(struct run *run, char **arguments)
+{
+	const char *path = arguments[0], *state = arguments[3];
+	size_t bytes = strtoull(arguments[1], NULL, 10);
+	struct promises promises = { 0 };
+
+	run->final = arguments[2];
+	if (!trace_load(path, &run->trace) || !read_story(run))
+		return 2;
+	for (size_t i = 0; i < run->trace.count; i++) {
+		if ((const char *)run->trace.at[i] + run->trace.at[i]->size > (const char *)run->trace.bytes + bytes)
+			break;
+		promises_note(&promises, run->trace.at[i]);
+	}
+	printf("%zu files were promised, change %" PRIu64 " of %" PRIu64 "\n", promises.file_count, promises.durable, run->story->head);
+	return check_apart(run, state, &promises, false, 2) ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const char *points = getenv("POINTS"), *seed = getenv("SEED");
@@ -326,6 +346,8 @@ int main(int argc, char **argv)
 	time_t began = time(NULL);
 	bool fine = true;
 
+	if (argc == 6 && strcmp(argv[1], "--after") == 0)
+		return check_after(&run, argv + 2);
 	if (argc != 6)
 		return fprintf(stderr, "usage: crash TRACE FINAL SCRATCH WORKLOAD RECORDER\n"), 2;
 	run.final = argv[2], run.scratch = argv[3], run.workload = argv[4], run.recorder = argv[5];
