@@ -19,7 +19,7 @@ static const char *shown(const char *raw)
 static const char *version(const char *raw, uint64_t number, unsigned twin, const char *author)
 {
 	static char out[NAMES_LEN_MAX + 1];
-	struct names_version v = { view_str(raw), COOKIE, TIME, number, twin, view_str(author) };
+	struct names_version v = { view_str(raw), COOKIE, TIME, number, twin, view_str(author), false };
 
 	names_version(out, &v);
 	return out;
