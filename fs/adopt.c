@@ -31,6 +31,7 @@ int adopt_handle(struct files *files, struct store *store, struct handle *handle
 void adopt_staging(const struct handle *handle, const struct staging_origin *origin, struct staging *staging, bool dirty)
 {
 	struct file *file = handle->file;
+	struct staging_times times = staging_times(staging);
 	uint64_t size = staging_size(staging);
 
 	lock_take(&file->lock);
@@ -43,7 +44,9 @@ void adopt_staging(const struct handle *handle, const struct staging_origin *ori
 	file->writer_handle = handle->id;
 	file->fold_handle = origin->folds ? handle->id : 0;
 	file->base = origin->base;
-	file->mtime = file->ctime = origin->mtime;
+	file->mtime = times.mtime ? times.mtime : origin->mtime;
+	file->atime = times.atime;
+	file->ctime = origin->mtime;
 	file->attributes = true; /* perhaps */
 	file->changed = file->unpublished = clock_monotonic();
 	lock_drop(&file->lock);

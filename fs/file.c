@@ -432,6 +432,28 @@ static void changed(struct file *file, const struct handle *handle, const struct
 	file->kill_privileges |= who->uid != 0;
 }
 
+/* Times that go with the next save stand in the journal until then.  0 as a time is none there: 1970 began with it. */
+static int prepare_times(struct file *file, const struct attributes *set, struct error *e)
+{
+	struct staging_times times = { file->mtime, file->atime };
+
+	if (!set->set_mtime && !set->set_atime)
+		return 0;
+	times.mtime = set->set_mtime ? set->mtime : times.mtime;
+	times.atime = set->set_atime ? set->atime : times.atime;
+	int rc = staging_set_times(file->staging, &times, e);
+	if (rc < 0)
+		return rc;
+	file->mtime = times.mtime;
+	file->atime = times.atime;
+	return 0;
+}
+
+static bool is_of_1970(const struct attributes *set)
+{
+	return (set->set_mtime && !set->mtime) || (set->set_atime && !set->atime);
+}
+
 int files_prepare(struct files *files, uint64_t ino, const struct identity *who, const struct attributes *set,
 		  struct error *e)
 {
@@ -442,12 +464,12 @@ int files_prepare(struct files *files, uint64_t ino, const struct identity *who,
 	if (!file)
 		return 0;
 	lock_take(&file->lock);
-	if (file->dirty && file->opens && same_session(&file->writer, who))
+	if (file->dirty && file->opens && same_session(&file->writer, who) && !is_of_1970(set))
 		rc = namespace_prepare(files->store, &actor, ino, set, e);
+	int times = rc > 0 ? prepare_times(file, set, e) : 0;
+	rc = times < 0 ? times : rc;
 	if (rc > 0) {
 		file->attributes = true;
-		file->mtime = set->set_mtime ? set->mtime : file->mtime;
-		file->atime = set->set_atime ? set->atime : file->atime;
 		file->ctime = clock_now();
 		file->kill_privileges = file->kill_privileges && !set->set_mode;
 	}
@@ -457,12 +479,22 @@ int files_prepare(struct files *files, uint64_t ino, const struct identity *who,
 }
 
 /* What must happen before the change is answered: saves by path are whole, and journals stay bounded. */
+/* The writer goes on, so what is there is no whole save: it is marked so until a later one, which the file owes from now
+ * on, goes into it.  Should the journal not start over, what comes next begins another. */
+static int save_so_far(struct files *files, struct file *file, struct error *e)
+{
+	int rc = save(files, file, true, true, e);
+
+	file->dirty = rc < 0 || file->staging;
+	return rc;
+}
+
 static int finish_change(struct files *files, struct file *file, const struct handle *handle, struct error *e)
 {
 	if (!handle)
 		return save(files, file, false, file->opens > 0, e);
 	if (staging_staged_bytes(file->staging) >= STAGED_MAX || staging_extent_count(file->staging) >= STAGING_EXTENTS_FEW)
-		return save(files, file, false, true, e);
+		return save_so_far(files, file, e);
 	return 0;
 }
 

@@ -105,6 +105,18 @@ static void open_handles_again(struct mount *m)
 	}
 }
 
+/* The version that the inode holds is of a save that is not at its end (file.c). */
+static bool holds_part(struct mount *m, uint64_t ino)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct version_record version;
+
+	return inode_get(m->store, ino, &inode, NULL) == 0 &&
+	       version_get(m->store, inode->r.doc, inode->r.version, &version, &memory, NULL) == 0 &&
+	       (version.flags & VERSION_INCOMPLETE);
+}
+
 static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging, bool dirty)
 {
 	struct mount *m = arg;
@@ -113,7 +125,7 @@ static bool adopt(void *arg, const struct staging_origin *origin, struct staging
 	if (!origin->handle || handle_find(m->handles, origin->handle, &handle, NULL) < 0 || !handle->file ||
 	    handle->ino != origin->ino || handle->who.uid != origin->uid || handle->who.tgid != origin->tgid)
 		return false;
-	adopt_staging(handle, origin, staging, dirty);
+	adopt_staging(handle, origin, staging, dirty || (origin->folds && holds_part(m, origin->ino)));
 	return true;
 }
 

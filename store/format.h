@@ -256,6 +256,8 @@ uint64_t log_operation_number(const char *word);
  *   ZERO   `length` bytes at `offset` became a hole; flag STAGING_KEEP_SIZE: without growing the file.
  *   SHARE  `length` bytes at `offset` became those at `from` of content `content`.
  *   END    what was written before it is done with; another BEGIN may follow.
+ *   TIMES  the file's mtime became `content` and its atime `from`, ns since 1970 as two's complement; 0: as it was.  A
+ *          later change of the bytes makes the mtime a matter of when that was.
  * checksum: XXH3-64 of the head before it, seeded with XXH3-64 of the data, xor the entry's own position in the file,
  * xor the salt (not for BEGIN), so that an entry of an earlier use of the file is not taken for one of this. */
 #define STAGING_HEAD_LEN 48
@@ -269,6 +271,7 @@ enum staging_entry_type {
 	STAGING_ZERO = 4,
 	STAGING_SHARE = 5,
 	STAGING_END = 6,
+	STAGING_TIMES = 7,
 };
 
 struct staging_head {

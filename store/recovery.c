@@ -32,9 +32,11 @@ static int set_aside(struct store *store, const char *name, const char *why, str
 }
 
 /* Did the writer change anything? */
-static bool is_untouched(const struct work *work, const struct staging_origin *origin)
+static bool is_untouched(const struct staging *staging, const struct work *work, const struct staging_origin *origin)
 {
-	if (work->size != origin->size)
+	struct staging_times times = staging_times(staging);
+
+	if (times.mtime || times.atime || work->size != origin->size)
 		return false;
 	if (work->size == 0)
 		return true;
@@ -50,11 +52,12 @@ static int save_leftover(struct store *store, struct staging *staging, const str
 			       .client = origin->client };
 	CLEANUP(buf_release) struct buf path = { 0 };
 	struct work work = staging_work(staging);
-	struct save save = { .work = &work, .base = origin->base, .mtime = origin->mtime, .attributes = true,
-			     .incomplete = true, .recovered = true };
+	struct staging_times times = staging_times(staging);
+	struct save save = { .work = &work, .base = origin->base, .mtime = times.mtime ? times.mtime : origin->mtime,
+			     .atime = times.atime, .attributes = true, .incomplete = true, .recovered = true };
 	struct saved saved;
 
-	if (is_untouched(&work, origin))
+	if (is_untouched(staging, &work, origin))
 		return 0;
 	int rc = version_save(store, &actor, origin->ino, &save, &saved, e);
 	if (rc < 0)
@@ -137,7 +140,7 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 	}
 	if (rc == 0 && fate == FATE_BASELESS)
 		rc = error_set(&why, -E_CORRUPT, "what they were written over did not reach the disk before a power cut");
-	if (rc == 0 && by && !damaged && by->adopt(by->arg, &origin, staging, !is_untouched(&work, &origin)))
+	if (rc == 0 && by && !damaged && by->adopt(by->arg, &origin, staging, !is_untouched(staging, &work, &origin)))
 		return 0;
 	rc = rc < 0 ? rc : save_leftover(store, staging, &origin, torn && !damaged, &why);
 	if (rc == 0 && damaged) {

@@ -29,6 +29,7 @@ struct staging {
 	uint64_t salt;
 	bool damaged;     /* recovered, and not all could be read */
 	struct extents extents;
+	struct staging_times times;
 	struct space space;
 };
 
@@ -276,6 +277,7 @@ static int start_extents(struct staging *s, const struct staging_origin *origin,
 						     .kind = origin->content ? EXTENT_CONTENT : EXTENT_ZERO });
 	extents_release(&s->extents);
 	s->extents = fresh;
+	s->times = (struct staging_times){ 0 };
 	return 0;
 }
 
@@ -319,6 +321,7 @@ int staging_rebase(struct staging *s, const struct staging_origin *origin, struc
 	}
 	extents_release(&s->extents);
 	s->extents = fresh.extents;
+	s->times = fresh.times;
 	return 0;
 }
 
@@ -356,6 +359,11 @@ static void apply(struct staging *s, const struct staging_head *head, uint64_t d
 {
 	struct extent x = { .at = head->offset, .len = head->length };
 
+	if (head->type == STAGING_TIMES) {
+		s->times = (struct staging_times){ (int64_t)head->content, (int64_t)head->from };
+		return;
+	}
+	s->times.mtime = 0;
 	switch (head->type) {
 	case STAGING_WRITE:
 		x.kind = EXTENT_STAGED;
@@ -440,7 +448,20 @@ int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t conte
 	return n ? change(s, &head, view_of(NULL, 0), e) : 0;
 }
 
+int staging_set_times(struct staging *s, const struct staging_times *times, struct error *e)
+{
+	struct staging_head head = { .type = STAGING_TIMES, .content = (uint64_t)times->mtime,
+				     .from = (uint64_t)times->atime };
+
+	return change(s, &head, view_of(NULL, 0), e);
+}
+
 /* ---- looking ---- */
+
+struct staging_times staging_times(const struct staging *s)
+{
+	return s->times;
+}
 
 struct work staging_work(const struct staging *s)
 {

@@ -46,6 +46,14 @@ int staging_truncate(struct staging *s, uint64_t size, struct error *e);
 int staging_zero(struct staging *s, uint64_t offset, uint64_t n, bool keep_size, struct error *e);
 int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t content, uint64_t from, struct error *e);
 
+/* The file's times were set, and go with its save.  0: as it was. */
+struct staging_times {
+	int64_t mtime, atime;
+};
+int staging_set_times(struct staging *s, const struct staging_times *times, struct error *e);
+/* Those that were set and still hold; a later change of the bytes ends the mtime. */
+struct staging_times staging_times(const struct staging *s);
+
 /* The file as it is now; borrowed until the next change. */
 struct work staging_work(const struct staging *s);
 uint64_t staging_size(const struct staging *s);

@@ -118,6 +118,12 @@ recovered short.bin "$T/short"
 recovered "moved to.bin" "$T/moved"
 is "sparse.bin: far bytes are there" "$(stat -c %s "$held/sparse.bin") $(tail -c 3 "$held/sparse.bin")" \
 	"$(((1 << 33) + 3)) far"
+recovered dated.bin <(printf dated)
+is "dated.bin: the times and the mode that it was given are there" "$(stat -c '%.9X %.9Y %a' "$held/dated.bin")" \
+	"1000000000.000000001 1100000000.000000002 604"
+is "long.bin: all of it is there" "$(stat -c %s "$held/long.bin")" $((65 << 20))
+is "long.bin: what was saved of it before its end is no whole save" \
+	"$(daybook history --json "$held/long.bin" | grep -vc '"flags":"[^"]*incomplete')" 0
 is "the version before is intact" "$(cat "$(version "$held/over.txt" 1)")" first
 is "a name filled again, but never saved, is empty" "$(stat -c %s "$held/again") $(version_count "$held/again")" "0 1"
 is "a file without a name is gone" "$(find "$held" -name "*unlinked*")" ""

@@ -128,12 +128,12 @@ import json, sys
 versions = [json.loads(line) for line in sys.stdin]
 print(*[str(v["version"]) + (v["flags"] or "") for v in reversed(versions)])'
 }
-for name in half_saved half_appended closed_by_a_child mapped named_late; do
+for name in half_saved half_long dated half_appended closed_by_a_child mapped named_late; do
 	is "$name: one save, one version, though three processes took part" "$(history_of $name)" 1
 done
 is "half_overwritten: two" "$(history_of half_overwritten)" "1 2"
 is "read_before: the third is a conflict" "$(history_of read_before)" "1 2 3conflict"
-is "nothing in the log is torn" "$(daybook log --json held | grep -cE '"flags":"[^"]*(incomplete|recovered)')" 0
+is "nothing in the log is torn" "$(daybook log --json held | grep -v half_long | grep -cE '"flags":"[^"]*(incomplete|recovered)')" 0
 
 # --- another program ----------------------------------------------------------------------------------------------
 
@@ -202,6 +202,8 @@ like "and why" "$(cat "$LOG")" "store: .*(No such file|not|no )"
 mv "$T/away" "$STORE"
 mount_share
 check "it can be mounted again" ls "$MNT/held/half_saved"
+is "the times that a file was given before it was saved are there" "$(stat -c '%.9X %.9Y' "$MNT/held/dated")" \
+	"1000000000.000000001 1100000000.000000002"
 unmount_share
 verify_clean "the store verifies after all that"
 done_testing

@@ -119,6 +119,14 @@ def hold(directory, ready):
     assert os.write(fd, b"moved") == 5
     os.rename(f"{directory}/moved.bin", f"{directory}/moved to.bin")
     assert os.write(fd, b" on") == 3
+    fd = begin("dated.bin", os.O_WRONLY)  # as tar leaves a file, but for the close
+    assert os.write(fd, b"dated") == 5
+    os.utime(fd, ns=(1000000000 * 10**9 + 1, 1100000000 * 10**9 + 2))
+    os.fchmod(fd, 0o604)
+    fd = begin("long.bin", os.O_WRONLY)  # so much is saved before the close
+    piece = b"long" * (1 << 18)
+    for n in range(65):
+        assert os.pwrite(fd, piece, n << 20) == 1 << 20
     with open(ready, "w", encoding="ascii") as f:
         f.write(f"{os.getpid()}\n")
     time.sleep(600)

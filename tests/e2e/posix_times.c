@@ -257,6 +257,11 @@ static void test_range(void)
 		}
 	}
 	say(good, "times from 1901 to 2200 are kept to the nanosecond");
+	static const struct timespec epoch[2];
+	int fd = open("range-new", O_CREAT | O_WRONLY, 0644);
+
+	good = write(fd, "r", 1) == 1 && futimens(fd, epoch) == 0 && close(fd) == 0 && stat("range-new", &st) == 0;
+	say(good && st.st_mtim.tv_sec == 0 && st.st_atim.tv_sec == 0, "a new file's too, to the start of 1970");
 	struct timespec bad[2] = { { 0, 1000000000 }, { 0, 0 } };
 
 	REFUSED(utimensat(AT_FDCWD, "range", bad, 0), EINVAL, "a billion nanoseconds");

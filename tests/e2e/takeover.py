@@ -246,6 +246,28 @@ def half_saved(name):
     same(name, b"one\n" * 1000 + b"two\n" * 1000 + b"three\n" * 1000)
 
 
+def half_long(name):
+    """So much that it is saved before its end."""
+    piece = random.Random(name).randbytes(1 << 20)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o664)
+    for _ in range(65):
+        os.write(fd, piece)
+    yield
+    yield
+    os.close(fd)
+    same(name, piece * 65)
+
+
+def dated(name):
+    """The times that it is given are looked at after the next mount, for until then the kernel remembers them."""
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o664)
+    os.write(fd, b"dated")
+    os.utime(fd, ns=(1000000000 * 10**9 + 1, 1100000000 * 10**9 + 2))
+    yield
+    yield
+    os.close(fd)
+
+
 def half_overwritten(name):
     with open(name, "wb") as f:
         f.write(b"what was there")
@@ -445,8 +467,8 @@ def read_before(name):
         f.write(b"ours")
 
 
-HELD = [half_saved, half_overwritten, half_appended, synced, closed_by_a_child, mapped, read_on, without_a_name,
-        named_late, locked, listed, in_the_past, standing_in, read_before]
+HELD = [half_saved, half_long, dated, half_overwritten, half_appended, synced, closed_by_a_child, mapped, read_on,
+        without_a_name, named_late, locked, listed, in_the_past, standing_in, read_before]
 
 
 def hold(directory):

@@ -239,7 +239,7 @@ END_TEST
 
 START_TEST(a_journal_head_is_decoded_as_it_was_encoded_and_damage_is_seen)
 {
-	struct staging_head head = { STAGING_SHARE, 1, 1ull << 62, 5, 77, 1ull << 40, 0xfedcba9876543210ull }, got;
+	struct staging_head head = { STAGING_TIMES, 1, 1ull << 62, 5, 77, 1ull << 40, 0xfedcba9876543210ull }, got;
 	uint8_t bytes[STAGING_HEAD_LEN];
 
 	staging_head_encode(bytes, &head);
@@ -249,9 +249,9 @@ START_TEST(a_journal_head_is_decoded_as_it_was_encoded_and_damage_is_seen)
 		  got.checksum == head.checksum);
 	bytes[4] = 0;
 	ck_assert(!staging_head_decode(&got, bytes));
-	bytes[4] = STAGING_END + 1;
+	bytes[4] = STAGING_TIMES + 1;
 	ck_assert(!staging_head_decode(&got, bytes));
-	bytes[4] = STAGING_SHARE;
+	bytes[4] = STAGING_TIMES;
 	bytes[0] ^= 1;
 	ck_assert(!staging_head_decode(&got, bytes));
 }

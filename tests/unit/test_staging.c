@@ -346,6 +346,35 @@ START_TEST(everything_is_recovered_with_who_wrote_it)
 }
 END_TEST
 
+START_TEST(times_that_were_set_hold_until_the_bytes_change)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new();
+	CLEANUP(buf_release) struct buf strings = { 0 };
+	struct staging_times set = { -7, 1234567890123456789 }, got;
+	struct staging_origin origin;
+	struct staging *s = begin(&f, &f.base);
+	struct error e = { 0 };
+	bool torn;
+
+	ck_assert_int_eq(write_text(s, 0, "hello"), 0);
+	ck_assert_msg(staging_set_times(s, &set, &e) == 0, "%s", e.text);
+	staging_abandon(s);
+	s = recover(&f, &origin, &strings, &torn);
+	got = staging_times(s);
+	ck_assert(got.mtime == set.mtime && got.atime == set.atime && !torn);
+	ck_assert_int_eq(write_text(s, 5, "!"), 0);
+	staging_abandon(s);
+	s = recover(&f, &origin, &strings, &torn);
+	got = staging_times(s);
+	ck_assert(got.mtime == 0 && got.atime == set.atime);
+	ck_assert_int_eq(staging_set_times(s, &set, NULL), 0);
+	ck_assert_int_eq(staging_rebase(s, &(struct staging_origin){ .ino = 0xabc }, NULL), 0);
+	got = staging_times(s);
+	ck_assert(got.mtime == 0 && got.atime == 0);
+	staging_end(s);
+}
+END_TEST
+
 START_TEST(a_journal_cut_anywhere_gives_what_was_whole_before_the_cut)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new();
@@ -712,6 +741,7 @@ int main(void)
 	tcase_add_test(tc, a_second_use_whose_beginning_is_damaged_is_set_aside);
 	tcase_add_test(tc, journals_in_use_are_never_used_by_two);
 	tcase_add_test(tc, everything_is_recovered_with_who_wrote_it);
+	tcase_add_test(tc, times_that_were_set_hold_until_the_bytes_change);
 	tcase_add_test(tc, a_journal_cut_anywhere_gives_what_was_whole_before_the_cut);
 	tcase_add_test(tc, a_damaged_byte_ends_the_journal_there_and_a_damaged_start_sets_it_aside);
 	tcase_add_test(tc, after_a_save_the_journal_goes_on_from_the_saved_content);
