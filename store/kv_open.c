@@ -184,9 +184,10 @@ static int check_room(struct kv *kv, struct error *e)
 			 "for reading only", kv->path, OPEN_BYTES_MIN / MIB);
 }
 
-/* The sequence number that the database comes up to, without changing anything.  For when the logs do not show what
- * the seal claims: then it has been written to tables since, or is gone. */
-static int peek_sequence(struct kv *kv, uint64_t *ret, struct error *e)
+/* The sequence number that the database comes up to, and the oldest log that it needs, without changing anything.  For
+ * when the logs do not show what the seal claims, or lack some numbers: what is missing has been written to tables
+ * since, or is gone. */
+static int peek(struct kv *kv, uint64_t *ret_sequence, uint64_t *ret_oldest_log, struct error *e)
 {
 	const rocksdb_options_t *options[COLUMNS] = { kv->options[0], kv->options[1] };
 	rocksdb_column_family_handle_t *columns[COLUMNS];
@@ -196,7 +197,9 @@ static int peek_sequence(struct kv *kv, uint64_t *ret, struct error *e)
 
 	if (message)
 		return kv_error(kv, message, e);
-	*ret = rocksdb_get_latest_sequence_number(db);
+	*ret_sequence = rocksdb_get_latest_sequence_number(db);
+	if (rocksdb_property_int(db, "rocksdb.min-log-number-to-keep", ret_oldest_log) != 0)
+		*ret_oldest_log = 0;
 	for (size_t i = 0; i < COLUMNS; i++)
 		rocksdb_column_family_handle_destroy(columns[i]);
 	rocksdb_close(db);
@@ -207,14 +210,18 @@ static int peek_sequence(struct kv *kv, uint64_t *ret, struct error *e)
 static int check_whole(struct kv *kv, struct error *e)
 {
 	struct seal_claim claim;
-	uint64_t there = 0;
+	uint64_t there = 0, oldest = 0;
 	int r = seal_check(kv->directory, kv->seal.boot, &claim, e); /* first: a writer beside us goes on */
 
 	if (r == 0)
-		r = wal_inspect(kv->path, kv->seal.boot, &kv->note, &there, e);
+		r = wal_inspect(kv->path, kv->seal.boot, 0, &kv->note, &there, e);
+	if (r > 0) {
+		r = peek(kv, &there, &oldest, e);
+		r = r < 0 ? r : wal_inspect(kv->path, kv->seal.boot, oldest ? oldest : 1, &kv->note, &there, e);
+	}
 	if (r < 0 || !claim.known || claim.closed || there >= claim.sequence)
 		return r;
-	r = peek_sequence(kv, &there, e);
+	r = peek(kv, &there, &oldest, e);
 	if (r < 0 || there >= claim.sequence)
 		return r;
 	return error_set(e, -E_CORRUPT, "db/ lacks its last %llu changes: a .log file of it is missing or was cut; "

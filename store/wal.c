@@ -28,6 +28,7 @@ struct survey {
 	char bad_name[32];    /* "" = none yet */
 	uint64_t bad_at;
 	bool bad_is_short;    /* the file ends within the record */
+	bool bad_is_gap;      /* nothing is damaged, but numbers are missing before the batch there */
 	bool more_after;      /* records that check stand behind it */
 	uint64_t sequence_after; /* first one of a batch there, 0 = there is none */
 };
@@ -190,6 +191,13 @@ static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64
 	}
 }
 
+/* The log goes on with another number than the one before it ended with: what stood between is lost, or was in a log
+ * that is no longer needed. */
+static bool is_gap(const struct survey *s, uint64_t first)
+{
+	return s->sequence && first > s->sequence + 1;
+}
+
 static void note_bad(struct survey *s, const char *name, uint64_t at, enum record_state state)
 {
 	snprintf(s->bad_name, sizeof(s->bad_name), "%.31s", name);
@@ -208,6 +216,12 @@ static void survey_log(struct survey *s, const char *name, const uint8_t *log, u
 		if (r.type == WHOLE || r.type == FIRST) {
 			start = at;
 			survey_batch(s, &r, &first, &last);
+			if (is_gap(s, first)) {
+				note_bad(s, name, start, RECORD_BAD);
+				s->bad_is_gap = true;
+				survey_rest(s, log, n, start);
+				return;
+			}
 		}
 		if ((r.type == WHOLE || r.type == LAST) && last)
 			s->sequence = last;
@@ -264,7 +278,9 @@ static int by_number(const struct dirent **a, const struct dirent **b)
 	return (x > y) - (x < y);
 }
 
-static int survey_directory(struct survey *s, int directory_fd, struct error *e)
+/* Calls each() with the logs from number oldest on, in their order, until a negative code. */
+static int each_log(struct survey *s, int directory_fd, uint64_t oldest,
+		    int (*each)(struct survey *s, int directory_fd, const char *name, struct error *e), struct error *e)
 {
 	struct dirent **entries;
 	int n = scandirat(directory_fd, ".", &entries, is_log, by_number), r = 0;
@@ -272,8 +288,8 @@ static int survey_directory(struct survey *s, int directory_fd, struct error *e)
 	if (n < 0)
 		return error_system(e, "db");
 	for (int i = 0; i < n; i++) {
-		if (r == 0)
-			r = survey_file(s, directory_fd, entries[i]->d_name, e);
+		if (r == 0 && strtoull(entries[i]->d_name, NULL, 10) >= oldest)
+			r = each(s, directory_fd, entries[i]->d_name, e);
 		free(entries[i]);
 	}
 	free(entries);
@@ -303,20 +319,42 @@ static bool is_in_use(int directory_fd)
 	return in_use;
 }
 
-static int cut_log(const struct survey *s, int directory_fd, struct buf *note, struct error *e)
+/* Cuts the bad log where it is bad, and empties those behind it unless they go on from there. */
+static int cut_log(struct survey *s, int directory_fd, const char *name, struct error *e)
 {
-	int fd = openat(directory_fd, s->bad_name, O_WRONLY | O_CLOEXEC);
-	int r = fd < 0 || ftruncate(fd, (off_t)s->bad_at) < 0 || fdatasync(fd) < 0 ?
-			error_system(e, "db/%s", s->bad_name) : 0;
+	unsigned long long bad = strtoull(s->bad_name, NULL, 10), number = strtoull(name, NULL, 10);
+	uint64_t length = number == bad ? s->bad_at : 0;
 
+	if (number < bad || (number > bad && s->sequence && s->sequence_after == s->sequence + 1))
+		return 0;
+	int fd = openat(directory_fd, name, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 || ftruncate(fd, (off_t)length) < 0 || fdatasync(fd) < 0 ? error_system(e, "db/%s", name) : 0;
 	if (fd >= 0)
 		close(fd);
+	return r;
+}
+
+static int drop_end(struct survey *s, int directory_fd, uint64_t oldest, struct buf *note, struct error *e)
+{
+	int r = each_log(s, directory_fd, oldest, cut_log, e);
+
 	buf_printf(note, "db/%s: the last moments before a power cut did not reach the disk and are gone; all that was "
 		   "synced is there\n", s->bad_name);
 	return r;
 }
 
-int wal_inspect(const char *directory, uint64_t boot, struct buf *note, uint64_t *ret_last, struct error *e)
+static int damaged(const struct survey *s, struct error *e)
+{
+	if (s->bad_is_gap)
+		return error_set(e, -E_CORRUPT, "db/%s does not go on where the .log file before it ends: what is between "
+				 "them is missing, so nothing was touched; restore db/ from a backup", s->bad_name);
+	return error_set(e, -E_CORRUPT, "db/%s is damaged at byte %llu: what was saved after that could not be replayed, so "
+			 "nothing was touched; restore that file from a backup", s->bad_name,
+			 (unsigned long long)s->bad_at);
+}
+
+int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct buf *note, uint64_t *ret_last,
+		struct error *e)
 {
 	struct survey s = { 0 };
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
@@ -324,14 +362,14 @@ int wal_inspect(const char *directory, uint64_t boot, struct buf *note, uint64_t
 	if (fd < 0)
 		return error_system(e, "%s", directory);
 	fill_crc_table(s.crc_table);
-	r = survey_directory(&s, fd, e);
+	r = each_log(&s, fd, oldest, survey_file, e);
 	if (r == 0 && s.bad_name[0] && !is_in_use(fd)) {
-		if (is_damage(&s, boot))
-			r = error_set(e, -E_CORRUPT, "db/%s is damaged at byte %llu: what was saved after that could "
-				      "not be replayed, so nothing was touched; restore that file from a backup",
-				      s.bad_name, (unsigned long long)s.bad_at);
+		if (s.bad_is_gap && !oldest)
+			r = 1;
+		else if (is_damage(&s, boot))
+			r = damaged(&s, e);
 		else if (s.more_after)
-			r = cut_log(&s, fd, note, e);
+			r = drop_end(&s, fd, oldest, note, e);
 	}
 	*ret_last = s.sequence;
 	close(fd);

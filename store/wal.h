@@ -24,10 +24,13 @@ uint64_t wal_boot(void);
 /* The mark to put first into a batch: everything up to sequence number stable is on stable storage. */
 void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable);
 
-/* Inspects all logs of the database in directory.  0: they may be replayed, and come up to sequence number *ret_last
- * (0: they are empty); when the end of one was lost to a power cut, the log is cut there and note gets a sentence.
+/* Inspects the logs of the database in directory whose numbers are not below oldest.  0: they may be replayed, and come up
+ * to sequence number *ret_last (0: they are empty); what was lost to a power cut, at the end of one and in all behind it,
+ * is cut off, and note gets a sentence.  1, and nothing was changed: numbers are missing between two logs, which only
+ * says something when the former is still needed: to be called again with the oldest log that is (oldest 0: not known).
  * -E_CORRUPT: damaged, nothing was changed; the sentence says which file and where. */
-int wal_inspect(const char *directory, uint64_t boot, struct buf *note, uint64_t *ret_last, struct error *e);
+int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct buf *note, uint64_t *ret_last,
+		struct error *e);
 
 /* Appends the payload, of less than a block, as the first record of a log; manifests have the same format. */
 void wal_record(struct buf *out, struct view payload);

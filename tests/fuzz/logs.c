@@ -101,11 +101,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (how & 1)
 		seal_records(bytes, in.left);
 	write_file("000004.log", bytes, in.left);
-	int rc = wal_inspect(directory, BOOT, &note, &last, &e);
+	int rc = wal_inspect(directory, BOOT, 0, &note, &last, &e);
+	if (rc == 1)
+		rc = wal_inspect(directory, BOOT, 1, &note, &last, &e);
 	must(rc == 0 || (rc == -E_CORRUPT && e.code == rc));
 	if (rc == 0) { /* what was cut off stays off, and nothing else goes */
 		buf_clear(&note);
-		must(wal_inspect(directory, BOOT, &note, &again, &e) == 0);
+		must(wal_inspect(directory, BOOT, 0, &note, &again, &e) == 0);
 		must(again == last && note.len == 0);
 	}
 	free(bytes);

@@ -108,12 +108,13 @@ static void write_log(struct fixture *f, size_t size, size_t flip)
 	close(fd);
 }
 
+/* All logs are needed. */
 static int inspect(struct fixture *f, bool same_boot, struct buf *note, struct error *e)
 {
 	uint64_t last;
 
 	buf_clear(note);
-	return wal_inspect(f->db, wal_boot() + !same_boot, note, &last, e);
+	return wal_inspect(f->db, wal_boot() + !same_boot, 1, note, &last, e);
 }
 
 static size_t log_size(const struct fixture *f)
@@ -283,6 +284,58 @@ static void assert_refused(struct fixture *f, const char *words)
 	ck_assert_msg(strstr(e.text, words) != NULL, "%s", e.text);
 }
 
+/* Makes of the log two: the first one has the records up to `end`, the second those from `start` on. */
+static void split_log(struct fixture *f, unsigned end, unsigned start)
+{
+	size_t from = f->ends[start - 1];
+	char second[320];
+
+	write_log(f, f->ends[end - 1], SIZE_MAX);
+	snprintf(second, sizeof(second), "%s/999999.log", f->db);
+	int fd = open(second, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ck_assert_int_eq(write(fd, f->bytes + from, f->size - from), f->size - from);
+	close(fd);
+}
+
+START_TEST(a_log_that_does_not_follow_the_one_before_is_not_replayed)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf got = { 0 }, note = { 0 };
+	struct error e;
+	int r;
+
+	split_log(&f, 12, 14);
+	assert_refused(&f, "does not go on where"); /* no power was cut */
+	split_log(&f, 5, 14);
+	ck_assert_int_eq(inspect(&f, false, &note, &e), -E_CORRUPT); /* ten were synced */
+	split_log(&f, 12, 14);
+	ck_assert_int_eq(inspect(&f, false, &note, &e), 0);
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&note), "did not reach the disk"));
+	start_machine_anew(&f);
+	struct kv *kv = open_db(f.db, &r, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	for (unsigned i = 0; i < WRITES; i++)
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), i < 12);
+	kv_close(kv);
+}
+END_TEST
+
+START_TEST(a_log_that_follows_the_one_before_is_replayed)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf got = { 0 };
+	struct error e;
+	int r;
+
+	split_log(&f, 12, 12);
+	struct kv *kv = open_db(f.db, &r, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	for (unsigned i = 0; i < WRITES; i++)
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), 1);
+	kv_close(kv);
+}
+END_TEST
+
 START_TEST(a_log_that_is_missing_or_cut_between_two_records_is_noticed)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
@@ -366,6 +419,8 @@ int main(void)
 	tcase_add_test(tc, after_a_power_cut_what_was_synced_must_be_there_and_the_rest_may_be_gone);
 	tcase_add_test(tc, a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped);
 	tcase_add_test(tc, records_over_several_blocks_are_inspected_too);
+	tcase_add_test(tc, a_log_that_does_not_follow_the_one_before_is_not_replayed);
+	tcase_add_test(tc, a_log_that_follows_the_one_before_is_replayed);
 	tcase_add_test(tc, a_log_that_is_missing_or_cut_between_two_records_is_noticed);
 	tcase_add_test(tc, a_manifest_that_was_cut_is_noticed_before_tables_are_deleted);
 	tcase_add_test(tc, random_logs_never_crash_the_inspection);
