@@ -129,7 +129,7 @@ START_TEST(all_flags_and_digests_fit)
 	ck_assert(memcmp(cells[LOG_COLUMN_digest_before].text.data, "0101", 4) == 0);
 	ck_assert(memcmp(cells[LOG_COLUMN_previous].text.data, "0303", 4) == 0);
 	version_flag_words(&out, UINT64_MAX);
-	ck_assert_str_eq(buf_cstr(&out), "incomplete conflict recovered copied");
+	ck_assert_str_eq(buf_cstr(&out), "incomplete conflict recovered copied lost");
 }
 END_TEST
 
