@@ -71,7 +71,12 @@ $(BUILD)/tests/e2e/%: tests/e2e/%.c tests/e2e/posix.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -o $@ $< -pthread
 
-helpers: $(HELPER_BIN) $(BUILD)/tests/bench/bigstore
+# What is preloaded into the daemon.
+$(BUILD)/tests/e2e/%.so: tests/e2e/preload/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
+
+helpers: $(HELPER_BIN) $(BUILD)/tests/e2e/probe.so $(BUILD)/tests/bench/bigstore
 
 # Crash tests: a recorder to preload, programs to be recorded, and what cuts and checks (tests/crash/run).
 CRASH_OUT = $(BUILD)/tests/crash

@@ -36,9 +36,25 @@ is_confined()
 
 [ -z "$REPORTS" ] || { skip "confinement" "the sanitizers' daemon keeps its rights"; done_testing; }
 make_users anna
-new_share
+export PROBE=$STORE/probe PROBE_ELSEWHERE=$T/elsewhere
+echo untouched >"$PROBE_ELSEWHERE"
+
+# cannot NAME: a thread of the worker that serves now tries what it must not be able to (preload/probe.c)
+cannot()
+{
+	local pid
+	pid=$(worker_pid)
+	: >"$PROBE.ask"
+	check "$1 is asked" wait_for 10 sh -c 'mkdir "$1/asked" && rmdir "$1/asked"; [ -e "$2" ]' sh "$MNT" "$PROBE.$pid"
+	is "$1 neither writes elsewhere, nor goes out, nor becomes anything" "$(paste -sd ' ' "$PROBE.$pid")" \
+		"write: EACCES remove: EACCES socket: EAFNOSUPPORT trace: EPERM mount: EPERM become: EPERM execute: EPERM"
+	rm -f "$PROBE".*
+}
+
+LD_PRELOAD=$BUILD/probe.so new_share
 first=$(worker_pid)
 is_confined "$first" "the first worker"
+cannot "the first worker"
 is "the process that holds the mount can end it" $((0x$(field CapEff "$DAEMON") & ADMIN)) $ADMIN
 check "it serves" as_sh "$anna" "echo one > '$MNT/dept/file' && cat '$MNT/dept/.history/files/file/'*.v1.*"
 is "it knows who is who" "$(daybook log "$MNT/dept/file" --csv | grep -c ",$anna,")" 2
@@ -48,7 +64,15 @@ check "it is replaced" daybook restart "$MNT"
 second=$(worker_pid)
 isnt "by another process" "$second" "$first"
 is_confined "$second" "the second worker"
+cannot "the second worker"
 check "which serves" as_sh "$anna" "echo two > '$MNT/dept/file' && grep -q two '$MNT/dept/file'"
+kill_worker
+check "one that takes over after kill -9 serves" as_sh "$anna" "echo three > '$MNT/dept/file'"
+third=$(worker_pid)
+isnt "by another process again" "$third" "$second"
+is_confined "$third" "the third worker"
+cannot "the third worker"
+is "what is elsewhere is untouched" "$(cat "$PROBE_ELSEWHERE")" untouched
 check "the store verifies" daybook verify "$MNT"
 
 # A store of somebody else, in a directory that only he may enter.
@@ -59,7 +83,11 @@ check "a store that is not root's is reached with CAP_DAC_OVERRIDE" \
 	has_only $((RESOURCE | OVERRIDE)) $(of_every_thread CapEff "$(worker_pid)")
 check "and served" as_sh "$anna" "echo three > '$MNT/dept/file'"
 unmount_share
-mount_share -o unconfined
+LD_PRELOAD=$BUILD/probe.so mount_share -o unconfined
+: >"$PROBE.ask"
+check "-o unconfined: it can do what the others could not" \
+	wait_for 10 sh -c 'mkdir "$1/asked" && rmdir "$1/asked"; [ "$(paste -sd " " "$2")" = "write: done remove: done socket: done" ]' sh \
+	"$MNT" "$PROBE.$(worker_pid)"
 is "-o unconfined: it keeps its rights" "$(of_every_thread Seccomp "$(worker_pid)")" 0
 like "which is said" "$(cat "$LOG")" "served with all the rights of root, as asked"
 done_testing
