@@ -5,12 +5,16 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "clock.h"
 #include "directory.h"
 #include "internal.h"
 #include "version.h"
+
+#define KEPT_SECONDS ((int64_t)183 * 86400)
 
 struct recovery {
 	struct store *store;
@@ -21,11 +25,11 @@ struct recovery {
 /* Keeps a journal that cannot become a version, out of the way of the next one for that inode. */
 static int set_aside(struct store *store, const char *name, const char *why, struct error *e)
 {
-	char lost[300];
+	char lost[STAGING_KEPT_MAX];
+	int rc = staging_set_aside(store->staging_fd, name, lost, e);
 
-	snprintf(lost, sizeof(lost), "lost-%s", name);
-	if (renameat(store->staging_fd, name, store->staging_fd, lost) < 0 && errno != ENOENT)
-		return error_system(e, "staging/%s", name);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
 	buf_printf(&store->report, "unsaved bytes could not become a version (%s); they are kept in staging/%s\n", why,
 		   lost);
 	return 0;
@@ -157,11 +161,25 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 	return error_set(e, rc, "staging/%s: %s", name, why.text);
 }
 
+/* Journals that were set aside are kept for half a year, for whoever misses what is in them. */
+static void forget_old(struct recovery *r, const char *name)
+{
+	struct store *store = r->store;
+	struct stat st;
+
+	if (r->by || fstatat(store->staging_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    clock_now() / NS_PER_SECOND - st.st_mtim.tv_sec < KEPT_SECONDS || unlinkat(store->staging_fd, name, 0) < 0)
+		return;
+	buf_printf(&store->report, "staging/%s, unsaved bytes that had been kept for half a year, was removed\n", name);
+}
+
 static int recover_entry(void *arg, const char *name, struct error *e)
 {
 	struct recovery *r = arg;
 
-	if (name[0] == '.' || strncmp(name, "lost-", 5) == 0)
+	if (strncmp(name, STAGING_KEPT, strlen(STAGING_KEPT)) == 0)
+		forget_old(r, name);
+	if (name[0] == '.' || strncmp(name, STAGING_KEPT, strlen(STAGING_KEPT)) == 0)
 		return 0;
 	r->worked = true;
 	if (strspn(name, "0123456789abcdef") == strlen(name))

@@ -15,6 +15,7 @@
 #include "lock.h"
 #include "space.h"
 
+#define KEPT_OF_ONE_MAX 10000 /* journals of one inode that are kept */
 #define JOURNAL_LONG ((uint64_t)1 << 20) /* past this, a save starts the journal over in place */
 #define KEPT_MAX 32                      /* journals that are done with */
 #define KEPT_BYTES ((uint64_t)64 << 10)  /* a longer one is emptied first */
@@ -614,13 +615,25 @@ static bool never_begun(const struct replay *replay)
 	       head.length > left - STAGING_HEAD_LEN;
 }
 
+int staging_set_aside(int directory_fd, const char *name, char kept[STAGING_KEPT_MAX], struct error *e)
+{
+	for (unsigned i = 1; i < KEPT_OF_ONE_MAX; i++) {
+		snprintf(kept, STAGING_KEPT_MAX, i > 1 ? STAGING_KEPT "%.40s.%u" : STAGING_KEPT "%.40s", name, i);
+		if (renameat2(directory_fd, name, directory_fd, kept, RENAME_NOREPLACE) == 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	return error_system(e, "staging/%s", name);
+}
+
 static int set_aside(struct staging *s, struct error *e)
 {
-	char lost[32];
+	char lost[STAGING_KEPT_MAX];
+	int r = staging_set_aside(s->journals->directory_fd, s->name, lost, e);
 
-	snprintf(lost, sizeof(lost), "lost-%s", s->name);
-	if (renameat(s->journals->directory_fd, s->name, s->journals->directory_fd, lost) < 0)
-		return error_system(e, "staging/%s", s->name);
+	if (r < 0)
+		return r;
 	return error_set(e, -E_CORRUPT, "staging/%s, unsaved bytes, is damaged at its start: it is kept as staging/%s",
 			 s->name, lost);
 }

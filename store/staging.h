@@ -89,4 +89,10 @@ bool staging_is_damaged(const struct staging *s);
 /* Test hook: the n-th following journal write fails with errno code, after `part` bytes when part > 0. */
 void staging_fail_nth(unsigned n, int code, size_t part);
 
+/* Keeps a journal that cannot become a version, under a name of its own that begins with STAGING_KEPT: nothing that was
+ * kept before is written over.  -ENOENT: it is not there. */
+#define STAGING_KEPT "lost-"
+#define STAGING_KEPT_MAX 64
+int staging_set_aside(int directory_fd, const char *name, char kept[STAGING_KEPT_MAX], struct error *e);
+
 #endif

@@ -434,6 +434,19 @@ static int init_in(struct store *store, uint32_t mode, uint32_t uid, uint32_t gi
 	return rc < 0 ? rc : write_format(store, e);
 }
 
+/* The name of the store's directory is on stable storage too.  Who may not read the directory above cannot ask for that. */
+static int sync_parent(struct store *store, struct error *e)
+{
+	int fd = openat(store->directory_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? (errno == EACCES ? 0 : error_system(e, "%s/..", store->path)) : 0;
+
+	if (fd >= 0 && fsync(fd) < 0 && errno != EINVAL)
+		rc = error_system(e, "%s/..", store->path);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid, struct error *e)
 {
 	struct store *store = NULL;
@@ -447,6 +460,8 @@ int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid,
 	rc = store_new(path, &store, e);
 	if (rc == 0)
 		rc = init_in(store, root_mode, uid, gid, e);
+	if (rc == 0 && made)
+		rc = sync_parent(store, e);
 	store_free(store);
 	if (rc < 0) {
 		static const char *const parts[] = { "db", "staging", "LOCK", "FORMAT.new", STORE_FORMAT_NAME };

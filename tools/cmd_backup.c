@@ -7,35 +7,7 @@
 
 #include "backup.h"
 #include "rows.h"
-
-/* The row of `checkpoint`. */
-struct made {
-	char name[80], store[4096];
-	struct backup backup;
-	bool there;
-};
-
-static void take_text(char *out, size_t n, const struct cell *cells, size_t count, const char *name)
-{
-	const struct cell *cell = cell_named(cells, count, name);
-
-	if (cell && cell->kind == CELL_TEXT && cell->text.len < n)
-		memcpy(out, cell->text.data, cell->text.len);
-}
-
-static bool take_checkpoint(void *arg, const struct cell *cells, size_t count)
-{
-	struct made *made = arg;
-	const struct cell *change = cell_named(cells, count, "change"), *time = cell_named(cells, count, "time");
-
-	take_text(made->name, sizeof(made->name), cells, count, "name");
-	take_text(made->store, sizeof(made->store), cells, count, "store");
-	take_text(made->backup.share, sizeof(made->backup.share), cells, count, "share");
-	made->backup.change = change ? (uint64_t)change->number : 0;
-	made->backup.time = time ? time->number : 0;
-	made->there = true;
-	return true;
-}
+#include "taken.h"
 
 static void print_backup(struct buf *out, const struct cell *cells, size_t count)
 {
@@ -103,22 +75,23 @@ static int list(const char *path, bool check, const struct answer *answer, struc
 	return r;
 }
 
-/* Copies the checkpoint; what it says of itself is in made. */
-static int copy(const char *path, struct made *made, uint64_t keep, const struct answer *answer, struct error *e)
+/* Copies the checkpoint; b tells of it, and of the copy then. */
+static int copy(const char *path, const struct taken *taken, uint64_t keep, struct backup *b, const struct answer *answer,
+		struct error *e)
 {
 	CLEANUP(buf_release) struct buf from = { 0 };
 	struct watcher watcher = { answer };
 	struct backups backups;
-	int r = backups_open(path, made->backup.share, true, &backups, e);
+	int r = backups_open(path, taken->share, true, &backups, e);
 
 	if (r < 0)
 		return r;
-	buf_printf(&from, "%s/%s", made->store, made->name);
-	r = backups_add(&backups, buf_cstr(&from), &made->backup, show, &watcher, e);
+	buf_printf(&from, "%s/%s", taken->store, taken->name);
+	r = backups_add(&backups, buf_cstr(&from), b, show, &watcher, e);
 	backups_close(&backups);
 	if (r < 0 || !keep)
 		return r;
-	r = backups_open(path, made->backup.share, true, &backups, e);
+	r = backups_open(path, taken->share, true, &backups, e);
 	if (r == 0) {
 		r = backups_prune(&backups, keep, e);
 		backups_close(&backups);
@@ -129,23 +102,22 @@ static int copy(const char *path, struct made *made, uint64_t keep, const struct
 static int back_up(const struct invocation *in, uint64_t keep, const struct answer *answer, struct error *e)
 {
 	CLEANUP(whereabouts_release) struct whereabouts place = { 0 };
-	struct request checkpoint = { .command = "checkpoint" }, drop = { .command = "uncheckpoint" };
-	struct made made = { 0 };
-	struct answer taking = { .row = take_checkpoint, .arg = &made }, nothing = { .row = take_checkpoint };
+	struct backup backup = { 0 };
+	struct taken taken;
 	int r = whereabouts_find(option(in, "store"), in->arguments[1], &place, e);
 
 	if (r == 0)
-		r = client_ask(&place, &checkpoint, true, &taking, e);
-	if (r == 0 && !made.there)
-		r = error_set(e, -E_PROTOCOL, "the daemon made no checkpoint and did not say why");
+		r = taken_make(&place, &taken, e);
 	if (r < 0)
 		return r;
-	r = copy(in->arguments[0], &made, keep, answer, e);
-	request_add(&drop, "name", view_str(made.name));
-	client_ask(&place, &drop, true, &nothing, NULL); /* else the next one, or the next start, removes it */
-	if (r == 0 && !tell_backup(answer, &made.backup, true))
+	snprintf(backup.share, sizeof(backup.share), "%.*s", (int)sizeof(backup.share) - 1, taken.share);
+	backup.change = taken.change;
+	backup.time = taken.time;
+	r = copy(in->arguments[0], &taken, keep, &backup, answer, e);
+	taken_drop(&place, &taken);
+	if (r == 0 && !tell_backup(answer, &backup, true))
 		r = error_set(e, -ECANCELED, "stopped");
-	backup_release(&made.backup);
+	backup_release(&backup);
 	return r;
 }
 

@@ -69,6 +69,7 @@
 	X(restore_store, json, '\0', NULL,         "one JSON object") \
 	X(restore_store, csv,  '\0', NULL,         "comma-separated values, with a header line") \
 	X(export,  at,      '\0', "TIME",          "as it was at the end of this time; now when it is not given") \
+	X(export,  history, '\0', NULL,            "with it every version of every file, and the log: a whole share") \
 	X(export,  store,   '\0', "STORE",         "of this store; PATH is then relative to its root") \
 	X(pack,    now,     '\0', NULL,            "all but the newest versions, however young, in all documents") \
 	X(pack,    try,     '\0', NULL,            "only tell what it would do") \

@@ -146,11 +146,68 @@ chmod 600 dept/large.bin
 as "$ben" "$(command -v daybook)" export dept "$T/for-ben/out" >"$T/out" 2>&1
 check "who may not read a file does not get it" test ! -s "$T/for-ben/out/large.bin"
 check "and gets the rest" test -e "$T/for-ben/out/plan/new"
+
+# --- export of the whole past ---------------------------------------------------------------------------------------
+
+as_sh "$anna" 'mkdir dept/going && cd dept/going && echo 1 >f && echo 2 >f && mv f g && cd .. && rm -r going
+head -c 70000000 /dev/zero >long && echo end >>long && rm long'
+refuses "not of a folder" "as a whole" daybook export --history dept "$T/past"
+before=$(ls "$STORE")
+check "export --history, mounted" daybook export --history . "$T/past"
+is "nothing is left in the store" "$(ls "$STORE")" "$before"
+# complete PAST: every file has its digest, every version its file, every name in .history/files its version
+complete()
+{
+	"$PYTHON" - "$1" <<'END'
+import csv, hashlib, os, sys
+past = sys.argv[1]
+def digest(path):
+    with open(path, 'rb') as f:
+        return hashlib.blake2b(f.read(), digest_size=32).hexdigest()
+rows = list(csv.DictReader(open(past + '/versions.csv', newline=''), strict=True))
+listed = {r['file'] for r in rows}
+there = {os.path.relpath(os.path.join(d, f), past) for d, _, fs in os.walk(past + '/versions') for f in fs}
+assert listed == there and len(listed) == len(rows) > 100, (len(listed), len(there), len(rows))
+for r in rows:
+    path = os.path.join(past, r['file'])
+    assert os.path.getsize(path) == int(r['size']), r
+    assert int(r['size']) > 64 << 20 or digest(path) == r['digest'], r
+shown = 0
+for d, names, _ in os.walk('.'):
+    files = os.path.join(d, '.history/files')
+    for name in os.listdir(files):
+        for f in os.listdir(os.path.join(files, name)):
+            if f == 'changes.csv':
+                continue
+            shown += 1
+            ours = os.path.join(past, 'versions', d, name, f)
+            assert digest(ours) == digest(os.path.join(files, name, f)), ours
+assert shown > 100 and not os.path.exists(past + '/versions/no longer named'), shown
+print(len({(r['document'], r['version']) for r in rows}), sum(1 for _ in csv.DictReader(open(past + '/changes.csv', newline=''))))
+END
+}
+complete "$T/past" >"$T/counts" 2>"$T/err"
+result $? "every version is there with its bytes, and every name of .history/files" || diag "$(tail -n 3 "$T/err")"
+counts=$(daybook verify --json . | "$PYTHON" -c 'import json, sys
+row = json.loads(list(sys.stdin)[-1])
+print(row["versions"], row["changes"])')
+is "as many versions and changes as the store has" "$(cat "$T/counts")" "$counts"
+check "also of what was in a deleted folder" test "$(cat "$T"/past/versions/dept/going/f/f.*.v1.*)" = 1
+check "the tree is beside it" diff -r --no-dereference dept/plan "$T/past/tree/dept/plan"
+check "export --history to a tar" daybook export --history . "$T/past.tar"
+mkdir "$T/past2"
+tar -C "$T/past2" -xpf "$T/past.tar"
+check "has the same" diff -r "$T/past/versions" "$T/past2/versions"
+is "and leaves nothing beside it" "$(find "$T" -maxdepth 1 -name '*daybook-export*')" ""
+
 cd /
 unmount_share
 check "export of a store that is not mounted" daybook export --at "$when" --store "$STORE" dept/plan "$T/unmounted"
 is "gives the same" "$(listing "$T/unmounted")" "$(listing "$T/then")"
 is "and leaves no mount" "$(find /tmp -maxdepth 1 -name 'daybook-export.*')" ""
+check "export --history of a store that is not mounted" daybook export --history "$STORE" "$T/past3"
+check "is the same" diff -r "$T/past/versions" "$T/past3/versions"
+rm -rf "$T"/past*
 check "a backup of a store that is not mounted" daybook backup "$BACKUPS" --store "$STORE"
 verify_clean "the store verifies"
 done_testing
