@@ -106,6 +106,32 @@ static pid_t start_dying(const char *path)
 	_exit(1);
 }
 
+static bool is_kept(const char *name)
+{
+	return faccessat(store_staging_fd(tree_store), name, F_OK, 0) == 0;
+}
+
+START_TEST(what_was_put_aside_is_kept_for_half_a_year_and_never_written_over)
+{
+	struct timespec old[2] = { { .tv_sec = time(NULL) - 184 * 86400 }, { .tv_sec = time(NULL) - 184 * 86400 } };
+	char rubbish[4096];
+
+	memset(rubbish, 'x', sizeof(rubbish));
+	for (int i = 0; i < 3; i++) {
+		int fd = openat(store_staging_fd(tree_store), "abc", O_WRONLY | O_CREAT, 0600);
+
+		ck_assert_int_eq(write(fd, rubbish, sizeof(rubbish)), (ssize_t)sizeof(rubbish));
+		close(fd);
+		start_anew("2");
+	}
+	ck_assert(is_kept("lost-abc") && is_kept("lost-abc.2") && is_kept("lost-abc.3") && !is_kept("abc"));
+	ck_assert_int_eq(utimensat(store_staging_fd(tree_store), "lost-abc.2", old, 0), 0);
+	start_anew("2");
+	ck_assert(is_kept("lost-abc") && !is_kept("lost-abc.2") && is_kept("lost-abc.3"));
+	ck_assert_ptr_nonnull(strstr(store_recovery_report(tree_store), "staging/lost-abc.2"));
+}
+END_TEST
+
 START_TEST(a_store_whose_daemon_is_still_dying_is_waited_for)
 {
 	CLEANUP(buf_release) struct buf lock = { 0 };
@@ -143,6 +169,7 @@ int main(void)
 	tcase_add_test(tc, a_journal_that_a_power_cut_brings_back_does_not_undo_the_save_made_of_it);
 	tcase_add_test(tc, as_long_as_the_machine_goes_on_every_journal_is_recovered);
 	tcase_add_test(tc, bytes_written_over_a_save_that_was_lost_are_put_aside);
+	tcase_add_test(tc, what_was_put_aside_is_kept_for_half_a_year_and_never_written_over);
 	tcase_add_test(tc, a_store_whose_daemon_is_still_dying_is_waited_for);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_ENV);
