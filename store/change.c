@@ -49,6 +49,7 @@ void change_abort(struct change *c)
 	buf_release(&c->path2);
 	buf_release(&c->home);
 	buf_release(&c->names);
+	buf_release(&c->above);
 	buf_release(&c->author_memory);
 	kv_batch_release(&c->own);
 	c->batch = NULL;
@@ -99,7 +100,6 @@ int change_inode_new(struct change *c, struct inode_record **ret, struct error *
 	if (rc < 0)
 		return rc;
 	edit->r.ino = c->store->next_inode++;
-	c->numbered = true;
 	*ret = &edit->r;
 	return 0;
 }
@@ -145,7 +145,6 @@ int change_document_new(struct change *c, uint64_t *ret_id, struct document_reco
 	if (rc < 0)
 		return rc;
 	*ret_id = edit->id = c->store->next_document++;
-	c->numbered = true;
 	edit->r.born = c->time;
 	edit->r.uid = c->actor->uid;
 	edit->r.tgid = c->actor->tgid;
@@ -285,24 +284,48 @@ int change_check_depth(const struct change *c, bool second, struct error *e)
 		       : error_set(e, -E_TOO_DEEP, "a directory is at most %d deep", DIRECTORY_DEPTH_MAX);
 }
 
-/* Puts the change under directory and all above it. */
+bool indexed_note(struct indexed *indexed, uint64_t change, enum family family, uint64_t id)
+{
+	if (indexed->block != change / INDEX_BLOCK)
+		*indexed = (struct indexed){ .block = change / INDEX_BLOCK };
+	for (size_t i = 0; i < indexed->count; i++) {
+		if (indexed->at[i].family == family && indexed->at[i].id == id)
+			return true;
+	}
+	if (indexed->count < sizeof(indexed->at) / sizeof(indexed->at[0])) {
+		indexed->at[indexed->count].family = family;
+		indexed->at[indexed->count++].id = id;
+	}
+	return false;
+}
+
+static void put_index(struct change *c, enum family family, uint64_t id, struct key key)
+{
+	if (!indexed_note(&c->store->indexed, c->number, family, id))
+		kv_batch_put(c->batch, family, key_view(&key), view_of("", 0));
+}
+
+/* Notes directory and all above it, up to the first that is noted already. */
 static int put_under(struct change *c, uint64_t directory, struct error *e)
 {
-	CLEANUP(buf_release) struct buf time = { 0 };
+	struct log_record first = { .above = buf_view(&c->above) };
+	CLEANUP(buf_release) struct buf more = { 0 };
 
-	buf_u64(&time, (uint64_t)c->time);
-	while (directory) {
+	while (directory && !log_is_above(&first, directory)) {
 		CLEANUP(inode_release) struct inode *inode = NULL;
 
-		put(c, FAMILY_UNDER, key_numbers(directory, c->number), &time);
+		buf_varint(&more, directory);
 		if (directory == ROOT_INODE)
 			break;
+		put_index(c, FAMILY_UNDER, directory, key_under(directory, c->number));
 		int rc = inode_get(c->store, directory, &inode, e);
 		if (rc < 0)
 			return rc;
 		directory = inode->r.parent;
 	}
-	return buf_check(&time, e);
+	buf_append(&c->above, more.data, more.len);
+	c->above.failed |= more.failed;
+	return buf_check(&c->above, e);
 }
 
 /* A directory changed again within the second in which it last changed, in nothing but times and links: the record
@@ -349,21 +372,12 @@ static void put_documents(struct change *c)
 	}
 }
 
-void store_put_counts(const struct store *store, struct kv_batch *batch, int64_t files, int64_t bytes)
+void store_put_next_inode(const struct store *store, struct kv_batch *batch)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
-	buf_varint(&value, store->live_files + (uint64_t)files);
-	buf_varint(&value, store->live_bytes + (uint64_t)bytes);
 	buf_varint(&value, store->next_inode);
-	buf_varint(&value, store->next_document);
-	kv_batch_put_buf(batch, FAMILY_META, view_str("live"), &value);
-}
-
-static void put_counts(struct change *c)
-{
-	if (c->files || c->bytes || c->numbered)
-		store_put_counts(c->store, c->batch, c->files, c->bytes);
+	kv_batch_put_buf(batch, FAMILY_META, view_str("inodes"), &value);
 }
 
 /* Whether the second of the change before is over, so that its last change is known. */
@@ -372,17 +386,13 @@ static bool begins_a_second(const struct change *c)
 	return c->store->head_change && c->time / NS_PER_SECOND != c->store->last_time / NS_PER_SECOND;
 }
 
-/* The log record and the indexes that lead to it; *ret_digest is what the next record chains to. */
-static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
+static void fill_log(struct change *c, struct log_record *r)
 {
-	CLEANUP(buf_release) struct buf value = { 0 }, number = { 0 };
-	const struct buf nothing = { 0 };
-	struct log_record *r = &c->log;
-	int rc;
+	const struct store *store = c->store;
 
 	r->change = c->number;
 	r->time = c->time;
-	r->prev = c->store->head_digest;
+	r->prev = store->head_digest;
 	r->uid = c->actor->uid;
 	r->gid = c->actor->gid;
 	r->author = c->actor->name;
@@ -393,19 +403,34 @@ static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 	r->path = buf_view(&c->path);
 	if (c->path2.len)
 		r->path2 = buf_view(&c->path2);
-	log_encode(&value, r);
+	r->above = buf_view(&c->above);
+	r->live_files = store->live_files + (uint64_t)c->files;
+	r->live_bytes = store->live_bytes + (uint64_t)c->bytes;
+	r->inode_next = store->next_inode;
+	r->document_next = store->next_document;
+}
+
+/* The log record and the indexes that lead to it; *ret_digest is what the next record chains to. */
+static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 }, number = { 0 };
+	int rc = put_under(c, c->under[0], e);
+
+	if (rc == 0)
+		rc = put_under(c, c->under[1], e);
+	if (rc < 0)
+		return rc;
+	fill_log(c, &c->log);
+	log_encode(&value, &c->log);
 	buf_varint(&number, c->store->head_change);
 	if ((rc = buf_check(&value, e)) < 0 || (rc = buf_check(&number, e)) < 0)
 		return rc;
 	crypto_generichash(ret_digest->bytes, DIGEST_LEN, value.data, value.len, NULL, 0);
 	put(c, FAMILY_LOG, key_number(c->number), &value);
-	put(c, FAMILY_BY_USER, key_by_user(c->actor->uid, c->number), &nothing);
+	put_index(c, FAMILY_BY_USER, c->actor->uid, key_by_user(c->actor->uid, c->number));
 	if (begins_a_second(c))
 		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)), &number);
-	rc = put_under(c, c->under[0], e);
-	if (rc == 0 && c->under[1] != c->under[0])
-		rc = put_under(c, c->under[1], e);
-	return rc;
+	return 0;
 }
 
 void change_give(struct change *c, uint64_t ino, struct inode **ret)
@@ -470,7 +495,6 @@ int change_commit(struct change *c, struct error *e)
 		rc = put_inode(c, &c->inodes[i], e);
 	}
 	put_documents(c);
-	put_counts(c);
 	if (rc == 0)
 		rc = buf_check(&c->names, e);
 	if (rc == 0)
@@ -479,6 +503,8 @@ int change_commit(struct change *c, struct error *e)
 		rc = kv_write(c->store->kv, c->batch, e);
 	if (rc == 0)
 		apply(c, &digest);
+	else
+		c->store->indexed.count = 0; /* they may not be there */
 	change_abort(c);
 	return rc;
 }

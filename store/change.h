@@ -37,12 +37,12 @@ struct change {
 	struct buf home;         /* memory of a name that an inode moved its home to */
 	struct buf names;        /* what becomes of names, for dirents.h: struct name_edit and the name, one after the other */
 	uint64_t new_directory;  /* that it makes, 0: none */
+	struct buf above;        /* what log.above becomes */
 	uint64_t under[2];       /* directories whose ancestors (and selves) index the change; 0 = none */
 	int64_t files, bytes;    /* what it adds to the live counts */
 	size_t inode_count, document_count;
 	struct inode_edit inodes[CHANGE_EDITS_MAX];
 	struct document_edit documents[CHANGE_EDITS_MAX];
-	bool numbered;           /* a new inode or document was given a number */
 	uint64_t given;          /* change_give() */
 	struct inode **ret_given;
 	bool active;

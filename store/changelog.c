@@ -3,41 +3,82 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "internal.h"
 
-/* One index that leads to changes: its keys are a prefix followed by the change number. */
+/* An index of the log: its keys are a prefix followed by the number of a block of changes. */
 struct index {
 	struct kv_iter *it;
 	struct key prefix;
 };
 
-static void index_release(struct index *index)
-{
-	kv_iter_close(index->it);
-}
+struct log_walk {
+	struct store *store;
+	struct log_query query;
+	struct kv_iter *log;
+	struct index indexes[2];
+	size_t index_count;
+	uint64_t at;      /* the change to go on with */
+	uint64_t until;   /* the last one of the block that is being read; none is when standing is false */
+	bool standing, ended;
+};
 
-static void index_open(struct index *index, struct store *store, enum family family, struct key prefix, bool reverse)
+static void add_index(struct log_walk *w, enum family family, struct key prefix)
 {
+	struct index *index = &w->indexes[w->index_count++];
+
 	index->prefix = prefix;
-	index->it = kv_iter_open(store->kv, NULL, family, key_view(&prefix), reverse);
+	index->it = kv_iter_open(w->store->kv, NULL, family, key_view(&prefix), !w->query.oldest_first);
 }
 
-static void index_position(struct index *index, uint64_t at)
+struct log_walk *changelog_walk(struct store *store, const struct log_query *query)
 {
-	struct key key = index->prefix, tail = key_number(at);
+	struct log_walk *w = calloc(1, sizeof(*w));
+	struct key user = key_by_user(query->uid, 0);
+
+	if (!w)
+		return NULL; /* changelog_walk_next() tells */
+	w->store = store;
+	w->query = *query;
+	w->log = kv_iter_open(store->kv, NULL, FAMILY_LOG, view_of(NULL, 0), !query->oldest_first);
+	user.len -= 8;
+	if (query->under && query->under != ROOT_INODE)
+		add_index(w, FAMILY_UNDER, key_number(query->under));
+	if (query->by_uid)
+		add_index(w, FAMILY_BY_USER, user);
+	changelog_walk_seek(w, query->oldest_first ? query->first : query->last ? query->last : UINT64_MAX);
+	return w;
+}
+
+void changelog_walk_close(struct log_walk *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->index_count; i++)
+		kv_iter_close(w->indexes[i].it);
+	kv_iter_close(w->log);
+	free(w);
+}
+
+void changelog_walk_seek(struct log_walk *w, uint64_t change)
+{
+	if (!w)
+		return;
+	w->at = change;
+	w->standing = w->ended = false;
+}
+
+/* The first block at or beyond `block` that an index has: 1 and *ret, or 0. */
+static int index_seek(struct index *index, uint64_t block, uint64_t *ret, struct error *e)
+{
+	struct key key = index->prefix, tail = key_number(block);
+	struct view found;
 
 	memcpy(key.bytes + key.len, tail.bytes, tail.len);
 	key.len += tail.len;
 	kv_iter_seek(index->it, key_view(&key));
-}
-
-/* The next change in the index: 1 and *ret, or 0. */
-static int index_next(struct index *index, uint64_t *ret, struct view *ret_value, struct error *e)
-{
-	struct view found;
-	int rc = kv_iter_next(index->it, &found, ret_value, e);
-
+	int rc = kv_iter_next(index->it, &found, NULL, e);
 	if (rc <= 0)
 		return rc;
 	struct reader r = reader_of(found);
@@ -46,11 +87,82 @@ static int index_next(struct index *index, uint64_t *ret, struct view *ret_value
 	return reader_done(&r) ? 1 : error_set(e, -E_CORRUPT, "an index key of the log is damaged");
 }
 
-/* The first change at or after (reversed: at or before) `at`: 1 and *ret, or 0. */
-static int index_seek(struct index *index, uint64_t at, uint64_t *ret, struct error *e)
+/* The first block at or beyond *block that all indexes have: each in turn leaps to where another stands. */
+static int find_block(struct log_walk *w, uint64_t *block, struct error *e)
 {
-	index_position(index, at);
-	return index_next(index, ret, NULL, e);
+	for (size_t i = 0, agreed = 0; agreed < w->index_count; i = (i + 1) % w->index_count) {
+		uint64_t found;
+		int rc = index_seek(&w->indexes[i], *block, &found, e);
+
+		if (rc <= 0)
+			return rc;
+		agreed = found == *block ? agreed + 1 : 1;
+		*block = found;
+	}
+	return 1;
+}
+
+/* Goes to the next block that may have what is asked for, at or beyond w->at: 1, or 0 at the end. */
+static int enter_block(struct log_walk *w, struct error *e)
+{
+	bool up = w->query.oldest_first;
+	uint64_t block = w->at / INDEX_BLOCK;
+	int rc = find_block(w, &block, e);
+
+	if (rc <= 0)
+		return rc;
+	if (block != w->at / INDEX_BLOCK)
+		w->at = block * INDEX_BLOCK + (up ? 0 : INDEX_BLOCK - 1);
+	w->until = block * INDEX_BLOCK + (up ? INDEX_BLOCK - 1 : 0);
+	if (!w->index_count)
+		w->until = up ? UINT64_MAX : 0;
+	struct key from = key_number(w->at);
+	kv_iter_seek(w->log, key_view(&from));
+	w->standing = true;
+	return 1;
+}
+
+static bool matches(const struct log_query *query, const struct log_record *r)
+{
+	return (!query->under || log_is_above(r, query->under)) && (!query->by_uid || r->uid == query->uid);
+}
+
+/* The next record of the block: 1, or 0 when it has no more. */
+static int next_of_block(struct log_walk *w, struct log_record *ret, struct error *e)
+{
+	struct view key, value;
+	int rc = kv_iter_next(w->log, &key, &value, e);
+
+	w->ended |= rc == 0;
+	if (rc <= 0)
+		return rc;
+	struct reader r = reader_of(key);
+	w->at = reader_u64(&r);
+	if (!reader_done(&r))
+		return error_set(e, -E_CORRUPT, "a key of the log is damaged");
+	if (w->query.oldest_first ? w->at > w->until : w->at < w->until)
+		return 0;
+	rc = log_decode(ret, value, e);
+	return rc < 0 ? error_prefix(e, rc, "change %llu", (unsigned long long)w->at) : 1;
+}
+
+int changelog_walk_next(struct log_walk *w, struct log_record *ret, struct error *e)
+{
+	if (!w)
+		return error_set(e, -E_NO_MEMORY, "out of memory to walk the log");
+	while (!w->ended) {
+		int rc = w->standing ? 1 : enter_block(w, e);
+
+		if (rc <= 0)
+			return rc;
+		rc = next_of_block(w, ret, e);
+		if (rc < 0)
+			return rc;
+		w->standing = rc > 0;
+		if (rc > 0 && matches(&w->query, ret))
+			return 1;
+	}
+	return 0;
 }
 
 int changelog_get(struct store *store, uint64_t change, struct log_record *ret, struct buf *memory,
@@ -65,96 +177,18 @@ int changelog_get(struct store *store, uint64_t change, struct log_record *ret, 
 	return rc < 0 ? error_prefix(e, rc, "change %llu", (unsigned long long)change) : 0;
 }
 
-/* Opens the indexes that the query needs: their count. */
-static size_t open_indexes(struct store *store, const struct log_query *query, struct index indexes[2])
-{
-	bool reverse = !query->oldest_first;
-	size_t n = 0;
-
-	if (query->under)
-		index_open(&indexes[n++], store, FAMILY_UNDER, key_number(query->under), reverse);
-	if (query->by_uid) {
-		struct key prefix = key_by_user(query->uid, 0);
-
-		prefix.len -= 8;
-		index_open(&indexes[n++], store, FAMILY_BY_USER, prefix, reverse);
-	}
-	if (n == 0)
-		index_open(&indexes[n++], store, FAMILY_LOG, (struct key){ .len = 0 }, reverse);
-	return n;
-}
-
-/* The next change at or beyond `at` that all indexes have: each in turn leaps to where another stands. */
-static int next_common(struct index *indexes, size_t n, uint64_t at, uint64_t *ret, struct error *e)
-{
-	for (size_t i = 0, agreed = 0; agreed < n; i = (i + 1) % n) {
-		uint64_t found;
-		int rc = index_seek(&indexes[i], at, &found, e);
-
-		if (rc <= 0)
-			return rc;
-		agreed = found == at || agreed == 0 ? agreed + 1 : 1;
-		at = found;
-	}
-	*ret = at;
-	return 1;
-}
-
-/* A walk of one index needs no seeks; that of the log itself no gets either. */
-static int each_in_order(struct store *store, const struct log_query *query, struct index *index, uint64_t first,
-			 uint64_t last, log_visitor each, void *arg, struct error *e)
-{
-	CLEANUP(buf_release) struct buf memory = { 0 };
-	bool whole = !query->under && !query->by_uid;
-	uint64_t change;
-	int rc = 0;
-
-	index_position(index, query->oldest_first ? first : last);
-	for (uint64_t count = 0; !query->limit || count < query->limit; count++) {
-		struct log_record record;
-		struct view value;
-
-		rc = index_next(index, &change, &value, e);
-		if (rc <= 0 || change < first || change > last)
-			break;
-		if (whole)
-			rc = log_decode(&record, value, e);
-		else
-			rc = changelog_get(store, change, &record, &memory, e);
-		if (rc < 0 && whole)
-			error_prefix(e, rc, "change %llu", (unsigned long long)change);
-		if (rc < 0 || !each(arg, &record))
-			break;
-	}
-	return rc < 0 ? rc : 0;
-}
-
 int changelog_each(struct store *store, const struct log_query *query, log_visitor each, void *arg,
 		   struct error *e)
 {
-	uint64_t first = query->first ? query->first : 1, last = query->last ? query->last : UINT64_MAX - 1;
-	CLEANUP(index_release) struct index a = { 0 };
-	CLEANUP(index_release) struct index b = { 0 };
-	struct index indexes[2] = { { 0 } };
-	size_t n = open_indexes(store, query, indexes);
-	uint64_t at = query->oldest_first ? first : last, change;
+	CLEANUP(changelog_walk_release) struct log_walk *w = changelog_walk(store, query);
+	uint64_t first = query->first, last = query->last ? query->last : UINT64_MAX;
+	struct log_record record;
 	int rc = 0;
 
-	a = indexes[0];
-	b = indexes[1];
-	if (n == 1)
-		return each_in_order(store, query, &indexes[0], first, last, each, arg, e);
-	for (uint64_t count = 0; (!query->limit || count < query->limit) && at >= first && at <= last; count++) {
-		CLEANUP(buf_release) struct buf memory = { 0 };
-		struct log_record record;
-
-		rc = next_common(indexes, n, at, &change, e);
-		if (rc <= 0 || change < first || change > last)
+	for (uint64_t count = 0; !query->limit || count < query->limit; count++) {
+		rc = changelog_walk_next(w, &record, e);
+		if (rc <= 0 || record.change < first || record.change > last || !each(arg, &record))
 			break;
-		rc = changelog_get(store, change, &record, &memory, e);
-		if (rc < 0 || !each(arg, &record))
-			break;
-		at = query->oldest_first ? change + 1 : change - 1;
 	}
 	return rc < 0 ? rc : 0;
 }

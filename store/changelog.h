@@ -13,8 +13,21 @@ struct log_query {
 	bool oldest_first;         /* else newest first */
 };
 
-/* Calls each() for every matching change; false stops.  Cost: what is listed, not the log (with both under and
- * by_uid: the smaller index is walked and the other probed). */
+/* A walk of the changes that a query asks for, in its order; its limit is not kept to, and of first and last only the one
+ * that is where it begins.  changelog_walk_next: 1 and *ret, whose views are valid until the next call; 0: the end.
+ * changelog_walk_seek: the next one is the first at or beyond that change, in the walk's order. */
+struct log_walk;
+struct log_walk *changelog_walk(struct store *store, const struct log_query *query);
+int changelog_walk_next(struct log_walk *w, struct log_record *ret, struct error *e);
+void changelog_walk_seek(struct log_walk *w, uint64_t change);
+void changelog_walk_close(struct log_walk *w); /* accepts NULL */
+static inline void changelog_walk_release(struct log_walk **w)
+{
+	changelog_walk_close(*w);
+}
+
+/* Calls each() for every matching change; false stops.  Cost: what is listed, not the log: of the blocks of INDEX_BLOCK
+ * changes that the indexes name, all are looked at. */
 typedef bool (*log_visitor)(void *arg, const struct log_record *record);
 int changelog_each(struct store *store, const struct log_query *query, log_visitor each, void *arg,
 		   struct error *e);

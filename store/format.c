@@ -1,60 +1,171 @@
 /* format.c - see format.h: the tables there become the codecs here. */
 #include "format.h"
 
-static void put_u(struct buf *out, uint64_t v)
+/* Of each kind of field: is it to be written, writing it, reading it, and what it is when it is not there.  `time` is
+ * the time field before it in the record. */
+
+static bool is_set_u(uint64_t v, int64_t *time)
 {
+	(void)time;
+	return v != 0;
+}
+
+static void put_u(struct buf *out, uint64_t v, int64_t *time)
+{
+	(void)time;
 	buf_varint(out, v);
 }
 
-static void put_t(struct buf *out, int64_t v)
+static void get_u(struct reader *r, uint64_t *v, int64_t *time)
 {
-	buf_u64(out, (uint64_t)v);
-}
-
-static void put_s(struct buf *out, struct view v)
-{
-	buf_string(out, v);
-}
-
-static void put_h(struct buf *out, struct digest v)
-{
-	buf_append(out, v.bytes, DIGEST_LEN);
-}
-
-static void get_u(struct reader *r, uint64_t *v)
-{
+	(void)time;
 	*v = reader_varint(r);
 }
 
-static void get_t(struct reader *r, int64_t *v)
+static void lack_u(uint64_t *v, int64_t *time)
 {
-	*v = (int64_t)reader_u64(r);
+	(void)time;
+	*v = 0;
 }
 
-static void get_s(struct reader *r, struct view *v)
+static bool is_set_t(int64_t v, int64_t *time)
 {
+	*time = v;
+	return v != 0;
+}
+
+static void put_t(struct buf *out, int64_t v, int64_t *time)
+{
+	*time = v;
+	buf_u64(out, (uint64_t)v);
+}
+
+static void get_t(struct reader *r, int64_t *v, int64_t *time)
+{
+	*v = *time = (int64_t)reader_u64(r);
+}
+
+static void lack_t(int64_t *v, int64_t *time)
+{
+	*v = *time = 0;
+}
+
+static bool is_set_d(int64_t v, int64_t *time)
+{
+	bool set = v != *time;
+
+	*time = v;
+	return set;
+}
+
+static void put_d(struct buf *out, int64_t v, int64_t *time)
+{
+	uint64_t difference = (uint64_t)v - (uint64_t)*time;
+
+	*time = v;
+	buf_varint(out, difference << 1 ^ (difference >> 63 ? UINT64_MAX : 0));
+}
+
+static void get_d(struct reader *r, int64_t *v, int64_t *time)
+{
+	uint64_t n = reader_varint(r), difference = n >> 1 ^ (n & 1 ? UINT64_MAX : 0);
+
+	*v = *time = (int64_t)((uint64_t)*time + difference);
+}
+
+static void lack_d(int64_t *v, int64_t *time)
+{
+	*v = *time;
+}
+
+static bool is_set_s(struct view v, int64_t *time)
+{
+	(void)time;
+	return v.len != 0;
+}
+
+static void put_s(struct buf *out, struct view v, int64_t *time)
+{
+	(void)time;
+	buf_string(out, v);
+}
+
+static void get_s(struct reader *r, struct view *v, int64_t *time)
+{
+	(void)time;
 	*v = reader_string(r);
 }
 
-static void get_h(struct reader *r, struct digest *v)
+static void lack_s(struct view *v, int64_t *time)
+{
+	(void)time;
+	*v = view_of(NULL, 0);
+}
+
+static bool is_set_n(struct view v, int64_t *time)
+{
+	return is_set_s(v, time);
+}
+
+static void put_n(struct buf *out, struct view v, int64_t *time)
+{
+	put_s(out, v, time);
+}
+
+static void get_n(struct reader *r, struct view *v, int64_t *time)
+{
+	get_s(r, v, time);
+	r->failed |= v->len > NAME_LEN_MAX;
+}
+
+static void lack_n(struct view *v, int64_t *time)
+{
+	lack_s(v, time);
+}
+
+static bool is_set_h(struct digest v, int64_t *time)
+{
+	static const struct digest zero;
+
+	(void)time;
+	return memcmp(v.bytes, zero.bytes, DIGEST_LEN) != 0;
+}
+
+static void put_h(struct buf *out, struct digest v, int64_t *time)
+{
+	(void)time;
+	buf_append(out, v.bytes, DIGEST_LEN);
+}
+
+static void get_h(struct reader *r, struct digest *v, int64_t *time)
 {
 	struct view bytes = reader_bytes(r, DIGEST_LEN);
 
+	(void)time;
 	if (bytes.data)
 		memcpy(v->bytes, bytes.data, DIGEST_LEN);
 }
 
-/* Reads the format byte and field count; how many fields to read, or a negative code. */
-static int open_record(struct reader *r, const char *what, unsigned known, struct error *e)
+static void lack_h(struct digest *v, int64_t *time)
+{
+	(void)time;
+	*v = (struct digest){ { 0 } };
+}
+
+/* Reads the format byte and which of the `known` fields are there: 0 or a negative code. */
+static int open_record(struct reader *r, const char *what, unsigned known, uint64_t *ret_there, struct error *e)
 {
 	uint8_t format = reader_u8(r);
-	uint64_t count = reader_varint(r);
 
-	if (r->failed || format == 0)
-		return error_set(e, -E_CORRUPT, "a %s record is damaged", what);
-	if (format > RECORD_FORMAT || count > known)
+	*ret_there = 0;
+	if (!r->failed && format > RECORD_FORMAT)
 		return error_set(e, -E_FORMAT_NEWER, "a %s record was written by a newer Daybook: upgrade this one", what);
-	return (int)count;
+	*ret_there = reader_varint(r);
+	if (r->failed || format != RECORD_FORMAT)
+		return error_set(e, -E_CORRUPT, "a %s record is damaged", what);
+	if (*ret_there >> known)
+		return error_set(e, -E_FORMAT_NEWER, "a %s record was written by a newer Daybook: upgrade this one", what);
+	return 0;
 }
 
 static int close_record(struct reader *r, const char *what, struct error *e)
@@ -62,79 +173,63 @@ static int close_record(struct reader *r, const char *what, struct error *e)
 	return reader_done(r) ? 0 : error_set(e, -E_CORRUPT, "a %s record is damaged", what);
 }
 
-static void put_n(struct buf *out, struct view v)
-{
-	buf_string(out, v);
-}
-
-static void get_n(struct reader *r, struct view *v)
-{
-	*v = reader_string(r);
-	r->failed |= v->len > NAME_LEN_MAX;
-}
-
-static bool is_set_u(uint64_t v)
-{
-	return v != 0;
-}
-
-static bool is_set_t(int64_t v)
-{
-	return v != 0;
-}
-
-static bool is_set_s(struct view v)
-{
-	return v.len != 0;
-}
-
-static bool is_set_n(struct view v)
-{
-	return v.len != 0;
-}
-
-static bool is_set_h(struct digest v)
-{
-	static const struct digest zero;
-
-	return memcmp(v.bytes, zero.bytes, DIGEST_LEN) != 0;
-}
-
 #define FIELD_COUNT(kind, name) +1
-#define FIELD_IS_LAST(kind, name) \
-	at++; \
-	count = is_set_##kind(r->name) ? at : count;
+#define FIELD_IS_THERE(kind, name) \
+	there |= (uint64_t)is_set_##kind(r->name, &time) << at; \
+	at++;
 #define FIELD_PUT(kind, name) \
-	if (left-- > 0) \
-		put_##kind(out, r->name);
+	if (there >> at & 1) \
+		put_##kind(out, r->name, &time); \
+	at++;
 #define FIELD_GET(kind, name) \
-	if (left-- > 0) \
-		get_##kind(&in, &r->name);
+	if (there >> at & 1) \
+		get_##kind(&in, &r->name, &time); \
+	else \
+		lack_##kind(&r->name, &time); \
+	at++;
 
 #define X(record, FIELDS) \
+	_Static_assert((0 FIELDS(FIELD_COUNT)) < 64, "which fields are there is a varint"); \
 	void record##_encode(struct buf *out, const struct record##_record *r) \
 	{ \
-		int at = 0, count = 0; \
+		uint64_t there = 0; \
+		int64_t time = 0; \
+		unsigned at = 0; \
 \
-		FIELDS(FIELD_IS_LAST) \
-		int left = count; \
+		FIELDS(FIELD_IS_THERE) \
 		buf_u8(out, RECORD_FORMAT); \
-		buf_varint(out, (uint64_t)count); \
+		buf_varint(out, there); \
+		at = 0; \
+		time = 0; \
 		FIELDS(FIELD_PUT) \
 	} \
 	int record##_decode(struct record##_record *r, struct view value, struct error *e) \
 	{ \
 		struct reader in = reader_of(value); \
-		int left = open_record(&in, #record, 0 FIELDS(FIELD_COUNT), e); \
+		int64_t time = 0; \
+		uint64_t there; \
+		unsigned at = 0; \
+		int rc = open_record(&in, #record, 0 FIELDS(FIELD_COUNT), &there, e); \
 \
 		*r = (struct record##_record){ 0 }; \
-		if (left < 0) \
-			return left; \
+		if (rc < 0) \
+			return rc; \
 		FIELDS(FIELD_GET) \
 		return close_record(&in, #record, e); \
 	}
 RECORDS(X)
 #undef X
+
+bool log_is_above(const struct log_record *r, uint64_t directory)
+{
+	struct reader in = reader_of(r->above);
+
+	while (reader_left(&in) > 0) {
+		if (reader_varint(&in) == directory)
+			return !in.failed;
+	}
+	return false;
+}
 
 static const struct {
 	uint64_t number;

@@ -3,11 +3,11 @@
  * KEYS are a family's letter followed by fixed-width big-endian integers and, last, raw name bytes, so that
  * memcmp order is number order.  "~n" is the bitwise complement: the newest comes first.
  *
- * VALUES open with a format byte (RECORD_FORMAT) and a varint count of fields; the fields follow in the order of
- * the tables below.  New fields are only ever added at the end of a table: a record written by an older Daybook
- * has fewer, and the missing read as zero or empty, for which reason zero and empty fields at the end of a record are
- * not written; one with more, or with a larger format byte, is refused as
- * E_FORMAT_NEWER.  Anything else that does not decode exactly to its end is E_CORRUPT.
+ * VALUES open with a format byte (RECORD_FORMAT) and a varint in which bit n tells that field n of the tables below is
+ * there, the first being field 0; these fields follow in the order of the tables.  A field that is zero or empty is not
+ * there.  New fields are only ever added at the end of a table, so that a record written by an older Daybook lacks them;
+ * one that has a field which is not in the table, or a larger format byte, is refused as E_FORMAT_NEWER.  Anything else
+ * that does not decode exactly to its end is E_CORRUPT.
  *
  * TIME is kept as intervals.  The newest inode record and the dirents that are live stand in the families INODE
  * and DIRENT, with the change that made them in `since`; when a change supersedes one, the old record moves to
@@ -19,7 +19,9 @@
  *   2026-11-21  1  first format
  *   2026-11-21  1  log_record: request; origin_record: handle, folds
  *   2026-11-21  1  version_record: flag VERSION_LOST; LOST_ID; the log records of repairs that name gaps
- *   2026-11-21  1  staging journals: END, and a name of their own */
+ *   2026-11-21  1  staging journals: END, and a name of their own
+ *   2026-11-21  2  all records: the fields that are there, times as differences; log_record: above and the counts;
+ *                  BY_USER, UNDER: of blocks */
 #ifndef DAYBOOK_FORMAT_H
 #define DAYBOOK_FORMAT_H
 
@@ -28,11 +30,12 @@
 #include "bytes.h"
 #include "error.h"
 
-#define STORE_FORMAT 1  /* in the FORMAT file */
-#define RECORD_FORMAT 1 /* first byte of every value */
+#define STORE_FORMAT 2  /* in the FORMAT file */
+#define RECORD_FORMAT 2 /* first byte of every value */
 
 #define NAME_LEN_MAX 255
 #define DIGEST_LEN 32    /* BLAKE2b-256 */
+#define INDEX_BLOCK 16   /* changes that share an entry of an index of the log: block n is those from 16n on */
 #define ROOT_INODE 1
 #define HISTORY_NAME ".history"
 #define LOST_ID UINT64_MAX /* stands for the id of a content, segment or chunk that a repair found missing */
@@ -40,7 +43,7 @@
 
 /* X(NAME, letter, key after the letter, value, what for) */
 #define KEY_FAMILIES(X) \
-	X(META,        'M', "text",                                "text or number",  "format, counters") \
+	X(META,        'M', "text",                                "text or number",  "how far packing came; the next inode's number, when not the log's") \
 	X(DIRENT,      'd', "parent u64, cookie u64, name",        "dirent_record",   "the present of a directory") \
 	X(PAST_DIRENT, 'p', "parent u64, cookie u64, name, 0, ~since u64", "dirent_record", "what a name was before") \
 	X(INODE,       'i', "inode u64",                           "inode_record",    "the present of an inode") \
@@ -54,8 +57,8 @@
 	X(CHUNK_NAME,  'n', "keyed XXH3-128 of the bytes, 16",     "chunk id varint", "has the store these bytes already?") \
 	X(CHUNK,       'C', "chunk id u64",                        "codec u8, bytes", "content; a column family of its own") \
 	X(LOG,         'l', "change u64",                          "log_record",      "the hash-chained change log") \
-	X(BY_USER,     'u', "uid u32, change u64",                 "empty",           "log --by, .history/by") \
-	X(UNDER,       'a', "directory u64, change u64",           "time u64",        "log PATH, .history/at: all ancestors as they were") \
+	X(BY_USER,     'u', "uid u32, block u64",                  "empty",           "log --by, .history/by: blocks of changes, one of them his") \
+	X(UNDER,       'a', "directory u64, block u64",            "empty",           "log PATH, .history/at: the same in and below it; not of the root") \
 	X(BY_DIGEST,   'x', "digest 32, document u64, number u64", "content id varint", "whence; same bytes, same content") \
 	X(CLOCK,       't', "second u64",                          "change varint",   "instant from time: last change in that second, once it is over") \
 	X(TAG,         'g', "directory u64, name",                 "tag_record",      "names pinned to instants") \
@@ -69,9 +72,10 @@ enum family {
 };
 
 /* The field kinds: u = varint, up to 64 bits.  t = a time, i64 nanoseconds since 1970 UTC, 8 bytes big-endian
- * two's complement.  h = a digest of DIGEST_LEN raw bytes.  s = a varint length and bytes; in the decoded struct
- * a view that borrows from the encoded bytes.  n = the same, of at most NAME_LEN_MAX bytes: a name that keys can be
- * made of. */
+ * two's complement; d = a time too, as the difference to the time before it in the record, a varint of 2n for n >= 0 and
+ * -2n - 1 for n < 0: not there, it is the same.  h = a digest of DIGEST_LEN raw bytes.  s = a varint length and bytes;
+ * in the decoded struct a view that borrows from the encoded bytes.  n = the same, of at most NAME_LEN_MAX bytes: a name
+ * that keys can be made of. */
 
 /* A name in a directory.  ino: inode number.  doc: the slot's document, 0 when it has none (directories, links
  * and the like).  type: S_IFMT bits of the inode.  since, until: the changes between which the name was so
@@ -84,7 +88,7 @@ enum family {
  * xattrs: an xattr list, see xattr_find(). flags: enum inode_flag. */
 #define INODE_FIELDS(F) \
 	F(u, ino) F(u, mode) F(u, uid) F(u, gid) F(u, nlink) F(u, rdev) F(u, size) \
-	F(t, atime) F(t, mtime) F(t, ctime) F(t, btime) \
+	F(t, btime) F(d, mtime) F(d, ctime) F(d, atime) \
 	F(u, doc) F(u, version) F(u, content) F(u, since) F(u, parent) F(n, name) F(s, target) F(s, xattrs) F(u, flags)
 
 /* A document.  head: number of its newest version (0: none yet).  pred: the document that lived in this slot
@@ -104,7 +108,7 @@ enum family {
 #define VERSION_FIELDS(F) \
 	F(u, change) F(t, time) F(u, uid) F(u, gid) F(s, author) F(u, tgid) F(s, command) F(s, client) \
 	F(u, ino) F(u, content) F(u, size) F(h, digest) F(u, prev) F(u, from) F(u, from_version) F(u, base) \
-	F(u, mode) F(u, owner_uid) F(u, owner_gid) F(s, acl) F(t, mtime) F(u, flags) F(u, parent) F(n, name)
+	F(u, mode) F(u, owner_uid) F(u, owner_gid) F(s, acl) F(d, mtime) F(u, flags) F(u, parent) F(n, name)
 
 /* A content: its size, digest, and segments as (varint id, varint bytes) pairs, id 0 a hole; see content.h.
  * data: how many of its bytes are not in holes. */
@@ -122,12 +126,14 @@ enum family {
  * path, path2: from the share's root, "/"-separated, as they were; path2 is where it went (rename, link) or the
  * target (symlink).  before, after: mode, owner, size or version, by operation: see daybook-changelog(5).
  * flags: enum log_flag.  request: the kernel's number of the request that was answered by it, 0 when there was none;
- * unique among the changes made through one mount. */
+ * unique among the changes made through one mount.  above: the directories in and below which it happened, all the way
+ * up to the root, as they were then, as varints.  live_files, live_bytes: regular files' names and bytes of the present
+ * after it; inode_next, document_next: numbers that were not given then. */
 #define LOG_FIELDS(F) \
 	F(u, change) F(t, time) F(h, prev) F(u, op) F(u, uid) F(u, gid) F(s, author) F(u, tgid) F(s, command) \
 	F(s, client) F(u, ino) F(u, parent) F(s, path) F(s, path2) F(u, doc) F(u, version) F(u, from) F(u, from_version) \
 	F(u, size_before) F(u, size_after) F(h, digest_before) F(h, digest_after) F(s, before) F(s, after) F(u, flags) \
-	F(u, request)
+	F(u, request) F(s, above) F(u, live_files) F(u, live_bytes) F(u, inode_next) F(u, document_next)
 
 #define TAG_FIELDS(F) F(u, change) F(t, time) F(u, uid) F(s, author)
 
@@ -152,6 +158,7 @@ enum family {
 
 #define FIELD_TYPE_u uint64_t
 #define FIELD_TYPE_t int64_t
+#define FIELD_TYPE_d int64_t
 #define FIELD_TYPE_s struct view
 #define FIELD_TYPE_n struct view
 struct digest {
@@ -240,6 +247,9 @@ enum log_operation {
 	LOG_OPERATIONS(X)
 #undef X
 };
+
+/* Whether a log record's `above` has the directory. */
+bool log_is_above(const struct log_record *r, uint64_t directory);
 
 /* "rename" for OP_RENAME; "unknown" for a number that this Daybook does not know. */
 const char *log_operation_name(uint64_t op);

@@ -12,6 +12,19 @@
 
 struct inode_cache;
 
+/* Entries of the log's indexes for one block of changes, the newest, that need not be written again. */
+struct indexed {
+	uint64_t block;
+	size_t count;
+	struct {
+		enum family family;
+		uint64_t id;
+	} at[64];
+};
+
+/* Whether the block that change is in has that entry already; if not, it is taken to have it from now on. */
+bool indexed_note(struct indexed *indexed, uint64_t change, enum family family, uint64_t id);
+
 struct store {
 	char *path;
 	int directory_fd, staging_fd, lock_fd;
@@ -33,6 +46,7 @@ struct store {
 	struct digest head_digest;
 	int64_t first_time, last_time;
 	uint64_t live_files, live_bytes;
+	struct indexed indexed;
 };
 
 #define DATABASE_NAME "db"
@@ -55,8 +69,8 @@ void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct inode *
 /* Keeps a document's encoded record in memory, as it was committed.  Holds the commit lock. */
 void document_keep(struct store *store, uint64_t doc, struct view encoded);
 
-/* Puts the counts into the batch as they are once files and bytes are added.  Holds the commit lock. */
-void store_put_counts(const struct store *store, struct kv_batch *batch, int64_t files, int64_t bytes);
+/* Puts the number of the next inode into the batch, for one that the log knows nothing of.  Holds the commit lock. */
+void store_put_next_inode(const struct store *store, struct kv_batch *batch);
 
 /* The newest ended interval of a name: 1 and *ret, or 0. */
 int past_dirent_newest(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,

@@ -71,8 +71,13 @@ struct key key_by_user(uint32_t uid, uint64_t change)
 	struct key key = { .len = 0 };
 
 	add_number(&key, uid, 4);
-	add_number(&key, change, 8);
+	add_number(&key, change / INDEX_BLOCK, 8);
 	return key;
+}
+
+struct key key_under(uint64_t directory, uint64_t change)
+{
+	return key_numbers(directory, change / INDEX_BLOCK);
 }
 
 struct key key_by_digest(const struct digest *digest, uint64_t doc, uint64_t number)

@@ -15,7 +15,9 @@ struct key key_name(uint64_t parent, uint64_t cookie, struct view name);
 struct key key_past_name(uint64_t parent, uint64_t cookie, struct view name, uint64_t since);
 struct key key_link(uint64_t ino, uint64_t parent, struct view name);
 struct key key_tag(uint64_t directory, struct view name);
+/* Of the indexes of the log: the entry for the block of changes that change is in. */
 struct key key_by_user(uint32_t uid, uint64_t change);
+struct key key_under(uint64_t directory, uint64_t change);
 struct key key_by_digest(const struct digest *digest, uint64_t doc, uint64_t number);
 
 /* The name that a key ends with, the rest of what is read; *r fails when it is empty or longer than any name. */

@@ -166,7 +166,7 @@ static int visit_user(struct mend *m, struct view key, struct view value, struct
 	(void)value;
 	(void)e;
 	reader_u32(&in);
-	raise_to(&m->last_change, reader_u64(&in));
+	raise_to(&m->last_change, reader_u64(&in) * INDEX_BLOCK); /* that, or one of those behind it */
 	return 0;
 }
 

@@ -257,7 +257,7 @@ int namespace_make(struct store *store, const struct actor *actor, uint64_t pare
 	return change_commit(&c, e);
 }
 
-/* Under the commit lock, so that the counts are those of the newest batch. */
+/* Under the commit lock, so that no number is given twice. */
 static int put_unnamed(struct store *store, const struct make *make, struct inode **ret, struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
@@ -270,7 +270,7 @@ static int put_unnamed(struct store *store, const struct make *make, struct inod
 	struct key key = key_number(r.ino);
 	kv_batch_put(&batch, FAMILY_INODE, key_view(&key), buf_view(&value));
 	kv_batch_put(&batch, FAMILY_ORPHAN, key_view(&key), view_of("", 0));
-	store_put_counts(store, &batch, 0, 0);
+	store_put_next_inode(store, &batch);
 	int rc = buf_check(&value, e);
 	if (rc == 0)
 		rc = inode_cache_make(store->inodes, buf_view(&value), &fresh, e);

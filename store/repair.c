@@ -13,7 +13,6 @@
 #include "timeline.h"
 
 #define BATCH_BYTES ((size_t)1 << 20)
-#define DEPTH_MAX 4096
 #define TICK 1024
 
 struct repair {
@@ -26,10 +25,9 @@ struct repair {
 	uint64_t done, total;
 	struct repair_report *report;
 	struct buf value;        /* of what was looked up */
-	uint64_t above[DEPTH_MAX]; /* directories above a change */
-	size_t above_count;
 	int64_t time;            /* of the log record before */
 	uint64_t number;         /* and its number */
+	struct indexed indexed;  /* entries that were looked for */
 	uint64_t files, bytes;
 	bool unreadable;         /* something was: what was counted is not all */
 };
@@ -124,62 +122,6 @@ static bool is_not_there(int rc)
 	return rc == -E_STALE || rc == -E_NO_ENTRY || rc == -E_CORRUPT || rc == -E_FORMAT_NEWER;
 }
 
-static int add_above(struct repair *r, uint64_t directory, uint64_t change, struct error *e)
-{
-	CLEANUP(buf_release) struct buf memory = { 0 };
-	struct inode_record inode;
-
-	while (directory && r->above_count < DEPTH_MAX) {
-		for (size_t i = 0; i < r->above_count; i++) {
-			if (r->above[i] == directory)
-				return 0;
-		}
-		r->above[r->above_count++] = directory;
-		if (directory == ROOT_INODE)
-			return 0;
-		int rc = timeline_inode(r->store, change, directory, &inode, &memory, e);
-		if (rc < 0)
-			return is_not_there(rc) ? 0 : rc;
-		directory = inode.parent;
-	}
-	return 0;
-}
-
-/* The directory that a path from the share's root stood in at the change; 0: it is not to be found. */
-static int directory_of(struct repair *r, struct view path, uint64_t change, uint64_t *ret, struct error *e)
-{
-	const char *at = path.data, *end = at + path.len, *slash;
-
-	*ret = ROOT_INODE;
-	while (at < end && (slash = memchr(at, '/', (size_t)(end - at)))) {
-		struct dirent_record dirent;
-		int rc = timeline_lookup(r->store, change, *ret, view_of(at, (size_t)(slash - at)), &dirent, e);
-
-		*ret = rc < 0 ? 0 : dirent.ino;
-		if (rc < 0)
-			return is_not_there(rc) ? 0 : rc;
-		at = slash + 1;
-	}
-	return 0;
-}
-
-/* The directories that the change is listed under. */
-static int find_above(struct repair *r, const struct log_record *record, struct error *e)
-{
-	bool moved = record->op == OP_RENAME || record->op == OP_LINK || record->op == OP_EXCHANGE;
-	bool whole = record->op == OP_REPAIR || record->op == OP_RESTORE_STORE;
-	uint64_t second;
-
-	r->above_count = 0;
-	int rc = whole ? add_above(r, ROOT_INODE, record->change, e) : 0;
-	if (rc == 0)
-		rc = add_above(r, record->parent, record->change, e);
-	if (rc < 0 || !moved || !record->path2.len)
-		return rc;
-	rc = directory_of(r, record->path2, record->change, &second, e);
-	return rc < 0 ? rc : add_above(r, second, record->change, e);
-}
-
 static int expect_clock(struct repair *r, const struct log_record *record, struct error *e)
 {
 	CLEANUP(buf_release) struct buf last = { 0 };
@@ -220,21 +162,27 @@ static int is_in_gap(struct repair *r, uint64_t second, uint64_t change, struct 
 	return rc <= 0 ? rc : (int64_t)second >= ends[0] && (int64_t)second < ends[1];
 }
 
+static int expect_index(struct repair *r, uint64_t change, enum family family, uint64_t id, struct key key, struct error *e)
+{
+	return indexed_note(&r->indexed, change, family, id) ? 0 : expect(r, family, key, &nothing, e);
+}
+
 static int visit_log(struct repair *r, struct view key, struct view value, struct error *e)
 {
-	CLEANUP(buf_release) struct buf time = { 0 };
 	struct log_record record;
-	int rc;
 
 	(void)key;
 	if (log_decode(&record, value, NULL) < 0)
 		return 0; /* verify tells of it */
-	rc = expect(r, FAMILY_BY_USER, key_by_user((uint32_t)record.uid, record.change), &nothing, e);
-	buf_u64(&time, (uint64_t)record.time);
-	if (rc == 0)
-		rc = find_above(r, &record, e);
-	for (size_t i = 0; rc == 0 && i < r->above_count; i++)
-		rc = expect(r, FAMILY_UNDER, key_numbers(r->above[i], record.change), &time, e);
+	uint64_t change = record.change;
+	struct reader above = reader_of(record.above);
+	int rc = expect_index(r, change, FAMILY_BY_USER, record.uid, key_by_user((uint32_t)record.uid, change), e);
+	while (rc == 0 && reader_left(&above) > 0) {
+		uint64_t directory = reader_varint(&above);
+
+		if (directory != ROOT_INODE)
+			rc = expect_index(r, change, FAMILY_UNDER, directory, key_under(directory, change), e);
+	}
 	return rc == 0 ? expect_clock(r, &record, e) : rc;
 }
 
@@ -246,28 +194,37 @@ static int record_of(struct repair *r, uint64_t change, struct log_record *ret, 
 	return rc <= 0 ? rc : log_decode(ret, buf_view(&r->value), NULL) == 0;
 }
 
+/* Whether a block has a change that is by the user or in and below the directory: 1 or 0. */
+static int has_change(struct repair *r, uint64_t block, bool by_user, uint64_t id, struct error *e)
+{
+	struct log_record record;
+
+	for (uint64_t i = 0; i < INDEX_BLOCK; i++) {
+		int rc = record_of(r, block * INDEX_BLOCK + i, &record, e);
+
+		if (rc < 0)
+			return rc;
+		if (rc > 0 && (by_user ? record.uid == id : log_is_above(&record, id)))
+			return 1;
+	}
+	return 0;
+}
+
 static int is_right_user(struct repair *r, struct view key, struct view value, struct error *e)
 {
 	struct reader in = reader_of(key);
-	struct log_record record;
 	uint32_t uid = reader_u32(&in);
-	uint64_t change = reader_u64(&in);
+	uint64_t block = reader_u64(&in);
 
-	(void)value;
-	int rc = reader_done(&in) ? record_of(r, change, &record, e) : 0;
-	return rc <= 0 ? rc : record.uid == uid;
+	return reader_done(&in) && value.len == 0 ? has_change(r, block, true, uid, e) : 0;
 }
 
 static int is_right_under(struct repair *r, struct view key, struct view value, struct error *e)
 {
-	struct reader in = reader_of(key), at = reader_of(value);
-	uint64_t directory = reader_u64(&in), change = reader_u64(&in);
-	struct log_record record;
-	int rc = reader_done(&in) ? record_of(r, change, &record, e) : 0;
+	struct reader in = reader_of(key);
+	uint64_t directory = reader_u64(&in), block = reader_u64(&in);
 
-	if (rc <= 0)
-		return rc;
-	return reader_u64(&at) == (uint64_t)record.time && directory != 0;
+	return reader_done(&in) && value.len == 0 && directory != ROOT_INODE ? has_change(r, block, false, directory, e) : 0;
 }
 
 /* The entry names the last change in its second. */
@@ -422,10 +379,9 @@ static int repair_counts(struct repair *r, struct error *e)
 	r->report->added[FAMILY_META]++;
 	if (r->dry)
 		return 0;
-	r->store->live_files = r->files;
+	r->store->live_files = r->files; /* the record of the repair will say so */
 	r->store->live_bytes = r->bytes;
-	store_put_counts(r->store, &r->batch, 0, 0);
-	return flush(r, 0, e);
+	return 0;
 }
 
 /* ------------------------------------------------------------------------------------------- all of it */

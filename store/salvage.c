@@ -271,7 +271,7 @@ static int go_on_behind(struct store *store, const struct mend *m, struct error 
 	store->next_inode = m->last_inode + 1;
 	store->next_document = m->last_document + 1;
 	store->live_files = store->live_bytes = 0;
-	store_put_counts(store, &batch, 0, 0);
+	store_put_next_inode(store, &batch);
 	return r < 0 ? r : kv_write(store->kv, &batch, e);
 }
 

@@ -162,6 +162,9 @@ static int parse_format(struct store *store, const char *text, struct error *e)
 
 	if (n < 1)
 		return error_set(e, -E_NOT_STORE, "%s: is not a Daybook store: FORMAT does not say so", store->path);
+	if (format && format < STORE_FORMAT)
+		return error_set(e, -E_NOT_STORE, "%s: has format %u, of a Daybook that was never released; this one knows "
+				 "only %d", store->path, format, STORE_FORMAT);
 	if (format > STORE_FORMAT)
 		return error_set(e, -E_FORMAT_NEWER, "%s: has format %u, this Daybook knows up to %d: upgrade Daybook",
 				 store->path, format, STORE_FORMAT);
@@ -227,53 +230,20 @@ int store_open_parts(struct store *store, const char *database, const struct sto
 	return rc;
 }
 
-/* The number that the last key of a family begins with; 0 when it is empty. */
-static int last_number(struct store *store, enum family family, uint64_t *ret, struct error *e)
+/* Inodes that never had a name are not in the log. */
+static int load_next_inode(struct store *store, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(store->kv, NULL, family, view_of(NULL, 0), true);
-	struct view key;
-	int rc = kv_iter_next(it, &key, NULL, e);
+	CLEANUP(buf_release) struct buf value = { 0 };
+	int rc = kv_get(store->kv, NULL, FAMILY_META, view_str("inodes"), &value, e);
 
-	*ret = 0;
 	if (rc <= 0)
 		return rc;
-	struct reader r = reader_of(key);
-	*ret = reader_u64(&r);
-	return r.failed ? error_set(e, -E_CORRUPT, "a key of the store is damaged") : 0;
-}
-
-/* For counts that an older Daybook wrote: the numbers follow the last keys. */
-static int find_numbers(struct store *store, struct error *e)
-{
-	uint64_t now, past, docs;
-	int rc = last_number(store, FAMILY_INODE, &now, e);
-
-	if (rc == 0)
-		rc = last_number(store, FAMILY_PAST_INODE, &past, e);
-	if (rc == 0)
-		rc = last_number(store, FAMILY_DOCUMENT, &docs, e);
-	if (rc < 0)
-		return rc;
-	store->next_inode = (now > past ? now : past) + 1;
-	store->next_document = docs + 1;
+	struct reader r = reader_of(buf_view(&value));
+	uint64_t next = reader_varint(&r);
+	if (!reader_done(&r))
+		return error_set(e, -E_CORRUPT, "the number of the next inode is damaged");
+	store->next_inode = next > store->next_inode ? next : store->next_inode;
 	return 0;
-}
-
-static int load_counters(struct store *store, struct error *e)
-{
-	CLEANUP(buf_release) struct buf live = { 0 };
-	int rc = kv_get(store->kv, NULL, FAMILY_META, view_str("live"), &live, e);
-
-	if (rc < 0)
-		return rc;
-	struct reader r = reader_of(buf_view(&live));
-	store->live_files = rc ? reader_varint(&r) : 0;
-	store->live_bytes = rc ? reader_varint(&r) : 0;
-	if (rc == 0 || reader_done(&r))
-		return find_numbers(store, e);
-	store->next_inode = reader_varint(&r);
-	store->next_document = reader_varint(&r);
-	return reader_done(&r) ? 0 : error_set(e, -E_CORRUPT, "the store's counts are damaged");
 }
 
 /* The head of the log: what the next change continues. */
@@ -289,6 +259,10 @@ static int load_log(struct store *store, struct error *e)
 	if (rc < 0)
 		return rc;
 	store->last_time = record.time;
+	store->live_files = record.live_files;
+	store->live_bytes = record.live_bytes;
+	store->next_inode = record.inode_next;
+	store->next_document = record.document_next;
 	rc = changelog_first_time(store, &store->first_time, e);
 	if (rc < 0)
 		return rc;
@@ -328,7 +302,7 @@ int store_open(const char *path, const struct store_options *options, struct sto
 	if (rc == 0 && !store->head_change)
 		rc = error_set(e, -E_CORRUPT, "%s: the log is empty, so the store is damaged", store->path);
 	if (rc == 0)
-		rc = load_counters(store, e);
+		rc = load_next_inode(store, e);
 	if (rc == 0 && !store->read_only && !(options && options->take_over))
 		rc = recovery_run(store, e);
 	if (rc < 0) {

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "changelog.h"
 #include "clock.h"
 #include "internal.h"
 #include "lineage.h"
@@ -66,43 +67,42 @@ int timeline_time(struct store *store, uint64_t change, int64_t *ret_ns, struct 
 /* A walk of the changes in and below a directory, newest first. */
 struct under_walk {
 	struct store *store;
-	uint64_t dir;
-	struct kv_iter *it;
+	struct log_walk *log;
 	uint64_t change;
 	int64_t time;
 };
 
+static void under_open(struct under_walk *w, struct store *store, uint64_t dir)
+{
+	struct log_query query = { .under = dir };
+
+	*w = (struct under_walk){ .store = store, .log = changelog_walk(store, &query) };
+}
+
+static void under_release(struct under_walk *w)
+{
+	changelog_walk_close(w->log);
+}
+
 /* Moves to the next older change: 1, 0 at the end, or a code. */
 static int under_next(struct under_walk *w, struct error *e)
 {
-	struct view key, value;
-	int rc = kv_iter_next(w->it, &key, &value, e);
+	struct log_record record;
+	int rc = changelog_walk_next(w->log, &record, e);
 
-	if (rc <= 0)
-		return rc;
-	struct reader k = reader_of(key), v = reader_of(value);
-	reader_u64(&k);
-	w->change = reader_u64(&k);
-	w->time = (int64_t)reader_u64(&v);
-	if (!reader_done(&k) || !reader_done(&v))
-		return error_set(e, -E_CORRUPT, "an entry of directory %llu's change index is damaged",
-				 (unsigned long long)w->dir);
-	return 1;
-}
-
-static struct kv_iter *under_open(struct store *store, uint64_t dir)
-{
-	struct key prefix = key_number(dir);
-
-	return kv_iter_open(store_kv(store), NULL, FAMILY_UNDER, key_view(&prefix), true);
+	if (rc > 0) {
+		w->change = record.change;
+		w->time = record.time;
+	}
+	return rc;
 }
 
 int timeline_newest(struct store *store, uint64_t dir, uint64_t *ret_change, int64_t *ret_time, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = under_open(store, dir);
-	struct under_walk w = { .store = store, .dir = dir, .it = it };
-	int rc = under_next(&w, e);
+	CLEANUP(under_release) struct under_walk w;
 
+	under_open(&w, store, dir);
+	int rc = under_next(&w, e);
 	if (rc < 0)
 		return rc;
 	*ret_change = w.change;
@@ -120,8 +120,7 @@ static int under_seek(struct under_walk *w, int64_t time_ns, struct error *e)
 		return 0;
 	if (rc < 0)
 		return rc;
-	struct key key = key_numbers(w->dir, change);
-	kv_iter_seek(w->it, key_view(&key));
+	changelog_walk_seek(w->log, change);
 	return under_next(w, e);
 }
 
@@ -163,11 +162,13 @@ static int list_periods(struct under_walk *w, int64_t seconds, int64_t *times, s
 /* The newest 512 when that is all there is; else the newest half, then one an hour, one a day, one a week. */
 int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t max, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = under_open(store, dir);
-	struct under_walk w = { .store = store, .dir = dir, .it = it };
+	CLEANUP(under_release) struct under_walk w;
 	static const int64_t periods[] = { 3600, 86400, 7 * 86400 };
 	size_t shares[] = { max * 3 / 16, max * 3 / 16, max - max / 2 - 2 * (max * 3 / 16) };
-	int rc = under_next(&w, e), n;
+	int rc, n;
+
+	under_open(&w, store, dir);
+	rc = under_next(&w, e);
 	bool more = rc > 0;
 
 	if (rc < 0)

@@ -362,34 +362,53 @@ static int count_live(struct verifier *v, uint64_t *ret_files, uint64_t *ret_byt
 	return r;
 }
 
-/* The counts that status shows against what was counted. */
+/* The newest record of the log on the snapshot: 1 and *ret (valid as long as *memory), or 0. */
+static int newest_record(struct verifier *v, struct log_record *ret, struct buf *memory, struct error *e)
+{
+	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(v->kv, v->snapshot, FAMILY_LOG, view_of(NULL, 0), true);
+	struct view key, value;
+	int r = kv_iter_next(it, &key, &value, e);
+
+	if (r <= 0)
+		return r;
+	buf_append(memory, value.data, value.len);
+	r = buf_check(memory, e);
+	return r < 0 ? r : log_decode(ret, buf_view(memory), NULL) == 0;
+}
+
+/* The counts that status shows, and the numbers that are given next, against what was counted. */
 static int verify_counts(struct verifier *v, struct error *e)
 {
-	struct key key = { .len = 4 };
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct key unnamed = { .len = 6 };
 	uint64_t live_files = 0, live_bytes = 0;
+	struct log_record head;
 	struct view value;
 	int r = renew_snapshot(v, e);
 
 	if (r == 0)
 		r = count_live(v, &live_files, &live_bytes, e);
-	if (r < 0)
+	if (r == 0)
+		r = newest_record(v, &head, &memory, e);
+	if (r <= 0)
 		return r == -E_CORRUPT ? 0 : r; /* was told where the records were checked */
-	memcpy(key.bytes, "live", 4);
-	r = verify_get(v, FAMILY_META, key, &value, e);
+	if (head.live_files != live_files || head.live_bytes != live_bytes) {
+		r = verify_damage(v, "the store counts %llu live files of %llu bytes, but there are %llu of %llu",
+				  (unsigned long long)head.live_files, (unsigned long long)head.live_bytes,
+				  (unsigned long long)live_files, (unsigned long long)live_bytes);
+		if (r < 0)
+			return r;
+	}
+	memcpy(unnamed.bytes, "inodes", 6);
+	r = verify_get(v, FAMILY_META, unnamed, &value, e);
 	if (r < 0)
 		return r;
-	struct reader in = reader_of(value);
-	uint64_t files = r ? reader_varint(&in) : 0, bytes = r ? reader_varint(&in) : 0;
-	if (files != live_files || bytes != live_bytes)
-		return verify_damage(v, "the store counts %llu live files of %llu bytes, but there are %llu of %llu",
-				     (unsigned long long)files, (unsigned long long)bytes,
-				     (unsigned long long)live_files, (unsigned long long)live_bytes);
-	if (!r || reader_done(&in)) /* as an older Daybook wrote them */
-		return 0;
-	uint64_t inode = reader_varint(&in), document = reader_varint(&in);
-	if (!reader_done(&in) || inode <= v->inode_last || document <= v->document_last)
+	struct reader in = reader_of(r ? value : view_of(NULL, 0));
+	uint64_t inode = r ? reader_varint(&in) : 0;
+	inode = head.inode_next > inode ? head.inode_next : inode;
+	if (!reader_done(&in) || inode <= v->inode_last || head.document_next <= v->document_last)
 		return verify_damage(v, "the store would give numbers again: inode %llu, document %llu",
-				     (unsigned long long)inode, (unsigned long long)document);
+				     (unsigned long long)inode, (unsigned long long)head.document_next);
 	return 0;
 }
 

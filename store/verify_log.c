@@ -43,11 +43,16 @@ static int check_clock(struct verifier *v, const struct log_record *r, struct er
 static int check_indexes(struct verifier *v, const struct log_record *r, struct error *e)
 {
 	int rc = expect_entry(v, FAMILY_BY_USER, key_by_user((uint32_t)r->uid, r->change), "of users", r->change, e);
+	struct reader above = reader_of(r->above);
 
-	if (rc == 0 && r->parent)
-		rc = expect_entry(v, FAMILY_UNDER, key_numbers(r->parent, r->change), "of its directory", r->change, e);
-	if (rc == 0 && r->parent && r->parent != ROOT_INODE)
-		rc = expect_entry(v, FAMILY_UNDER, key_numbers(ROOT_INODE, r->change), "of the root", r->change, e);
+	while (rc == 0 && reader_left(&above) > 0) {
+		uint64_t directory = reader_varint(&above);
+
+		if (directory != ROOT_INODE)
+			rc = expect_entry(v, FAMILY_UNDER, key_under(directory, r->change), "of its directory", r->change, e);
+	}
+	if (rc == 0 && (above.failed || (r->parent && !(log_is_above(r, r->parent) && log_is_above(r, ROOT_INODE)))))
+		rc = verify_damage(v, "change %llu does not say below which directories it was", N(r->change));
 	return rc;
 }
 
@@ -180,38 +185,50 @@ static int record_of(struct verifier *v, uint64_t change, struct log_record *ret
 	return r;
 }
 
+/* Whether a block has a change that is by the user or in and below the directory: 1; 0 when not; 1 as well when a record
+ * is absent or damaged. */
+static int has_change(struct verifier *v, uint64_t block, bool by_user, uint64_t id, struct error *e)
+{
+	for (uint64_t i = 0; i < INDEX_BLOCK; i++) {
+		uint64_t change = block * INDEX_BLOCK + i;
+		struct log_record r;
+		int found = change ? record_of(v, change, &r, e) : 0;
+
+		if (found < 0)
+			return found;
+		if (found ? (by_user ? r.uid == id : log_is_above(&r, id)) : change && change <= v->head)
+			return 1;
+	}
+	return 0;
+}
+
 static int check_by_user(struct verifier *v, struct view key, struct view value, struct error *e)
 {
 	struct reader in = reader_of(key);
 	uint32_t uid = reader_u32(&in);
-	uint64_t change = reader_u64(&in);
-	struct log_record r;
-	int found;
+	uint64_t block = reader_u64(&in);
 
-	(void)value;
-	if (!reader_done(&in))
-		return verify_damage(v, "a key of the index of users is damaged");
-	found = record_of(v, change, &r, e);
-	if (found < 0 || (found && r.uid == uid))
+	if (!reader_done(&in) || value.len)
+		return verify_damage(v, "an entry of the index of users is damaged");
+	int found = has_change(v, block, true, uid, e);
+	if (found != 0)
 		return found < 0 ? found : 0;
-	return verify_damage(v, "the index of users gives change %llu to uid %u, the log does not", N(change), uid);
+	return verify_damage(v, "the index of users gives one of the changes %llu to %llu to uid %u, the log does not",
+			     N(block * INDEX_BLOCK), N(block * INDEX_BLOCK + INDEX_BLOCK - 1), uid);
 }
 
 static int check_under(struct verifier *v, struct view key, struct view value, struct error *e)
 {
-	struct reader in = reader_of(key), time = reader_of(value);
-	uint64_t directory = reader_u64(&in), change = reader_u64(&in);
-	int64_t ns = (int64_t)reader_u64(&time);
-	struct log_record r;
-	int found;
+	struct reader in = reader_of(key);
+	uint64_t directory = reader_u64(&in), block = reader_u64(&in);
 
-	if (!reader_done(&in) || !reader_done(&time))
+	if (!reader_done(&in) || value.len)
 		return verify_damage(v, "an entry of the index of directories is damaged");
-	found = record_of(v, change, &r, e);
-	if (found < 0 || (found && r.time == ns))
+	int found = has_change(v, block, false, directory, e);
+	if (found != 0)
 		return found < 0 ? found : 0;
-	return verify_damage(v, "the index of directory %llu names change %llu, which the log does not have at that time",
-			     N(directory), N(change));
+	return verify_damage(v, "the index of directories has one of the changes %llu to %llu below directory %llu, the log "
+			     "has not", N(block * INDEX_BLOCK), N(block * INDEX_BLOCK + INDEX_BLOCK - 1), N(directory));
 }
 
 static int check_second(struct verifier *v, struct view key, struct view value, struct error *e)

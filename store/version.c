@@ -110,10 +110,17 @@ static int find_document(struct change *c, struct saving *s, struct error *e)
 	return rc == -E_NO_VERSION ? error_set(e, -E_CORRUPT, "a version of this file is missing") : rc;
 }
 
+static bool same_bytes(const struct saving *s, const struct version_record *v)
+{
+	return memcmp(s->content.digest.bytes, v->digest.bytes, DIGEST_LEN) == 0 && s->content.size == v->size;
+}
+
 /* The newest earlier version of the same document with these bytes, for `from`: 0 when there is none. */
 static int find_source(struct change *c, const struct saving *s, uint64_t below, uint64_t *ret, struct error *e)
 {
 	struct key prefix = key_by_digest(&s->content.digest, s->inode->doc, 0), last;
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct version_record found;
 	struct view key;
 
 	*ret = 0;
@@ -128,15 +135,12 @@ static int find_source(struct change *c, const struct saving *s, uint64_t below,
 	if (rc <= 0)
 		return rc;
 	struct reader r = reader_of(key);
-	reader_bytes(&r, DIGEST_LEN);
-	reader_u64(&r);
-	*ret = reader_u64(&r);
-	return 0;
-}
-
-static bool same_bytes(const struct saving *s, const struct version_record *v)
-{
-	return memcmp(s->content.digest.bytes, v->digest.bytes, DIGEST_LEN) == 0 && s->content.size == v->size;
+	reader_bytes(&r, DIGEST_LEN + 8);
+	uint64_t number = reader_u64(&r);
+	rc = version_get(c->store, s->inode->doc, number, &found, &memory, e);
+	if (rc == 0 && same_bytes(s, &found))
+		*ret = number;
+	return rc == -E_NO_VERSION ? 0 : rc;
 }
 
 /* The bytes are a version's that is there, so it is what the inode holds: with the content that this save has, which

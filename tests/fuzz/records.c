@@ -6,6 +6,7 @@
 
 #define SAME_u(name) must(a.name == b.name);
 #define SAME_t(name) must(a.name == b.name);
+#define SAME_d(name) must(a.name == b.name);
 #define SAME_s(name) must(view_equal(a.name, b.name));
 #define SAME_n(name) must(view_equal(a.name, b.name) && a.name.len <= NAME_LEN_MAX);
 #define SAME_h(name) must(memcmp(a.name.bytes, b.name.bytes, DIGEST_LEN) == 0);

@@ -12,6 +12,7 @@
 /* A record with a different value in every field. */
 #define SAMPLE_u(name) r.name = 1000003ull * ++n;
 #define SAMPLE_t(name) r.name = -1700000000123456789ll + 977 * (int64_t)++n;
+#define SAMPLE_d(name) SAMPLE_t(name)
 #define SAMPLE_s(name) r.name = view_str(#name);
 #define SAMPLE_n(name) SAMPLE_s(name)
 #define SAMPLE_h(name) memset(r.name.bytes, (int)++n, DIGEST_LEN);
@@ -19,6 +20,7 @@
 
 #define SAME_u(name) ck_assert_uint_eq(a->name, b->name);
 #define SAME_t(name) ck_assert_int_eq(a->name, b->name);
+#define SAME_d(name) SAME_t(name)
 #define SAME_s(name) ck_assert(view_equal(a->name, b->name));
 #define SAME_n(name) SAME_s(name)
 #define SAME_h(name) ck_assert_mem_eq(a->name.bytes, b->name.bytes, DIGEST_LEN);
@@ -145,8 +147,10 @@ START_TEST(a_record_of_a_newer_format_is_told_from_a_damaged_one)
 		codecs[i].encode_sample(&b);
 		b.data[0] = RECORD_FORMAT + 1;
 		ck_assert_int_eq(codecs[i].decode(buf_view(&b), NULL), -E_FORMAT_NEWER);
-		b.data[0] = RECORD_FORMAT;
-		b.data[1] = (uint8_t)codecs[i].fields + 1;
+		buf_clear(&b);
+		buf_u8(&b, RECORD_FORMAT);
+		buf_varint(&b, 1ull << codecs[i].fields);
+		buf_varint(&b, 7);
 		ck_assert_int_eq(codecs[i].decode(buf_view(&b), NULL), -E_FORMAT_NEWER);
 		b.data[0] = 0;
 		ck_assert_int_eq(codecs[i].decode(buf_view(&b), NULL), -E_CORRUPT);
@@ -170,6 +174,25 @@ START_TEST(a_record_with_fewer_fields_reads_the_rest_as_nothing)
 	ck_assert_uint_eq(tag.change, 77);
 	ck_assert_int_eq(tag.time, 0);
 	ck_assert_uint_eq(tag.author.len, 0);
+}
+END_TEST
+
+START_TEST(times_are_kept_as_differences_and_equal_ones_not_at_all)
+{
+	static const int64_t times[] = { 0, 1, -1, 1700000000123456789, -5, INT64_MAX, INT64_MIN };
+	const size_t n = sizeof(times) / sizeof(times[0]);
+
+	for (size_t i = 0; i < n * n * n; i++) {
+		struct inode_record r = { .ino = 7, .btime = times[i % n], .mtime = times[i / n % n],
+					  .ctime = times[i / n / n], .atime = times[i % n] }, got;
+		CLEANUP(buf_release) struct buf b = { 0 };
+
+		inode_encode(&b, &r);
+		ck_assert_int_eq(inode_decode(&got, buf_view(&b), NULL), 0);
+		inode_assert_same(&r, &got);
+		if (r.btime == r.mtime && r.mtime == r.ctime)
+			ck_assert_uint_le(b.len, 11 + 2);
+	}
 }
 END_TEST
 
@@ -268,6 +291,8 @@ int main(void)
 	tcase_add_test(tc, every_truncation_and_every_addition_is_refused);
 	tcase_add_test(tc, a_record_of_a_newer_format_is_told_from_a_damaged_one);
 	tcase_add_test(tc, a_record_with_fewer_fields_reads_the_rest_as_nothing);
+	tcase_add_test(tc, times_are_kept_as_differences_and_equal_ones_not_at_all);
+	tcase_add_test(tc, times_are_kept_as_differences_and_equal_ones_not_at_all);
 	tcase_add_test(tc, random_bytes_never_crash_a_decoder);
 	tcase_add_test(tc, no_two_families_have_one_letter);
 	tcase_add_test(tc, operations_have_words_and_numbers_both_ways);

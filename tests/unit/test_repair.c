@@ -141,7 +141,7 @@ START_TEST(entries_that_lead_to_nothing_are_removed)
 	fill();
 	put(FAMILY_BY_USER, key_by_user(7, 4), view_of("", 0));
 	put(FAMILY_BY_USER, key_by_user(anna.uid, 4000), view_of("", 0));
-	put(FAMILY_UNDER, key_numbers(dept, 4000), view_of("12345678", 8));
+	put(FAMILY_UNDER, key_under(dept, 4000), view_of("", 0));
 	put(FAMILY_CLOCK, key_number(1), view_of("\x04", 1));
 	put(FAMILY_BY_DIGEST, key_by_digest(&digest, 1, 1), view_of("\x01", 1));
 	put(FAMILY_LINK, key_link(4000, dept, view_str("nothing")), view_of("", 0));

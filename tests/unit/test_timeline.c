@@ -1,6 +1,7 @@
 /* test_timeline.c - the tree as of any instant, against a model that remembers everything. */
 #include <stdlib.h>
 
+#include "store/key.h"
 #include "store/clock.h"
 #include "store/timeline.h"
 #include "tree.h"
@@ -180,16 +181,18 @@ END_TEST
 static void put_change(uint64_t dir, uint64_t change, int64_t second)
 {
 	struct kv_batch batch = { 0 };
-	CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 }, clock = { 0 }, number = { 0 };
+	CLEANUP(buf_release) struct buf above = { 0 }, value = { 0 }, number = { 0 };
+	struct log_record record = { .change = change, .time = second * NS_PER_SECOND + (int64_t)change % 1000 };
+	struct key log = key_number(change), under = key_under(dir, change), clock = key_number((uint64_t)second);
 	struct error e = { 0 };
 
-	buf_u64(&key, dir);
-	buf_u64(&key, change);
-	buf_u64(&value, (uint64_t)(second * NS_PER_SECOND + (int64_t)change % 1000));
-	buf_u64(&clock, (uint64_t)second);
+	buf_varint(&above, dir);
+	record.above = buf_view(&above);
+	log_encode(&value, &record);
 	buf_varint(&number, change);
-	kv_batch_put(&batch, FAMILY_UNDER, buf_view(&key), buf_view(&value));
-	kv_batch_put(&batch, FAMILY_CLOCK, buf_view(&clock), buf_view(&number));
+	kv_batch_put(&batch, FAMILY_LOG, key_view(&log), buf_view(&value));
+	kv_batch_put(&batch, FAMILY_UNDER, key_view(&under), view_of("", 0));
+	kv_batch_put(&batch, FAMILY_CLOCK, key_view(&clock), buf_view(&number));
 	ck_assert_int_eq(kv_write(store_kv(tree_store), &batch, &e), 0);
 	kv_batch_release(&batch);
 }
