@@ -144,14 +144,15 @@ static void try_once(const struct operation *op, const struct way *way, unsigned
 	disarm();
 	if (rc < 0 && (!fits(way, rc) || !why.text[0]))
 		operations_fail("call %u: %s answers %d (%s) \"%s\"", n, op->name, rc, error_name(rc), why.text);
-	if (operations_store && op->is & REPAIRS && rc < 0)
-		MUST(op->run(e));
-	if (operations_store)
+	bool mended = !(op->is & REPAIRS) || rc == 0;
+	if (operations_store && mended)
 		operations_check("as it stands");
 	if (operations_store && came && n % GOES_ON_EVERY == 1)
 		check_goes_on();
 	operations_close();
 	MUST(operations_open(e));
+	if (!mended)
+		MUST(op->run(e));
 	operations_check("when it was opened again");
 	if (synced == 0)
 		check_done(op);
@@ -254,15 +255,24 @@ struct job {
 static struct job *jobs;
 static size_t job_count;
 
-static void list_jobs(void)
+/* All, or the one operation of that name, or those that have it in their names. */
+static bool is_wanted(const struct operation *op)
 {
 	const char *only = getenv("FAULTS");
+	bool exact = false;
 
+	for (size_t i = 0; only && i < operation_count; i++)
+		exact |= strcmp(operations[i].name, only) == 0;
+	return !only || strcmp(only, "all") == 0 || (exact ? strcmp(op->name, only) == 0 : strstr(op->name, only) != NULL);
+}
+
+static void list_jobs(void)
+{
 	jobs = calloc(operation_count * KINDS + 1, sizeof(*jobs));
 	for (size_t i = 0; jobs && i < operation_count * KINDS; i++) {
 		const struct operation *op = &operations[i / KINDS];
 
-		if (!only || strcmp(only, "all") == 0 || strstr(op->name, only))
+		if (is_wanted(op))
 			jobs[job_count++] = (struct job){ .op = op, .way = &ways[i % KINDS] };
 	}
 	job_count++;

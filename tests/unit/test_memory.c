@@ -86,7 +86,11 @@ static void look(const struct operation *op, unsigned n, uint64_t was, int rc, c
 
 static unsigned step(unsigned n)
 {
-	return n < ALLOCATIONS_EACH || getenv("ALLOCATIONS") ? 1 : 1 + n / STEP_PART;
+	bool slow = __lsan_do_recoverable_leak_check != NULL;
+
+	if (getenv("ALLOCATIONS") || n < (slow ? ALLOCATIONS_EACH / 2 : ALLOCATIONS_EACH))
+		return 1;
+	return 1 + n / (slow ? STEP_PART / 2 : STEP_PART);
 }
 
 START_TEST(each_allocation_of_it_may_fail)
