@@ -56,7 +56,7 @@
 	ROW_OPTIONS(X, restart) \
 	X(verify,  quick,   '\0', NULL,            "of the contents of files, read only what is new") \
 	X(verify,  resume,  '\0', NULL,            "go on where the last one was stopped") \
-	X(verify,  rate,    '\0', "MIB",           "read at most this many MiB a second") \
+	X(verify,  rate,    '\0', "MIB",           "read at most this many MiB a second; 0: no limit (100 while it is mounted)") \
 	ROW_OPTIONS(X, verify) \
 	X(repair,  check,   '\0', NULL,            "only say what would be done") \
 	X(repair,  json,    '\0', NULL,            "one JSON object a row, one row a line") \
