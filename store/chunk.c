@@ -9,6 +9,8 @@
 #include <zstd_errors.h>
 
 #define COMPRESSION_LEVEL 1
+#define RAW_RUN 8
+#define RAW_TRY 4
 #define PENDING_SLOTS_MIN 256
 
 static atomic_bool all_names_equal;
@@ -454,7 +456,8 @@ static int holds(struct chunks *c, uint64_t id, struct view bytes, struct error 
 	return equal;
 }
 
-/* The value of a chunk, in w->compressed: as it is where compression gains less than a sixteenth. */
+/* The value of a chunk, in w->compressed: as it is where compression gains less than a sixteenth.  Behind some chunks
+ * in a row with which it did not (zip members, pictures), it is tried with some only, until it does. */
 static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
 {
 	size_t bound = ZSTD_compressBound(bytes.len), n = SIZE_MAX;
@@ -468,11 +471,14 @@ static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
 	void *to = buf_grow(&w->compressed, bound);
 	if (!w->compressor || !to)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	n = ZSTD_compressCCtx(w->compressor, to, bound, bytes.data, bytes.len, COMPRESSION_LEVEL);
+	if (w->raw_run < RAW_RUN || w->raw_run % RAW_TRY == 0)
+		n = ZSTD_compressCCtx(w->compressor, to, bound, bytes.data, bytes.len, COMPRESSION_LEVEL);
 	if (!ZSTD_isError(n) && n < bytes.len - bytes.len / 16) {
 		w->compressed.len = 1 + n;
+		w->raw_run = 0;
 		return 0;
 	}
+	w->raw_run++;
 	buf_clear(&w->compressed);
 	buf_u8(&w->compressed, CHUNK_RAW);
 	buf_append(&w->compressed, bytes.data, bytes.len);

@@ -97,6 +97,7 @@ struct chunk_writer {
 	struct buf compressed;
 	struct chunk_pending *pending; /* hash table, open addressing */
 	size_t pending_count, pending_slots;
+	unsigned raw_run;   /* chunks in a row that did not become smaller */
 	uint64_t new_bytes; /* of chunks that were not there */
 };
 

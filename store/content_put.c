@@ -1,4 +1,5 @@
 /* content_put.c - makes a content of a work: what is there already is shared, the rest is chunked and stored. */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "content.h"
@@ -8,6 +9,7 @@
 
 #define WINDOW_BYTES ((size_t)1 << 20)
 #define BATCH_BYTES_MAX ((size_t)1 << 20)
+#define LARGE_BYTES_MIN ((uint64_t)16 << 20) /* unsaved bytes of a segment that are worth a thread */
 
 _Static_assert(WINDOW_BYTES >= 2 * CHUNK_LEN_MAX, "a window holds any chunk and what comes after it");
 
@@ -30,6 +32,7 @@ struct put {
 /* A segment being made. */
 struct segment_draft {
 	struct digester digester;
+	struct hasher *hasher; /* digests instead, when it is large */
 	struct buf chunks;
 	uint64_t data;
 };
@@ -191,7 +194,8 @@ static int put_data(struct put *put, struct segment_draft *draft, uint64_t offse
 		int r = window_need(put, offset, (size_t)len, end, e);
 		if (r < 0)
 			return r;
-		digest_add(&draft->digester, put->window + (offset - put->window_at), (size_t)len);
+		if (!draft->hasher)
+			digest_add(&draft->digester, put->window + (offset - put->window_at), (size_t)len);
 		draft_add(draft, id, (uint64_t)len);
 		offset += (uint64_t)len;
 	}
@@ -227,12 +231,86 @@ static int draft_fill(struct put *put, struct segment_draft *draft, uint64_t sta
 		if (r < 0)
 			return r;
 		if (hole) {
-			digest_add_zeros(&draft->digester, run_end - start);
+			if (!draft->hasher)
+				digest_add_zeros(&draft->digester, run_end - start);
 			draft_add(draft, 0, run_end - start);
 		}
 		start = run_end;
 	}
 	return buf_check(&draft->chunks, e);
+}
+
+/* ---- large segments: their digest is made on a thread of its own ---- */
+
+struct hasher {
+	struct put *put;
+	uint64_t start, end;
+	struct digester digester;
+	struct error error;
+	pthread_t thread;
+};
+
+static void *hash(void *arg)
+{
+	struct hasher *h = arg;
+	uint8_t *bytes = malloc(WINDOW_BYTES);
+
+	if (!bytes)
+		error_set(&h->error, -E_NO_MEMORY, "out of memory");
+	while (bytes && h->start < h->end) {
+		size_t n = h->end - h->start < WINDOW_BYTES ? (size_t)(h->end - h->start) : WINDOW_BYTES;
+
+		if (work_read(h->put->cs, &h->put->work, h->start, bytes, n, &h->error) != (int)n)
+			break;
+		digest_add(&h->digester, bytes, n);
+		h->start += n;
+	}
+	free(bytes);
+	return NULL;
+}
+
+/* Without a thread to be had it is not large. */
+static void hasher_start(struct hasher *h, struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end)
+{
+	*h = (struct hasher){ .put = put, .start = start, .end = end };
+	digest_start(&h->digester);
+	draft->hasher = pthread_create(&h->thread, NULL, hash, h) == 0 ? h : NULL;
+}
+
+static int hasher_end(struct segment_draft *draft, struct error *e)
+{
+	struct hasher *h = draft->hasher;
+
+	if (!h)
+		return 0;
+	pthread_join(h->thread, NULL);
+	draft->digester = h->digester;
+	if (h->start == h->end)
+		return 0;
+	return h->error.code ? error_set(e, h->error.code, "%s", h->error.text) :
+			       error_set(e, -E_CORRUPT, "a file that is being saved is shorter than it should be");
+}
+
+static bool is_large(const struct put *put, uint64_t start, uint64_t end)
+{
+	uint64_t bytes = 0;
+
+	for (const struct extent *x = extent_at(put, start); x < put->extents + put->work.count && x->at < end; x++) {
+		uint64_t from = x->at > start ? x->at : start, to = x->at + x->len < end ? x->at + x->len : end;
+
+		bytes += x->kind == EXTENT_STAGED ? to - from : 0;
+	}
+	return bytes >= LARGE_BYTES_MIN;
+}
+
+static int fill_large(struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end, struct error *e)
+{
+	struct hasher hasher;
+
+	hasher_start(&hasher, put, draft, start, end);
+	int r = draft_fill(put, draft, start, end, e);
+	int hashed = hasher_end(draft, r < 0 ? NULL : e);
+	return r < 0 ? r : hashed;
 }
 
 static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct error *e)
@@ -242,7 +320,8 @@ static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct
 	uint64_t id;
 
 	digest_start(&draft.digester);
-	int r = draft_fill(put, &draft, start, end, e);
+	int r = is_large(put, start, end) ? fill_large(put, &draft, start, end, e) :
+					    draft_fill(put, &draft, start, end, e);
 	if (r == 0) {
 		struct segment_record segment = { .digest = digest_end(&draft.digester),
 						  .chunks = buf_view(&draft.chunks) };
