@@ -2,6 +2,7 @@
 #include "wal.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,9 +19,14 @@
 
 enum record_type { WHOLE = 1, FIRST = 2, MIDDLE = 3, LAST = 4, TYPE_MAX = 11 };
 
+/* at[n]: what a byte does to the checksum with n bytes behind it. */
+struct crc_table {
+	uint32_t at[8][256];
+};
+
 /* What is known of all logs so far. */
 struct survey {
-	uint32_t crc_table[256];
+	struct crc_table crc_table;
 	uint64_t boot;        /* of the last mark seen */
 	uint64_t stable;      /* highest that a mark told */
 	uint64_t sequence;    /* last one in whole batches before the first bad place, 0 = there is none */
@@ -80,22 +86,38 @@ static void survey_mark(struct survey *s, const uint8_t numbers[16])
 
 /* ---- records ---- */
 
-static void fill_crc_table(uint32_t table[256])
+static void fill_crc_table(struct crc_table *table)
 {
 	for (uint32_t i = 0; i < 256; i++) {
-		table[i] = i;
+		uint32_t crc = i;
+
 		for (int bit = 0; bit < 8; bit++)
-			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0x82f63b78 : 0);
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+		table->at[0][i] = crc;
 	}
+	for (size_t n = 1; n < 8; n++)
+		for (size_t i = 0; i < 256; i++) {
+			uint32_t before = table->at[n - 1][i];
+
+			table->at[n][i] = table->at[0][before & 255] ^ before >> 8;
+		}
 }
 
-/* CRC-32C, masked as RocksDB stores it. */
-static uint32_t masked_crc(const uint32_t table[256], const uint8_t *data, size_t n)
+/* CRC-32C, masked as RocksDB stores it.  Eight bytes at a time: every start reads all logs. */
+static uint32_t masked_crc(const struct crc_table *table, const uint8_t *data, size_t n)
 {
 	uint32_t crc = ~0u;
+	uint64_t eight;
 
+	for (; n >= 8; n -= 8, data += 8) {
+		memcpy(&eight, data, 8);
+		eight = le64toh(eight) ^ crc;
+		crc = 0;
+		for (size_t i = 0; i < 8; i++, eight >>= 8)
+			crc ^= table->at[7 - i][eight & 255];
+	}
 	while (n-- > 0)
-		crc = table[(crc ^ *data++) & 255] ^ crc >> 8;
+		crc = table->at[0][(crc ^ *data++) & 255] ^ crc >> 8;
 	crc = ~crc;
 	return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
@@ -104,12 +126,13 @@ void wal_record(struct buf *out, struct view payload)
 {
 	uint8_t head[HEAD] = { [4] = (uint8_t)payload.len, [5] = (uint8_t)(payload.len >> 8), [6] = WHOLE };
 	CLEANUP(buf_release) struct buf checked = { 0 };
-	uint32_t table[256], crc;
+	struct crc_table table;
+	uint32_t crc;
 
-	fill_crc_table(table);
+	fill_crc_table(&table);
 	buf_u8(&checked, WHOLE);
 	buf_append(&checked, payload.data, payload.len);
-	crc = checked.failed ? 0 : masked_crc(table, checked.data, checked.len);
+	crc = checked.failed ? 0 : masked_crc(&table, checked.data, checked.len);
 	for (size_t i = 0; i < 4; i++)
 		head[i] = (uint8_t)(crc >> 8 * i);
 	buf_append(out, head, HEAD);
@@ -147,7 +170,7 @@ static enum record_state read_record(const struct survey *s, const uint8_t *log,
 	*ret = (struct record){ (enum record_type)log[at + 6], log + at + HEAD, len, at + HEAD + len };
 	if (ret->type == 0 || ret->type > TYPE_MAX)
 		return RECORD_BAD;
-	uint32_t crc = masked_crc(s->crc_table, log + at + 6, len + 1);
+	uint32_t crc = masked_crc(&s->crc_table, log + at + 6, len + 1);
 	return crc == little_endian(log + at, 4) ? RECORD_GOOD : RECORD_BAD;
 }
 
@@ -361,7 +384,7 @@ int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct bu
 
 	if (fd < 0)
 		return error_system(e, "%s", directory);
-	fill_crc_table(s.crc_table);
+	fill_crc_table(&s.crc_table);
 	r = each_log(&s, fd, oldest, survey_file, e);
 	if (r == 0 && s.bad_name[0] && !is_in_use(fd)) {
 		if (s.bad_is_gap && !oldest)
