@@ -46,6 +46,7 @@ struct rows {
 	struct buf *out, memory;
 	struct error *e;
 	uint64_t count, most;
+	bool is_cut; /* there are more */
 	int rc;
 };
 
@@ -57,12 +58,16 @@ static bool put_row(void *arg, const struct log_record *record)
 	rows->rc = access_log_record(rows->h->store, rows->who, record, rows->e);
 	if (rows->rc <= 0)
 		return rows->rc == 0;
+	rows->is_cut = rows->count == rows->most;
+	if (rows->is_cut)
+		return false;
 	logtext_cells(cells, record, &rows->memory);
 	rows->rc = buf_check(&rows->memory, rows->e);
 	cells_csv(rows->out, cells, LOG_COLUMN_COUNT);
 	if (rows->rc == 0)
 		rows->rc = buf_check(rows->out, rows->e);
-	return rows->rc == 0 && ++rows->count < rows->most;
+	rows->count++;
+	return rows->rc == 0;
 }
 
 static void put_header(struct buf *out)
@@ -198,7 +203,7 @@ static int render_changes(struct history *h, const struct credentials *who, cons
 	rc = node->kind == NODE_CHANGES ? changelog_each(h->store, &query, put_row, &rows, e) :
 					  render_name(&rows, node, e);
 	text->rows = rows.count;
-	text->is_cut = rows.count == ROWS_MAX;
+	text->is_cut = rows.is_cut;
 	put_end(text);
 	buf_release(&rows.memory);
 	return rc < 0 ? rc : rows.rc < 0 ? rows.rc : buf_check(&text->bytes, e);

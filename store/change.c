@@ -30,8 +30,8 @@ int change_begin(struct store *store, const struct actor *actor, enum log_operat
 	c->active = true;
 	int64_t now = clock_now();
 	c->time = now > store->last_time ? now : store->last_time;
-	c->number = store->head_change + 1;
-	return 0;
+	uint64_t next = store->head_change + 1;
+	return store_take_number(&next, "changes", &c->number, e);
 }
 
 void change_abort(struct change *c)
@@ -97,9 +97,10 @@ int change_inode_new(struct change *c, struct inode_record **ret, struct error *
 	struct inode_edit *edit = NULL;
 	int rc = inode_slot(c, &edit, e);
 
+	if (rc == 0)
+		rc = store_take_number(&c->store->next_inode, "inodes", &edit->r.ino, e);
 	if (rc < 0)
 		return rc;
-	edit->r.ino = c->store->next_inode++;
 	*ret = &edit->r;
 	return 0;
 }
@@ -142,9 +143,11 @@ int change_document_new(struct change *c, uint64_t *ret_id, struct document_reco
 	struct document_edit *edit = NULL;
 	int rc = document_slot(c, &edit, e);
 
+	if (rc == 0)
+		rc = store_take_number(&c->store->next_document, "documents", &edit->id, e);
 	if (rc < 0)
 		return rc;
-	*ret_id = edit->id = c->store->next_document++;
+	*ret_id = edit->id;
 	edit->r.born = c->time;
 	edit->r.uid = c->actor->uid;
 	edit->r.tgid = c->actor->tgid;

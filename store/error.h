@@ -47,7 +47,8 @@
 	X(E_INVALID,       1034, EINVAL,       "invalid argument") \
 	X(E_FAILED_VERIFY, 1035, EIO,          "verification found damage") \
 	X(E_TOO_MANY_OPEN, 1036, ENFILE,       "too many files are open") \
-	X(E_TOO_DEEP,      1037, ENAMETOOLONG, "directories can be that deep below one another and no deeper")
+	X(E_TOO_DEEP,      1037, ENAMETOOLONG, "directories can be that deep below one another and no deeper") \
+	X(E_NUMBERS_END,   1038, ENOSPC,       "all numbers of this kind have been given")
 
 enum error_code {
 #define X(code, number, err, text) code = number,

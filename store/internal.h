@@ -72,6 +72,12 @@ void document_keep(struct store *store, uint64_t doc, struct view encoded);
 /* Puts the number of the next inode into the batch, for one that the log knows nothing of.  Holds the commit lock. */
 void store_put_next_inode(const struct store *store, struct kv_batch *batch);
 
+/* Changes, inodes and documents are numbered from 1 up to this: the kernel's numbers above it are nodes of the past. */
+#define NUMBER_MAX ((uint64_t)INT64_MAX)
+
+/* Takes the number that comes next; `of` says of what, for the sentence.  -E_NUMBERS_END: there is none. */
+int store_take_number(uint64_t *next, const char *of, uint64_t *ret, struct error *e);
+
 /* The newest ended interval of a name: 1 and *ret, or 0. */
 int past_dirent_newest(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
 		       struct error *e);

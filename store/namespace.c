@@ -263,15 +263,18 @@ static int put_unnamed(struct store *store, const struct make *make, struct inod
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	CLEANUP(inode_release) struct inode *fresh = NULL;
 	CLEANUP(buf_release) struct buf value = { 0 };
-	struct inode_record r = { .ino = store->next_inode++, .since = store->head_change + 1 };
+	struct inode_record r = { .since = store->head_change + 1 };
+	int rc = store_take_number(&store->next_inode, "inodes", &r.ino, e);
 
+	if (rc < 0)
+		return rc;
 	fill_inode(&r, make, clock_now());
 	inode_encode(&value, &r);
 	struct key key = key_number(r.ino);
 	kv_batch_put(&batch, FAMILY_INODE, key_view(&key), buf_view(&value));
 	kv_batch_put(&batch, FAMILY_ORPHAN, key_view(&key), view_of("", 0));
 	store_put_next_inode(store, &batch);
-	int rc = buf_check(&value, e);
+	rc = buf_check(&value, e);
 	if (rc == 0)
 		rc = inode_cache_make(store->inodes, buf_view(&value), &fresh, e);
 	if (rc == 0)

@@ -270,6 +270,14 @@ static int load_log(struct store *store, struct error *e)
 	return changelog_check(store, first, store->head_change, e);
 }
 
+int store_take_number(uint64_t *next, const char *of, uint64_t *ret, struct error *e)
+{
+	if (*next > NUMBER_MAX)
+		return error_set(e, -E_NUMBERS_END, "all 2^63 numbers of %s have been given", of);
+	*ret = (*next)++;
+	return 0;
+}
+
 int store_begin(const char *path, struct store **ret, struct error *e)
 {
 	struct store *store = NULL;

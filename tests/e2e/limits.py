@@ -1,8 +1,12 @@
 #!/usr/bin/python3
-"""limits.py DIR: goes to the limits of daybook-limits(7) and one past each.  Prints "ok - what", "not ok - what"."""
+"""limits.py DIR UID SOCKET: goes to the limits of daybook-limits(7) and one past each.  UID is an ordinary user.
+limits.py DIR few-files: only what a daemon does that has few files to open.  Prints "ok - what", "not ok - what"."""
+import csv
+import ctypes
 import errno
 import os
 import resource
+import socket
 import sys
 
 
@@ -127,7 +131,98 @@ def open_files():
     works("and are closed", lambda: [os.close(fd) for fd in fds])
 
 
+def rows():
+    """A directory of 20,000 changes."""
+    os.mkdir("rows")
+    open("rows/f", "w").close()
+    listed = lambda: list(csv.reader(open("rows/.history/changes.csv", encoding="utf-8-sig", newline="")))
+    for i in range(len(listed()), 20001):
+        os.chmod("rows/f", 0o600 + i % 2)
+    shown = listed()
+    say(len(shown) == 20001 and not any("older" in row[2] for row in shown), "a changes.csv shows 20,000 changes")
+
+
+def groups(uid):
+    """Of a user's groups, 1,024 count in the past."""
+    last = 60000
+    os.mkdir("groups")
+    with open("groups/f", "w") as f:
+        f.write("for a group")
+    os.chown("groups/f", 0, last)
+    os.chmod("groups/f", 0o640)
+    past = "groups/.history/files/f/" + next(n for n in os.listdir("groups/.history/files/f") if n.startswith("f."))
+    for count, refusal in ((1024, 0), (1025, errno.ENOENT)):
+        pid = os.fork()
+        if pid == 0:
+            os.setgroups(list(range(last - count + 1, last + 1)))
+            os.setgid(uid)
+            os.setuid(uid)
+            code = 255
+            try:
+                code = 0 if open("groups/f").read() == "for a group" else 254
+                code = code or (0 if open(past).read() == "for a group" else 253)
+            except OSError as e:
+                code = e.errno
+            os._exit(code)
+        got = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        say(got == refusal, f"the last of {count} groups {'counts not' if refusal else 'counts'} in the past ({got})")
+
+
+def clients(uid, path):
+    """6 connections of one user; and of all, 16."""
+    def connect(who):
+        os.seteuid(who)
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(path)
+        os.seteuid(0)
+        s.settimeout(1)
+        return s
+
+    def refusal(s):
+        try:
+            return s.recv(4096)
+        except TimeoutError:
+            return b""
+
+    of_user = [connect(uid) for _ in range(6)]
+    say(not any(refusal(s) for s in of_user), "six clients of one user")
+    say(b"again" in refusal(connect(uid)), "the seventh is told to try again")
+    say(not refusal(connect(uid + 1)), "another user's is not")
+
+
+def command():
+    ctypes.CDLL(None).prctl(15, b"fifteen-letters-and-more", 0, 0, 0)
+    open("command", "w").write("by a program of a long name")
+    os.setxattr("command", "user.looked", b"")
+
+
+def few_files():
+    """The daemon may open no more than some hundred files: who wants more is refused, and nobody else is harmed."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    os.mkdir("few")
+    fds, written, refused = [os.open(f"few/{i}", os.O_CREAT | os.O_RDWR, 0o644) for i in range(1500)], [], set()
+    for fd in fds:
+        try:
+            os.write(fd, b"%d" % fd)
+            written.append(fd)
+        except OSError as e:
+            refused.add(e.errno)
+    say(len(written) > 100, f"some hundred files are written at once ({len(written)})")
+    say(refused == {errno.EMFILE}, f"more are refused: EMFILE ({refused})")
+    say(all(os.pread(fd, 10, 0) == b"%d" % fd for fd in written), "those have their bytes")
+    works("and are synced", lambda: [os.fsync(fd) for fd in written])
+    works("the log goes on", lambda: [os.mkdir(f"few/d{i}") for i in range(100)])
+    for fd in written:
+        os.close(fd)
+    works("then the others are written", lambda: [os.write(fd, b"late") for fd in fds[-100:]])
+    say(all(open(f"few/{i}").read() == "%d" % fd for i, fd in enumerate(fds) if fd in written), "all that was said is there")
+
+
 os.chdir(sys.argv[1])
+if sys.argv[2] == "few-files":
+    few_files()
+    sys.exit()
+user = int(sys.argv[2])
 sizes()
 times()
 xattrs()
@@ -135,4 +230,8 @@ acls()
 tags()
 depth(1)
 open_files()
+rows()
+groups(user)
+clients(user, sys.argv[3])
+command()
 links()

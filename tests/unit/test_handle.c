@@ -61,6 +61,26 @@ START_TEST(an_id_finds_its_handle_until_it_is_removed)
 }
 END_TEST
 
+START_TEST(so_many_handles_and_no_more)
+{
+	struct handles *many;
+	struct handle *handle, *middle = NULL;
+
+	ck_assert_int_eq(handles_new(NULL, &many, &e), 0);
+	for (uint64_t i = 1; i <= HANDLES_MAX; i++) {
+		ck_assert_int_eq(handle_add(many, i, &handle, &e), 0);
+		if (i == HANDLES_MAX / 2)
+			middle = handle;
+	}
+	ck_assert_int_eq(handle_add(many, 0, &handle, &e), -E_TOO_MANY_OPEN);
+	handle_remove(many, middle);
+	ck_assert_int_eq(handle_add(many, 7, &handle, &e), 0);
+	ck_assert_ptr_eq(handle, middle);
+	ck_assert_int_eq(handle_add(many, 0, &handle, &e), -E_TOO_MANY_OPEN);
+	handles_free(many);
+}
+END_TEST
+
 START_TEST(open_files_are_open_for_the_next_process)
 {
 	struct handle *a = add(10, 100), *b = add(12, 101), *c = add(14, 102), *found;
@@ -147,8 +167,10 @@ int main(void)
 	Suite *suite = suite_create("handle");
 	TCase *cases = tcase_create("handle");
 
+	tcase_set_timeout(cases, 60);
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, an_id_finds_its_handle_until_it_is_removed);
+	tcase_add_test(cases, so_many_handles_and_no_more);
 	tcase_add_test(cases, open_files_are_open_for_the_next_process);
 	tcase_add_test(cases, what_a_dying_process_left_is_not_trusted);
 	tcase_add_test(cases, another_daybooks_memory_is_refused);

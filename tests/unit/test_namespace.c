@@ -3,6 +3,7 @@
 #include <sys/xattr.h>
 
 #include "store/acl.h"
+#include "store/internal.h"
 #include "store/kv.h"
 #include "tree.h"
 
@@ -289,6 +290,50 @@ START_TEST(a_number_is_never_given_again)
 }
 END_TEST
 
+START_TEST(numbers_of_inodes_and_documents_end_below_2_63)
+{
+	struct make m = { .mode = S_IFREG | 0600, .uid = 4001, .gid = 4001 };
+	struct inode *inode = NULL;
+
+	tree_store->next_inode = NUMBER_MAX;
+	ck_assert_uint_eq(tree_make(&anna, R, "last", S_IFREG | 0600), NUMBER_MAX);
+	tree_save(&anna, NUMBER_MAX, "bytes");
+	for (int opened = 0; opened < 2; opened++) {
+		ck_fails(namespace_make(tree_store, &anna, R, view_str("more"), &m, &inode, e), E_NUMBERS_END);
+		ck_fails(namespace_make_unnamed(tree_store, &anna, &m, &inode, e), E_NUMBERS_END);
+		ck_assert(!tree_has(R, "more"));
+		ck_assert_str_eq(tree_text(tree_doc(R, "last"), 1), "bytes");
+		tree_reopen();
+	}
+	tree_rename(&anna, R, "last", "moved");
+	tree_unlink(&anna, R, "moved");
+	tree_store->next_inode = 1000;
+	tree_store->next_document = NUMBER_MAX;
+	tree_make(&anna, R, "document", S_IFREG | 0600);
+	ck_assert_uint_eq(tree_doc(R, "document"), NUMBER_MAX);
+	ck_fails(namespace_make(tree_store, &anna, R, view_str("more"), &m, &inode, e), E_NUMBERS_END);
+	ck_assert(!tree_has(R, "more"));
+}
+END_TEST
+
+START_TEST(numbers_of_changes_end_below_2_63)
+{
+	uint64_t ino = tree_write(&anna, R, "f", "x"), replaced;
+	struct make m = { .mode = S_IFREG | 0600, .uid = 4001, .gid = 4001 };
+	struct inode *inode = NULL;
+	struct digest digest;
+	uint64_t head;
+
+	tree_store->head_change = NUMBER_MAX - 1;
+	tree_rename(&anna, R, "f", "g");
+	ck_ok(changelog_head(tree_store, &head, &digest, e));
+	ck_assert_uint_eq(head, NUMBER_MAX);
+	ck_fails(namespace_rename(tree_store, &anna, R, view_str("g"), R, view_str("h"), 0, 0, &replaced, e), E_NUMBERS_END);
+	ck_fails(namespace_make(tree_store, &anna, R, view_str("h"), &m, &inode, e), E_NUMBERS_END);
+	ck_assert_uint_eq(tree_ino(R, "g"), ino);
+}
+END_TEST
+
 START_TEST(a_failed_write_changes_nothing)
 {
 	uint64_t ino = tree_write(&anna, R, "f", "x"), head, after, replaced;
@@ -364,6 +409,8 @@ int main(void)
 	tcase_add_test(tree, rights_given_to_a_new_file_go_with_its_first_save);
 	tcase_add_test(tree, an_unnamed_file_becomes_a_document_when_linked);
 	tcase_add_test(tree, a_number_is_never_given_again);
+	tcase_add_test(tree, numbers_of_inodes_and_documents_end_below_2_63);
+	tcase_add_test(tree, numbers_of_changes_end_below_2_63);
 	tcase_add_test(tree, a_failed_write_changes_nothing);
 	tcase_add_test(tree, a_directory_is_listed_by_stable_cookies);
 	suite_add_tcase(suite, tree);
