@@ -6,6 +6,7 @@
 #include "changelog.h"
 #include "checkpoint.h"
 #include "control_parts.h"
+#include "pack.h"
 #include "key.h"
 #include "timeline.h"
 #include "verify.h"
@@ -25,6 +26,7 @@ static struct cell of_daemon(const struct control_context *context, struct cell 
 
 int control_status(const struct command *c, struct error *e)
 {
+	struct packing_record packing;
 	struct store_facts facts;
 	struct digest chain;
 	uint64_t head;
@@ -34,6 +36,8 @@ int control_status(const struct command *c, struct error *e)
 
 	if (r == 0)
 		r = changelog_head(c->store, &head, &chain, e);
+	if (r == 0)
+		r = pack_facts(c->store, &packing, e);
 	if (r < 0)
 		return r;
 	/* What recovery did names files: not for everybody. */
@@ -50,6 +54,10 @@ int control_status(const struct command *c, struct error *e)
 				cell_number("live_bytes", facts.live_bytes),
 				cell_number("content_bytes", facts.content_bytes),
 				cell_number("index_bytes", facts.index_bytes),
+				cell_number("packed_contents", packing.segments),
+				cell_number("packed_bytes", packing.bytes),
+				cell_number("packed_stored_bytes", packing.stored),
+				cell_number("unswept_bytes", packing.unswept),
 				cell_text_some("recovery", view_str(recovered)),
 				DAEMON_CELLS(c->context) };
 	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);

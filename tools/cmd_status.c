@@ -37,6 +37,24 @@ static void print_daemon(struct buf *out, const struct cell *cells, size_t count
 	buf_u8(out, '\n');
 }
 
+/* What packing older versions has gained so far. */
+static void print_packing(struct buf *out, const struct cell *cells, size_t count)
+{
+	if (!number_of(cells, count, "packed_contents"))
+		return;
+	buf_printf(out, "%-12s ", "packed");
+	print_number(out, cells, count, "packed_contents", 0);
+	buf_printf(out, " contents of older versions, ");
+	print_bytes(out, cells, count, "packed_bytes", 0);
+	buf_printf(out, ", in ");
+	print_bytes(out, cells, count, "packed_stored_bytes", 0);
+	if (number_of(cells, count, "unswept_bytes")) {
+		buf_printf(out, "; still to be freed: ");
+		print_bytes(out, cells, count, "unswept_bytes", 0);
+	}
+	buf_u8(out, '\n');
+}
+
 static void print_status(struct buf *out, const struct cell *cells, size_t count)
 {
 	uint64_t live = number_of(cells, count, "live_bytes");
@@ -61,6 +79,7 @@ static void print_status(struct buf *out, const struct cell *cells, size_t count
 	if (live >= 1 << 20) /* below that, it says more of tables than of history */
 		buf_printf(out, " (all history: %.2f times the live bytes)", (double)held / (double)live);
 	buf_u8(out, '\n');
+	print_packing(out, cells, count);
 	print_line(out, cells, count, "recovery", "recovery");
 	print_daemon(out, cells, count);
 }
