@@ -41,6 +41,7 @@ static void put(enum family family, struct view key, struct view value)
 #define ALTER_t(member) \
 	if (which-- == 0) \
 		r.member = (int64_t)take_number(in);
+#define ALTER_d(member) ALTER_t(member)
 #define ALTER_s(member) \
 	if (which-- == 0) \
 		r.member = take_string(in);

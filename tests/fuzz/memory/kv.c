@@ -369,6 +369,12 @@ int kv_sync(struct kv *kv, struct error *e)
 	return kv->read_only ? error_set(e, -EROFS, "the store is open for reading only") : 0;
 }
 
+bool kv_has_stopped(struct kv *kv)
+{
+	(void)kv;
+	return false;
+}
+
 int kv_flush(struct kv *kv, struct error *e)
 {
 	return kv_sync(kv, e);
