@@ -239,6 +239,8 @@ static void survey_log(struct survey *s, const char *name, const uint8_t *log, u
 		if (r.type == WHOLE || r.type == FIRST) {
 			start = at;
 			survey_batch(s, &r, &first, &last);
+			if (r.len < BATCH_HEAD) /* its numbers stand in the next block: nothing can be said of the next batch */
+				s->sequence = 0;
 			if (is_gap(s, first)) {
 				note_bad(s, name, start, RECORD_BAD);
 				s->bad_is_gap = true;
