@@ -131,13 +131,12 @@ static int find_doomed(struct sweep *s, struct error *e)
 
 	s->count = 0;
 	while (s->count < DOOMED_MAX && (r = kv_iter_next(it, &key, &value, e)) != 0) {
-		struct reader in = reader_of(value);
-		uint64_t id = reader_varint(&in);
-
 		if (r == 1 && ++n % KEYS_BETWEEN == 0)
 			r = go_on(s, e);
 		if (r < 0)
 			return r;
+		struct reader in = reader_of(value);
+		uint64_t id = reader_varint(&in);
 		if (!reader_done(&in) || key.len != CHUNK_NAME_LEN || id < s->first || id >= s->end || is_marked(s, id))
 			continue;
 		s->doomed[s->count] = (struct doomed){ .id = id };
