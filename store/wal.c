@@ -174,16 +174,41 @@ static enum record_state read_record(const struct survey *s, const uint8_t *log,
 	return crc == little_endian(log + at, 4) ? RECORD_GOOD : RECORD_BAD;
 }
 
-/* Reads a batch's head and, first in it, its mark; the sequence numbers of what it writes, 0 when there are none. */
-static void survey_batch(struct survey *s, const struct record *r, uint64_t *ret_first, uint64_t *ret_last)
-{
-	const uint8_t *mark = r->payload + BATCH_HEAD;
-	uint64_t count = r->len < BATCH_HEAD ? 0 : little_endian(r->payload + 8, 4);
+#define BATCH_START (BATCH_HEAD + 2 + WAL_MARK_LEN)
 
-	*ret_first = count ? little_endian(r->payload, 8) : 0;
-	*ret_last = count ? *ret_first + count - 1 : 0;
-	if (r->len >= BATCH_HEAD + 2 + WAL_MARK_LEN && mark[0] == LOG_DATA_TAG && mark[1] == WAL_MARK_LEN &&
-	    mark[2] == 'D' && mark[3] == 'b')
+/* A batch: where its first record stands, and its first bytes, which may be divided between several records. */
+struct batch {
+	uint64_t at;
+	uint8_t bytes[BATCH_START];
+	size_t len;
+	bool whole;
+	uint64_t first, last; /* sequence numbers of what it writes, 0 when there are none */
+};
+
+/* Takes a record into the batch; true when the batch's numbers are known now. */
+static bool batch_take(struct batch *b, const struct record *r, uint64_t at)
+{
+	size_t before, n;
+
+	if (r->type == WHOLE || r->type == FIRST)
+		*b = (struct batch){ .at = at };
+	before = b->len;
+	n = r->len < BATCH_START - before ? r->len : BATCH_START - before;
+	memcpy(b->bytes + before, r->payload, n);
+	b->len += n;
+	b->whole = r->type == WHOLE || r->type == LAST;
+	return before < BATCH_START && (b->len == BATCH_START || b->whole);
+}
+
+/* Reads a batch's head and, first in it, its mark. */
+static void survey_batch(struct survey *s, struct batch *b)
+{
+	const uint8_t *mark = b->bytes + BATCH_HEAD;
+	uint64_t count = b->len < BATCH_HEAD ? 0 : little_endian(b->bytes + 8, 4);
+
+	b->first = count ? little_endian(b->bytes, 8) : 0;
+	b->last = count ? b->first + count - 1 : 0;
+	if (b->len == BATCH_START && mark[0] == LOG_DATA_TAG && mark[1] == WAL_MARK_LEN && mark[2] == 'D' && mark[3] == 'b')
 		survey_mark(s, mark + 4);
 }
 
@@ -197,7 +222,8 @@ static bool is_in_place(const struct record *r, bool within)
  * wrong; then from one block to the next. */
 static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64_t at)
 {
-	uint64_t first, last, every_byte = at + BLOCK - at % BLOCK;
+	uint64_t every_byte = at + BLOCK - at % BLOCK;
+	struct batch b = { 0 };
 	struct record r;
 
 	while (at < n) {
@@ -207,10 +233,10 @@ static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64
 		}
 		s->more_after = true;
 		at = r.next;
-		if (r.type != WHOLE && r.type != FIRST)
+		if ((r.type != WHOLE && r.type != FIRST) || !batch_take(&b, &r, at))
 			continue;
-		survey_batch(s, &r, &first, &last);
-		s->sequence_after = s->sequence_after ? s->sequence_after : first;
+		survey_batch(s, &b);
+		s->sequence_after = s->sequence_after ? s->sequence_after : b.first;
 	}
 }
 
@@ -230,32 +256,29 @@ static void note_bad(struct survey *s, const char *name, uint64_t at, enum recor
 
 static void survey_log(struct survey *s, const char *name, const uint8_t *log, uint64_t n)
 {
-	uint64_t at = 0, start = 0, first, last = 0; /* start: of the batch whose records are being read */
 	enum record_state state;
 	struct record r = { 0 };
+	struct batch b = { 0 };
 	bool within = false;
+	uint64_t at = 0;
 
 	while ((state = read_record(s, log, n, at, &r)) == RECORD_GOOD && is_in_place(&r, within)) {
-		if (r.type == WHOLE || r.type == FIRST) {
-			start = at;
-			survey_batch(s, &r, &first, &last);
-			if (r.len < BATCH_HEAD) /* its numbers stand in the next block: nothing can be said of the next batch */
-				s->sequence = 0;
-			if (is_gap(s, first)) {
-				note_bad(s, name, start, RECORD_BAD);
-				s->bad_is_gap = true;
-				survey_rest(s, log, n, start);
-				return;
-			}
+		if (batch_take(&b, &r, at))
+			survey_batch(s, &b);
+		if (is_gap(s, b.first)) {
+			note_bad(s, name, b.at, RECORD_BAD);
+			s->bad_is_gap = true;
+			survey_rest(s, log, n, b.at);
+			return;
 		}
-		if ((r.type == WHOLE || r.type == LAST) && last)
-			s->sequence = last;
+		if (b.whole && b.last)
+			s->sequence = b.last;
 		within = r.type == FIRST || (within && r.type != LAST);
 		at = r.next;
 	}
 	if (state == RECORD_END && !within)
 		return;
-	note_bad(s, name, within ? start : at, state);
+	note_bad(s, name, within ? b.at : at, state);
 	survey_rest(s, log, n, at + 1);
 }
 

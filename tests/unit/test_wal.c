@@ -320,6 +320,27 @@ START_TEST(a_log_that_does_not_follow_the_one_before_is_not_replayed)
 }
 END_TEST
 
+START_TEST(the_numbers_of_a_batch_may_be_divided_between_two_blocks)
+{
+	CLEANUP(buf_release) struct buf note = { 0 };
+	unsigned divided = 0;
+	struct error e;
+
+	/* Where the first batch ends, 7 to 18 bytes are left of the block: a record's head and not all of a batch's. */
+	for (size_t length = 32768 - 90; length < 32768 - 50; length++) {
+		CLEANUP(fixture_release) struct fixture f = fixture_new(length);
+		size_t end = 7 + (size_t)(f.bytes[4] | f.bytes[5] << 8);
+
+		divided += f.bytes[6] == 1 && end + 7 < 32768 && end + 7 + 12 > 32768;
+		ck_assert_msg(inspect(&f, true, &note, &e) == 0, "%zu: %s", length, e.text);
+		ck_assert_uint_eq(note.len, 0);
+		write_log(&f, f.size, 32768 * 3);
+		ck_assert_int_eq(inspect(&f, true, &note, &e), -E_CORRUPT);
+	}
+	ck_assert_uint_eq(divided, 11);
+}
+END_TEST
+
 START_TEST(a_log_that_follows_the_one_before_is_replayed)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
@@ -420,6 +441,7 @@ int main(void)
 	tcase_add_test(tc, a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped);
 	tcase_add_test(tc, records_over_several_blocks_are_inspected_too);
 	tcase_add_test(tc, a_log_that_does_not_follow_the_one_before_is_not_replayed);
+	tcase_add_test(tc, the_numbers_of_a_batch_may_be_divided_between_two_blocks);
 	tcase_add_test(tc, a_log_that_follows_the_one_before_is_replayed);
 	tcase_add_test(tc, a_log_that_is_missing_or_cut_between_two_records_is_noticed);
 	tcase_add_test(tc, a_manifest_that_was_cut_is_noticed_before_tables_are_deleted);
