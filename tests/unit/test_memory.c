@@ -16,11 +16,12 @@
 void __lsan_do_leak_check(void) __attribute__((weak));
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
-/* RocksDB's threads leave their lists of thread-local objects behind, LeakSanitizer believes. */
+/* RocksDB's threads leave their lists of thread-local objects behind, LeakSanitizer believes, and what a database that is
+ * closed had asked them to do. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
-	return "leak:__cxa_thread_atexit_impl\n";
+	return "leak:__cxa_thread_atexit_impl\nleak:rocksdb::ThreadPoolImpl\n";
 }
 
 static char *directory;
