@@ -188,12 +188,14 @@ static bool is_replaced(const struct holder *h)
 	       own.st_ino != there.st_ino;
 }
 
-/* One that serves for a while before it dies can go on doing so; one that dies at once will do it again. */
-static bool is_hopeless(struct holder *h, bool served)
+/* One that serves for a while before it dies can go on doing so, and one that was killed while it served did not die of
+ * what it serves; one that dies at once will do it again. */
+static bool is_hopeless(struct holder *h, bool served, int status)
 {
 	int64_t now = clock_monotonic();
+	bool from_outside = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 
-	h->failures = served && now - h->serving_since >= NS_PER_SECOND ? 0 : h->failures + 1;
+	h->failures = served && (from_outside || now - h->serving_since >= NS_PER_SECOND) ? 0 : h->failures + 1;
 	h->start_at = now + (h->failures > 1 ? (h->failures - 1) * NS_PER_SECOND / 2 : 0); /* what was short may be back */
 	return h->failures >= HOLDER_TRIES;
 }
@@ -234,7 +236,7 @@ static int plan_next(struct holder *h, int status)
 		h->use_own = true;
 		return -1;
 	}
-	if (is_hopeless(h, served))
+	if (is_hopeless(h, served, status))
 		return give_up(h, "the process that serves it dies again and again");
 	log_line(LOG_WARNING, "the process that served %s %s: another one takes over", h->mountpoint, how);
 	return -1;

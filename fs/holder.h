@@ -13,7 +13,7 @@
 
 #include "config.h"
 
-#define HOLDER_TRIES 5        /* workers in a row that serve less than a second: then the mount is given up */
+#define HOLDER_TRIES 5        /* workers in a row that die by themselves within a second: then the mount is given up */
 #define HOLDER_START_S 30     /* a new program that does not serve by then is not waited for */
 
 #define WORKER_RESTART 3      /* exit status: another one is to go on */

@@ -135,6 +135,16 @@ is "half_overwritten: two" "$(history_of half_overwritten)" "1 2"
 is "read_before: the third is a conflict" "$(history_of read_before)" "1 2 3conflict"
 is "nothing in the log is torn" "$(daybook log --json held | grep -v half_long | grep -cE '"flags":"[^"]*(incomplete|recovered)')" 0
 
+# killed_often TIMES: each one as soon as it serves
+killed_often()
+{
+	local n
+	for ((n = 0; n < $1; n++)); do
+		kill_worker && ls held >/dev/null || return 1
+	done
+}
+check "killed again and again as soon as it serves, it goes on" killed_often 7
+
 # --- another program ----------------------------------------------------------------------------------------------
 
 # program_of PID
