@@ -88,6 +88,7 @@ $(CRASH_OUT)/record.so: tests/crash/record.c tests/crash/trace.h tests/crash/fau
 
 $(CRASH_OUT)/crash: $(addprefix $(CRASH_OUT)/,check.o disk.o boot.o)
 $(CRASH_OUT)/workload $(CRASH_OUT)/faults: $(CRASH_OUT)/boot.o
+$(CRASH_OUT)/workload: $(CRASH_OUT)/packing.o
 $(CRASH_OUT)/faults: $(OPERATIONS_OBJ)
 
 $(CRASH_OUT)/%: $(CRASH_OUT)/%.o $(BUILD)/libstore.a

@@ -11,7 +11,6 @@
  *   durable CHANGE                         a sync has returned that began after this change */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -21,12 +20,12 @@
 #include "store/control.h"
 #include "store/digest.h"
 #include "store/namespace.h"
-#include "store/pack.h"
 #include "store/repair.h"
 #include "store/tag.h"
 #include "store/timeline.h"
 #include "store/verify.h"
 #include "store/version.h"
+#include "tests/crash/packing.h"
 #include "tests/crash/trace.h"
 #include "tests/unit/noise.h"
 
@@ -527,51 +526,7 @@ static void restore_folder(const struct actor *who)
 	done();
 }
 
-/* ---- what goes on beside: packing of what is old, which everything is, while others save ---- */
-
-static struct packer {
-	pthread_t thread;
-	atomic_bool stopping;
-	bool running;
-} packer;
-
-static bool may_go_on(void *arg, uint64_t all, uint64_t total)
-{
-	(void)arg, (void)all, (void)total;
-	return !atomic_load(&packer.stopping);
-}
-
-static void pack(bool all)
-{
-	struct pack_options options = { .age_ns = -1, .all = all, .pause = may_go_on };
-	struct pack_report report;
-	int rc;
-
-	TRY((rc = pack_run(store, &options, &report, e)) == -ECANCELED ? 0 : rc);
-}
-
-static void *pack_beside(void *arg)
-{
-	for (unsigned i = 0; !atomic_load(&packer.stopping); i++) {
-		pack(i % 8 == 7); /* and sweeps */
-		usleep(3000);
-	}
-	return arg;
-}
-
-static void packer_begin(void)
-{
-	atomic_store(&packer.stopping, false);
-	packer.running = pthread_create(&packer.thread, NULL, pack_beside, NULL) == 0;
-}
-
-static void packer_end(void)
-{
-	atomic_store(&packer.stopping, true);
-	if (packer.running)
-		pthread_join(packer.thread, NULL);
-	packer.running = false;
-}
+/* ---- what goes on beside ---- */
 
 static bool no_finding(void *arg, const char *sentence)
 {
@@ -611,10 +566,10 @@ static void keep_house(const struct actor *who)
 		TRY(checkpoint_drop(store, checkpoint.name, e));
 		break;
 	default:
-		packer_end(); /* it wants a store that nobody else uses */
+		packing_end(); /* it wants a store that nobody else uses */
 		TRY(repair_store(store, who, false, NULL, NULL, &report, e));
 		done();
-		packer_begin();
+		packing_begin(store);
 	}
 }
 
@@ -644,7 +599,7 @@ static void reopen(bool take_over)
 	struct store_options options = { .cache_bytes = 1 << 20, .take_over = true };
 	struct take_over by = { adopt, keep_orphan, NULL };
 
-	packer_end();
+	packing_end();
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		files[i].writer = files[i].staging ? files[i].writer : NULL;
 		staging_abandon(files[i].staging);
@@ -658,7 +613,7 @@ static void reopen(bool take_over)
 	} else {
 		open_store();
 	}
-	packer_begin();
+	packing_begin(store);
 }
 
 static void large_file(const struct actor *who)
@@ -781,7 +736,7 @@ int main(int argc, char **argv)
 	}
 	open_store();
 	if (steps)
-		packer_begin();
+		packing_begin(store);
 	for (unsigned i = 0; i < steps; i++) {
 		if (i == steps / 2)
 			save_at_once();
@@ -794,7 +749,7 @@ int main(int argc, char **argv)
 			end_writing(&files[i]);
 		buf_release(&files[i].bytes);
 	}
-	packer_end();
+	packing_end();
 	store_close(store);
 	return 0;
 }
