@@ -3,7 +3,8 @@
 
 #include "store/clock.h"
 
-/* The handle's save is the head, and its next one belongs to it.  The caller has the lock, or the file alone. */
+/* The handle's save is the head, and its next one belongs to it.  The caller has the lock, or the
+ * file alone. */
 static void go_on_folding(struct file *file, struct handle *handle, uint64_t version)
 {
 	file->writer = handle->who;
@@ -28,7 +29,8 @@ int adopt_handle(struct files *files, struct store *store, struct handle *handle
 	return 0;
 }
 
-void adopt_staging(const struct handle *handle, const struct staging_origin *origin, struct staging *staging, bool dirty)
+void adopt_staging(const struct handle *handle, const struct staging_origin *origin,
+		   struct staging *staging, bool dirty)
 {
 	struct file *file = handle->file;
 	struct staging_times times = staging_times(staging);

@@ -1,7 +1,8 @@
-/* bases.h - which version each session last opened for reading, for telling conflicts (a save's `base`).
+/* bases.h - which version each session last opened for reading, for telling conflicts (a save's
+ * `base`).
  *
- * A session is (uid, tgid).  Bounded: the least recently used are forgotten, which means "unknown", never a false
- * conflict. */
+ * A session is (uid, tgid).  Bounded: the least recently used are forgotten, which means "unknown",
+ * never a false conflict. */
 #ifndef DAYBOOK_FS_BASES_H
 #define DAYBOOK_FS_BASES_H
 

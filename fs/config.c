@@ -7,16 +7,24 @@
 #include <sys/mount.h>
 
 /* mount(8) hands these on although they are its own affair, or are always so here. */
-static const char *const ignored[] = { "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group",
-	"nofail", "_netdev", "dev", "nodev", "suid", "nosuid", "atime", "noatime", "relatime", "norelatime",
-	"diratime", "nodiratime", "strictatime", "nostrictatime", "lazytime", "nolazytime", "silent", "loud",
-	"allow_other", "default_permissions", "nonempty" };
+static const char *const ignored[] = {
+	"defaults",    "auto",          "noauto",      "user",
+	"nouser",      "users",         "owner",       "group",
+	"nofail",      "_netdev",       "dev",         "nodev",
+	"suid",        "nosuid",        "atime",       "noatime",
+	"relatime",    "norelatime",    "diratime",    "nodiratime",
+	"strictatime", "nostrictatime", "lazytime",    "nolazytime",
+	"silent",      "loud",          "allow_other", "default_permissions",
+	"nonempty"
+};
 
 /* What the kernel does for any file system; the last one given counts. */
 static const struct {
 	const char *set, *clear;
 	unsigned long flag;
-} kernels[] = { { "noexec", "exec", MS_NOEXEC }, { "sync", "async", MS_SYNCHRONOUS }, { "dirsync", NULL, MS_DIRSYNC } };
+} kernels[] = { { "noexec", "exec", MS_NOEXEC },
+		{ "sync", "async", MS_SYNCHRONOUS },
+		{ "dirsync", NULL, MS_DIRSYNC } };
 
 static bool set_kernels(struct config *c, const char *option)
 {
@@ -25,7 +33,8 @@ static bool set_kernels(struct config *c, const char *option)
 
 		if (!clear && strcmp(option, kernels[i].set) != 0)
 			continue;
-		c->mount_flags = clear ? c->mount_flags & ~kernels[i].flag : c->mount_flags | kernels[i].flag;
+		c->mount_flags = clear ? c->mount_flags & ~kernels[i].flag
+				       : c->mount_flags | kernels[i].flag;
 		return true;
 	}
 	return false;
@@ -38,7 +47,8 @@ static bool is_ignored(const char *option)
 			return true;
 	}
 	return strncmp(option, "x-", 2) == 0 || strncmp(option, "comment=", 8) == 0 ||
-	       strncmp(option, "user=", 5) == 0 || strncmp(option, "fsname=", 7) == 0 || strncmp(option, "subtype=", 8) == 0;
+	       strncmp(option, "user=", 5) == 0 || strncmp(option, "fsname=", 7) == 0 ||
+	       strncmp(option, "subtype=", 8) == 0;
 }
 
 static int parse_size(const char *text, size_t *ret, struct error *e)
@@ -51,7 +61,9 @@ static int parse_size(const char *text, size_t *ret, struct error *e)
 	bool size = n <= 1ull << 40 >> shift && n << shift >= 16ull << 20;
 
 	if (!size || end == text || *text == '-' || (*end && (!suffix || end[1])))
-		return error_set(e, -E_USAGE, "-o cache=%s: a size from 16m to 1024g is wanted, like 512m", text);
+		return error_set(e, -E_USAGE,
+				 "-o cache=%s: a size from 16m to 1024g is wanted, like 512m",
+				 text);
 	*ret = (size_t)n << shift;
 	return 0;
 }
@@ -63,7 +75,8 @@ static int parse_pack(struct config *c, const char *text, struct error *e)
 
 	c->no_pack = strcmp(text, "off") == 0;
 	if (!c->no_pack && (end == text || *text == '-' || *end || n > 1u << 30))
-		return error_set(e, -E_USAGE, "-o pack=%s: a number of seconds is wanted, or off", text);
+		return error_set(e, -E_USAGE, "-o pack=%s: a number of seconds is wanted, or off",
+				 text);
 	c->pack_age_s = (unsigned)n;
 	return 0;
 }
@@ -92,7 +105,9 @@ static int parse_option(struct config *c, const char *option, struct error *e)
 	else if (strncmp(option, "pack=", 5) == 0)
 		return parse_pack(c, option + 5, e);
 	else if (*option && !set_kernels(c, option) && !is_ignored(option))
-		return error_set(e, -E_USAGE, "-o %s: there is no such option; `daybookd --help` lists them", option);
+		return error_set(e, -E_USAGE,
+				 "-o %s: there is no such option; `daybookd --help` lists them",
+				 option);
 	return 0;
 }
 
@@ -114,7 +129,8 @@ static int parse_worker(struct config *c, const char *text, struct error *e)
 
 	if (sscanf(text, "%d,%d,%d,%d%c", &c->ends.device, &c->ends.region, &c->ends.talk,
 		   &c->ends.notices, &rest) != 4)
-		return error_set(e, -E_USAGE, "--worker is how daybookd starts itself; leave it out");
+		return error_set(e, -E_USAGE,
+				 "--worker is how daybookd starts itself; leave it out");
 	c->is_worker = true;
 	return 0;
 }
@@ -149,7 +165,9 @@ int config_parse(int argc, char **argv, struct config *ret, struct error *e)
 		else if (strncmp(arg, "-o", 2) == 0 && arg[2])
 			rc = parse_options(ret, arg + 2, e);
 		else if (arg[0] == '-' && arg[1])
-			rc = error_set(e, -E_USAGE, "%s: there is no such option; `daybookd --help` lists them", arg);
+			rc = error_set(e, -E_USAGE,
+				       "%s: there is no such option; `daybookd --help` lists them",
+				       arg);
 		else
 			rc = parse_positional(ret, arg, e);
 	}

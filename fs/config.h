@@ -1,4 +1,5 @@
-/* config.h - what daybookd is told on its command line: daybookd STORE MOUNTPOINT [-o options] [-f]. */
+/* config.h - what daybookd is told on its command line: daybookd STORE MOUNTPOINT [-o options]
+ * [-f]. */
 #ifndef DAYBOOK_FS_CONFIG_H
 #define DAYBOOK_FS_CONFIG_H
 
@@ -7,7 +8,8 @@
 
 #include "store/error.h"
 
-/* X(option, "=VALUE" or "", what it does) - daybookd's own options after -o, for the parser, --help and daybookd(8). */
+/* X(option, "=VALUE" or "", what it does) - daybookd's own options after -o, for the parser, --help
+ * and daybookd(8). */
 #define MOUNT_OPTIONS(X) \
 	X("ro", "", "nothing can be changed through the mount") \
 	X("rw", "", "the opposite, the default") \
@@ -33,9 +35,10 @@ struct config {
 	struct worker_ends ends;
 };
 
-/* Reads the arguments; -E_USAGE with a sentence.  Options of mount(8) that are not for file systems (noauto, nofail,
- * user, _netdev, x-*, defaults and the like) are accepted and mean nothing here; those that the kernel carries out
- * for any (noexec, which `user` brings with it, sync, dirsync) become mount_flags. */
+/* Reads the arguments; -E_USAGE with a sentence.  Options of mount(8) that are not for file systems
+ * (noauto, nofail, user, _netdev, x-*, defaults and the like) are accepted and mean nothing here;
+ * those that the kernel carries out for any (noexec, which `user` brings with it, sync, dirsync)
+ * become mount_flags. */
 int config_parse(int argc, char **argv, struct config *ret, struct error *e);
 void config_release(struct config *config);
 

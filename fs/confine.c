@@ -27,9 +27,12 @@ static int set_capabilities(uint64_t permitted, uint64_t effective, struct error
 	struct __user_cap_data_struct sets[2];
 
 	for (unsigned i = 0; i < 2; i++)
-		sets[i] = (struct __user_cap_data_struct){ .permitted = (uint32_t)(permitted >> (32 * i)),
-							   .effective = (uint32_t)(effective >> (32 * i)) };
-	return syscall(SYS_capset, &head, sets) < 0 ? error_system(e, "cannot drop capabilities") : 0;
+		sets[i] = (struct __user_cap_data_struct){
+			.permitted = (uint32_t)(permitted >> (32 * i)),
+			.effective = (uint32_t)(effective >> (32 * i))
+		};
+	return syscall(SYS_capset, &head, sets) < 0 ? error_system(e, "cannot drop capabilities")
+						    : 0;
 }
 
 static int get_capabilities(uint64_t *ret_permitted, struct error *e)
@@ -46,10 +49,13 @@ static int get_capabilities(uint64_t *ret_permitted, struct error *e)
 /* Only what is in `kept` can ever be had again, through whatever is executed. */
 static int drop_bounds(uint64_t kept, struct error *e)
 {
-	for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
-		if (!(kept & CAPABILITY_BIT(capability)) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 &&
+	for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+	     capability++) {
+		if (!(kept & CAPABILITY_BIT(capability)) &&
+		    prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 &&
 		    errno != EPERM) /* without CAP_SETPCAP there is nothing to drop from */
-			return error_system(e, "cannot drop capability %lu from the bounding set", capability);
+			return error_system(e, "cannot drop capability %lu from the bounding set",
+					    capability);
 	}
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL ?
 		       error_system(e, "cannot clear the ambient capabilities") : 0;
@@ -77,10 +83,13 @@ static int drop_capabilities(const struct confinement *c, struct error *e)
 /* ---- Landlock ---- */
 
 #define ACCESS_READ_ALL (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define ACCESS_WRITE_FILE (LANDLOCK_ACCESS_FS_WRITE_FILE | (1ull << 14)) /* and TRUNCATE, which Linux 6.2 has */
-#define ACCESS_SOCKETS (ACCESS_READ_ALL | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+/* And TRUNCATE, which Linux 6.2 has. */
+#define ACCESS_WRITE_FILE (LANDLOCK_ACCESS_FS_WRITE_FILE | (1ull << 14))
+#define ACCESS_SOCKETS                                                                             \
+	(ACCESS_READ_ALL | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 
-/* What the kernel can refuse, by the version of its interface: 13 kinds of access, then REFER, then TRUNCATE. */
+/* What the kernel can refuse, by the version of its interface: 13 kinds of access, then REFER, then
+ * TRUNCATE. */
 static uint64_t known_access(long version)
 {
 	return (1ull << (version >= 3 ? 15 : version == 2 ? 14 : 13)) - 1;
@@ -103,7 +112,8 @@ static int allow_below(int ruleset, const char *path, uint64_t access, struct er
 
 static int confine_files(const char *store, struct error *e)
 {
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	long version =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	uint64_t known = known_access(version);
 	struct landlock_ruleset_attr attr = { .handled_access_fs = known };
 	int ruleset, rc;
@@ -128,32 +138,97 @@ static int confine_files(const char *store, struct error *e)
 
 /* ---- system calls ---- */
 
-/* What nothing here calls, and what a hole would be used for.  A list of what is allowed would be shorter to break: by
- * the next libc, allocator or name service. */
+/* What nothing here calls, and what a hole would be used for.  A list of what is allowed would be
+ * shorter to break: by the next libc, allocator or name service. */
 static const char *const refused[] = {
 	/* other programs, and other processes' memory */
-	"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp",
-	"perf_event_open", "uselib",
+	"execve",
+	"execveat",
+	"ptrace",
+	"process_vm_readv",
+	"process_vm_writev",
+	"process_madvise",
+	"pidfd_getfd",
+	"kcmp",
+	"perf_event_open",
+	"uselib",
 	/* another view of the system */
-	"mount", "umount", "umount2", "pivot_root", "chroot", "unshare", "setns", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
-	"mount_setattr", "open_by_handle_at", "fanotify_init",
+	"mount",
+	"umount",
+	"umount2",
+	"pivot_root",
+	"chroot",
+	"unshare",
+	"setns",
+	"open_tree",
+	"move_mount",
+	"fsopen",
+	"fsconfig",
+	"fsmount",
+	"fspick",
+	"mount_setattr",
+	"open_by_handle_at",
+	"fanotify_init",
 	/* the kernel and the machine */
-	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",
-	"acct", "quotactl", "quotactl_fd", "settimeofday", "clock_settime", "clock_settime64", "clock_adjtime",
-	"clock_adjtime64", "adjtimex", "stime", "sethostname", "setdomainname", "iopl", "ioperm", "syslog", "vhangup",
-	"personality", "modify_ldt", "vm86", "vm86old", "lookup_dcookie",
+	"init_module",
+	"finit_module",
+	"delete_module",
+	"kexec_load",
+	"kexec_file_load",
+	"reboot",
+	"swapon",
+	"swapoff",
+	"acct",
+	"quotactl",
+	"quotactl_fd",
+	"settimeofday",
+	"clock_settime",
+	"clock_settime64",
+	"clock_adjtime",
+	"clock_adjtime64",
+	"adjtimex",
+	"stime",
+	"sethostname",
+	"setdomainname",
+	"iopl",
+	"ioperm",
+	"syslog",
+	"vhangup",
+	"personality",
+	"modify_ldt",
+	"vm86",
+	"vm86old",
+	"lookup_dcookie",
 	/* large parts of the kernel that nothing here needs */
-	"bpf", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "add_key", "request_key", "keyctl",
+	"bpf",
+	"userfaultfd",
+	"io_uring_setup",
+	"io_uring_enter",
+	"io_uring_register",
+	"add_key",
+	"request_key",
+	"keyctl",
 	/* another user */
-	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups",
+	"setuid",
+	"setgid",
+	"setreuid",
+	"setregid",
+	"setresuid",
+	"setresgid",
+	"setfsuid",
+	"setfsgid",
+	"setgroups",
 };
 
-/* A name that this libseccomp does not know is none of this machine's calls, or newer than the library. */
+/* A name that this libseccomp does not know is none of this machine's calls, or newer than the
+ * library. */
 static int refuse(scmp_filter_ctx filter, const char *name)
 {
 	int number = seccomp_syscall_resolve_name(name);
 
-	return number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+	return number == __NR_SCMP_ERROR
+		       ? 0
+		       : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
 }
 
 static int refuse_by_name(scmp_filter_ctx filter)
@@ -165,12 +240,13 @@ static int refuse_by_name(scmp_filter_ctx filter)
 	return rc;
 }
 
-/* Sockets other than Unix ones, and new name spaces.  The C library falls back from clone3, whose arguments a filter
- * cannot see, to clone. */
+/* Sockets other than Unix ones, and new name spaces.  The C library falls back from clone3, whose
+ * arguments a filter cannot see, to clone. */
 static int refuse_by_argument(scmp_filter_ctx filter)
 {
-	static const uint64_t spaces[] = { CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
-		CLONE_NEWUTS, CLONE_NEWCGROUP };
+	static const uint64_t spaces[] = { CLONE_NEWNS,    CLONE_NEWUSER, CLONE_NEWPID,
+					   CLONE_NEWNET,   CLONE_NEWIPC,  CLONE_NEWUTS,
+					   CLONE_NEWCGROUP };
 	int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
 				  SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 
@@ -198,9 +274,13 @@ static int confine_calls(struct error *e)
 
 int confine_process(const struct confinement *c, struct error *e)
 {
-	int privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? error_system(e, "no_new_privs") : 0;
+	int privileges =
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? error_system(e, "no_new_privs") : 0;
 	int capabilities = drop_capabilities(c, e);
 	int files = confine_files(c->store, e), calls = confine_calls(e);
 
-	return privileges < 0 ? privileges : capabilities < 0 ? capabilities : files < 0 ? files : calls;
+	return privileges < 0     ? privileges
+	       : capabilities < 0 ? capabilities
+	       : files < 0        ? files
+				  : calls;
 }

@@ -40,7 +40,7 @@ int files_new(struct store *store, struct bases *bases, struct files **ret, stru
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------- the table */
+/* --------------------------------------------------------------- the table */
 
 static struct file *find(struct files *files, uint64_t ino)
 {
@@ -106,7 +106,8 @@ int file_get(struct files *files, uint64_t ino, struct file **ret, struct error 
 	return 0;
 }
 
-/* Unsaved bytes (a save that failed) keep the file in the table: the next flush, open or stop tries again. */
+/* Unsaved bytes (a save that failed) keep the file in the table: the next flush, open or stop tries
+ * again. */
 void file_put(struct files *files, struct file *file)
 {
 	struct file **at;
@@ -127,9 +128,10 @@ void file_put(struct files *files, struct file *file)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------- saving */
+/* ------------------------------------------------------------------ saving */
 
-/* Emptied and nothing written yet.  The shell's `>` closes such a handle's twin before the first write. */
+/* Emptied and nothing written yet.  The shell's `>` closes such a handle's twin before the first
+ * write. */
 static bool is_only_emptied(const struct file *file)
 {
 	return file->truncated && !file->written && staging_size(file->staging) == 0;
@@ -140,13 +142,23 @@ static bool is_incomplete(const struct file *file, uint64_t size_before, bool ki
 	return killed || (is_only_emptied(file) && size_before > 0);
 }
 
-static struct staging_origin origin_of(struct files *files, const struct file *file, const struct identity *who,
-				       uint64_t handle, uint64_t content, uint64_t size)
+static struct staging_origin origin_of(struct files *files, const struct file *file,
+				       const struct identity *who, uint64_t handle,
+				       uint64_t content, uint64_t size)
 {
-	struct staging_origin origin = { .ino = file->ino, .content = content, .size = size, .uid = who->uid,
-		.gid = who->gid, .tgid = who->tgid, .author = view_str(who->name),
-		.command = view_str(who->command), .client = view_str(who->client), .base = file->base,
-		.mtime = clock_now(), .handle = handle, .folds = handle && file->fold_handle == handle };
+	struct staging_origin origin = { .ino = file->ino,
+					 .content = content,
+					 .size = size,
+					 .uid = who->uid,
+					 .gid = who->gid,
+					 .tgid = who->tgid,
+					 .author = view_str(who->name),
+					 .command = view_str(who->command),
+					 .client = view_str(who->client),
+					 .base = file->base,
+					 .mtime = clock_now(),
+					 .handle = handle,
+					 .folds = handle && file->fold_handle == handle };
 
 	store_date_origin(files->store, &origin);
 	return origin;
@@ -159,7 +171,8 @@ static void end_staging(struct file *file)
 }
 
 /* After a save: the journal ends, or starts over when the handle is going to write on (fsync). */
-static void journal_saved(struct files *files, struct file *file, const struct saved *saved, bool go_on)
+static void journal_saved(struct files *files, struct file *file, const struct saved *saved,
+			  bool go_on)
 {
 	struct staging_origin origin = origin_of(files, file, &file->writer, file->writer_handle,
 						 saved->content, saved->size);
@@ -181,12 +194,17 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 		return rc;
 	struct work work = staging_work(file->staging);
 	struct actor actor = identity_actor(&file->writer);
-	struct save what = { .work = &work, .base = file->base, .mtime = file->mtime,
-		.fold = file->fold_handle && file->fold_handle == file->writer_handle,
-		.incomplete = is_incomplete(file, inode->r.size, killed), .kill_privileges = file->kill_privileges,
-		.attributes = file->attributes, .ctime = file->ctime,
-		.atime = file->atime,
-		.from_doc = file->from_doc, .from_version = file->from_version };
+	struct save what = { .work = &work,
+			     .base = file->base,
+			     .mtime = file->mtime,
+			     .fold = file->fold_handle && file->fold_handle == file->writer_handle,
+			     .incomplete = is_incomplete(file, inode->r.size, killed),
+			     .kill_privileges = file->kill_privileges,
+			     .attributes = file->attributes,
+			     .ctime = file->ctime,
+			     .atime = file->atime,
+			     .from_doc = file->from_doc,
+			     .from_version = file->from_version };
 	rc = version_save(files->store, &actor, file->ino, &what, &saved, e);
 	if (rc < 0)
 		return rc;
@@ -298,7 +316,8 @@ bool file_is_owed(struct file *file, const struct handle *handle)
 	return owed;
 }
 
-int file_flush(struct files *files, struct file *file, struct handle *handle, bool killed, struct error *e)
+int file_flush(struct files *files, struct file *file, struct handle *handle, bool killed,
+	       struct error *e)
 {
 	int rc = 0;
 
@@ -310,7 +329,7 @@ int file_flush(struct files *files, struct file *file, struct handle *handle, bo
 	return rc;
 }
 
-/* ------------------------------------------------------------------------------- orphans, open and close */
+/* ------------------------------------------------- orphans, open and close */
 
 /* Out of memory, the next start drops the inode. */
 void files_orphaned(struct files *files, uint64_t ino)
@@ -336,7 +355,8 @@ void files_forget(struct files *files, uint64_t ino)
 	}
 	inode_set_has(&files->orphans, ino, true);
 	if (namespace_drop_orphan(files->store, ino, &e) < 0)
-		log_line(LOG_WARNING, "inode %llu without a name could not be dropped: %s", (unsigned long long)ino, e.text);
+		log_line(LOG_WARNING, "inode %llu without a name could not be dropped: %s",
+			 (unsigned long long)ino, e.text);
 }
 
 void file_open(struct files *files, struct file *file)
@@ -363,7 +383,7 @@ int file_close(struct files *files, struct file *file, const struct handle *hand
 	return rc;
 }
 
-/* -------------------------------------------------------------------------------------------- writing */
+/* ----------------------------------------------------------------- writing */
 
 static int check_regular(const struct inode *inode, struct error *e)
 {
@@ -385,7 +405,8 @@ static bool same_session(const struct identity *a, const struct identity *b)
 	return a->uid == b->uid && a->tgid == b->tgid;
 }
 
-/* Makes the file ready for a change by who: what another wrote is saved first, a journal is there. */
+/* Makes the file ready for a change by who: what another wrote is saved first, a journal is
+ * there. */
 static int begin_change(struct files *files, struct file *file, const struct handle *handle,
 			const struct identity *who, struct error *e)
 {
@@ -395,12 +416,14 @@ static int begin_change(struct files *files, struct file *file, const struct han
 
 	if (rc == 0)
 		rc = check_regular(inode, e);
-	if (rc == 0 && file->dirty && (!same_session(&file->writer, who) || (file->writer_handle && !id)))
+	if (rc == 0 && file->dirty &&
+	    (!same_session(&file->writer, who) || (file->writer_handle && !id)))
 		rc = save(files, file, false, false, e);
 	if (rc < 0)
 		return rc;
 	if (!file->dirty && (file->writer_handle != id || !same_session(&file->writer, who)))
-		end_staging(file); /* rebased for another, whose name is in it (ids are used again) */
+		end_staging(
+			file); /* rebased for another, whose name is in it (ids are used again) */
 	if (!file->staging) {
 		inode_put(inode);
 		inode = NULL;
@@ -432,7 +455,8 @@ static void changed(struct file *file, const struct handle *handle, const struct
 	file->kill_privileges |= who->uid != 0;
 }
 
-/* Times that go with the next save stand in the journal until then.  0 as a time is none there: 1970 began with it. */
+/* Times that go with the next save stand in the journal until then.  0 as a time is none there:
+ * 1970 began with it. */
 static int prepare_times(struct file *file, const struct attributes *set, struct error *e)
 {
 	struct staging_times times = { file->mtime, file->atime };
@@ -454,8 +478,8 @@ static bool is_of_1970(const struct attributes *set)
 	return (set->set_mtime && !set->mtime) || (set->set_atime && !set->atime);
 }
 
-int files_prepare(struct files *files, uint64_t ino, const struct identity *who, const struct attributes *set,
-		  struct error *e)
+int files_prepare(struct files *files, uint64_t ino, const struct identity *who,
+		  const struct attributes *set, struct error *e)
 {
 	struct file *file = file_peek(files, ino);
 	struct actor actor = identity_actor(who);
@@ -478,9 +502,11 @@ int files_prepare(struct files *files, uint64_t ino, const struct identity *who,
 	return rc;
 }
 
-/* What must happen before the change is answered: saves by path are whole, and journals stay bounded. */
-/* The writer goes on, so what is there is no whole save: it is marked so until a later one, which the file owes from now
- * on, goes into it.  Should the journal not start over, what comes next begins another. */
+/* What must happen before the change is answered: saves by path are whole, and journals stay
+ * bounded. */
+/* The writer goes on, so what is there is no whole save: it is marked so until a later one, which
+ * the file owes from now on, goes into it.  Should the journal not start over, what comes next
+ * begins another. */
 static int save_so_far(struct files *files, struct file *file, struct error *e)
 {
 	int rc = save(files, file, true, true, e);
@@ -489,11 +515,13 @@ static int save_so_far(struct files *files, struct file *file, struct error *e)
 	return rc;
 }
 
-static int finish_change(struct files *files, struct file *file, const struct handle *handle, struct error *e)
+static int finish_change(struct files *files, struct file *file, const struct handle *handle,
+			 struct error *e)
 {
 	if (!handle)
 		return save(files, file, false, file->opens > 0, e);
-	if (staging_staged_bytes(file->staging) >= STAGED_MAX || staging_extent_count(file->staging) >= STAGING_EXTENTS_FEW)
+	if (staging_staged_bytes(file->staging) >= STAGED_MAX ||
+	    staging_extent_count(file->staging) >= STAGING_EXTENTS_FEW)
 		return save_so_far(files, file, e);
 	return 0;
 }
@@ -505,11 +533,13 @@ static void end_unused(struct file *file)
 		end_staging(file);
 }
 
-/* One change of the bytes: what apply() does to the journal, with everything before and after that a change needs. */
+/* One change of the bytes: what apply() does to the journal, with everything before and after that
+ * a change needs. */
 typedef int (*journal_change)(struct file *file, const void *arg, struct error *e);
 
 static int change_bytes(struct files *files, struct file *file, const struct handle *handle,
-			const struct identity *who, journal_change apply, const void *arg, struct error *e)
+			const struct identity *who, journal_change apply, const void *arg,
+			struct error *e)
 {
 	lock_take(&file->lock);
 	int rc = begin_change(files, file, handle, who, e);
@@ -545,8 +575,8 @@ static int apply_write(struct file *file, const void *arg, struct error *e)
 	return 0;
 }
 
-int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, const void *data,
-	       size_t n, struct error *e)
+int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset,
+	       const void *data, size_t n, struct error *e)
 {
 	struct range range = { .offset = offset, .n = n, .data = data };
 
@@ -565,8 +595,8 @@ static int apply_truncate(struct file *file, const void *arg, struct error *e)
 	return 0;
 }
 
-int file_truncate(struct files *files, struct file *file, const struct handle *handle, const struct identity *who,
-		  uint64_t size, struct error *e)
+int file_truncate(struct files *files, struct file *file, const struct handle *handle,
+		  const struct identity *who, uint64_t size, struct error *e)
 {
 	return change_bytes(files, file, handle, who, apply_truncate, &size, e);
 }
@@ -583,8 +613,8 @@ static int apply_zero(struct file *file, const void *arg, struct error *e)
 	return 0;
 }
 
-int file_zero(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
-	      bool keep_size, struct error *e)
+int file_zero(struct files *files, struct file *file, const struct handle *handle, uint64_t offset,
+	      uint64_t n, bool keep_size, struct error *e)
 {
 	struct range range = { .offset = offset, .n = n, .keep_size = keep_size };
 
@@ -595,7 +625,8 @@ static int apply_share(struct file *file, const void *arg, struct error *e)
 {
 	const struct range *range = arg;
 	const struct share *share = range->share;
-	int rc = staging_share(file->staging, range->offset, range->n, share->content, share->from, e);
+	int rc = staging_share(file->staging, range->offset, range->n, share->content, share->from,
+			       e);
 
 	if (rc < 0)
 		return rc;
@@ -607,19 +638,19 @@ static int apply_share(struct file *file, const void *arg, struct error *e)
 	return 0;
 }
 
-int file_share(struct files *files, struct file *file, const struct handle *handle, uint64_t offset, uint64_t n,
-	       const struct share *share, struct error *e)
+int file_share(struct files *files, struct file *file, const struct handle *handle, uint64_t offset,
+	       uint64_t n, const struct share *share, struct error *e)
 {
 	struct range range = { .offset = offset, .n = n, .share = share };
 
 	return change_bytes(files, file, handle, &handle->who, apply_share, &range, e);
 }
 
-/* -------------------------------------------------------------------------------------------- reading */
+/* ----------------------------------------------------------------- reading */
 
 /* The file as a work, unsaved or saved; *extent is its memory when it is saved. */
-static int work_of(struct files *files, const struct file *file, struct extent *extent, struct work *ret,
-		   struct error *e)
+static int work_of(struct files *files, const struct file *file, struct extent *extent,
+		   struct work *ret, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	int rc;
@@ -631,13 +662,15 @@ static int work_of(struct files *files, const struct file *file, struct extent *
 	rc = inode_get(files->store, file->ino, &inode, e);
 	if (rc < 0)
 		return rc;
-	*extent = (struct extent){ 0, inode->r.size, inode->r.content ? EXTENT_CONTENT : EXTENT_ZERO,
-				   inode->r.content, 0 };
+	*extent =
+		(struct extent){ 0, inode->r.size, inode->r.content ? EXTENT_CONTENT : EXTENT_ZERO,
+				 inode->r.content, 0 };
 	*ret = (struct work){ extent, inode->r.size ? 1 : 0, inode->r.size, -1 };
 	return 0;
 }
 
-int file_read(struct files *files, struct file *file, uint64_t offset, void *out, size_t n, struct error *e)
+int file_read(struct files *files, struct file *file, uint64_t offset, void *out, size_t n,
+	      struct error *e)
 {
 	struct content_store *contents = store_contents(files->store);
 	struct extent extent;
@@ -654,7 +687,8 @@ int file_read(struct files *files, struct file *file, uint64_t offset, void *out
 	return work_read(contents, &work, offset, out, n, e);
 }
 
-int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole, uint64_t *ret, struct error *e)
+int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole, uint64_t *ret,
+	      struct error *e)
 {
 	struct extent extent;
 	struct work work;
@@ -677,7 +711,8 @@ static uint64_t data_bytes(struct files *files, const struct work *work)
 		uint64_t n = extent->kind == EXTENT_ZERO ? 0 : extent->len, data = n;
 
 		if (extent->kind == EXTENT_CONTENT)
-			content_data_bytes(store_contents(files->store), extent->content, &data, NULL);
+			content_data_bytes(store_contents(files->store), extent->content, &data,
+					   NULL);
 		sum += data < n ? data : n;
 	}
 	return sum;
@@ -697,7 +732,8 @@ bool files_attributes(struct files *files, uint64_t ino, struct file_attributes 
 		attributes->size = work.size;
 		attributes->data = data_bytes(files, &work);
 		attributes->mtime = file->mtime;
-		attributes->ctime = file->ctime > attributes->ctime ? file->ctime : attributes->ctime;
+		attributes->ctime =
+			file->ctime > attributes->ctime ? file->ctime : attributes->ctime;
 		attributes->atime = file->atime ? file->atime : attributes->atime;
 		if (file->kill_privileges) {
 			attributes->mode &= ~(uint64_t)S_ISUID;
@@ -717,7 +753,8 @@ static void free_file(struct files *files, struct file *file, bool keep)
 	if (keep) {
 		staging_abandon(file->staging);
 	} else if (save(files, file, false, false, &e) < 0) {
-		log_line(LOG_ERR, "inode %llu: unsaved bytes stay in the journal for the next start: %s",
+		log_line(LOG_ERR,
+			 "inode %llu: unsaved bytes stay in the journal for the next start: %s",
 			 (unsigned long long)file->ino, e.text);
 		staging_abandon(file->staging);
 	} else {

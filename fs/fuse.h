@@ -1,4 +1,5 @@
-/* fuse.h - the one place that includes libfuse, so that the API version is chosen once (3.14 and later). */
+/* fuse.h - the one place that includes libfuse, so that the API version is chosen once (3.14 and
+ * later). */
 #ifndef DAYBOOK_FS_FUSE_H
 #define DAYBOOK_FS_FUSE_H
 

@@ -14,7 +14,8 @@ struct handles {
 	bool own;
 };
 
-/* Makes a handle that another process left one of ours; what that process was writing when it died is no handle. */
+/* Makes a handle that another process left one of ours; what that process was writing when it died
+ * is no handle. */
 static void inherit(struct handle *handle, uint64_t id)
 {
 	if (handle->id != id)
@@ -32,7 +33,8 @@ int handles_new(void *memory, struct handles **ret, struct error *e)
 	void *at = memory;
 
 	if (!memory)
-		at = mmap(NULL, HANDLES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		at = mmap(NULL, HANDLES_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!handles || at == MAP_FAILED) {
 		free(handles);
 		return error_set(e, -E_NO_MEMORY, "out of memory for handles");
@@ -104,7 +106,8 @@ struct handle *handle_opened_by(struct handles *handles, uint64_t request)
 	struct handle *handle = NULL;
 
 	lock_take(&handles->lock);
-	while ((handle = handle_next(handles, handle ? handle->id : 0)) && handle->opened_by != request)
+	while ((handle = handle_next(handles, handle ? handle->id : 0)) &&
+	       handle->opened_by != request)
 		;
 	lock_drop(&handles->lock);
 	return handle;

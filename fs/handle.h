@@ -1,7 +1,9 @@
-/* handle.h - the table of open files and directories.  The kernel is given a small id, never a pointer, and each
- * handle knows who opened it: that is the author, whoever the later requests come from.
+/* handle.h - the table of open files and directories.  The kernel is given a small id, never a
+ * pointer, and each handle knows who opened it: that is the author, whoever the later requests come
+ * from.
  *
- * The table can stand in memory that outlives the process, so that what is open stays open for the next one. */
+ * The table can stand in memory that outlives the process, so that what is open stays open for the
+ * next one. */
 #ifndef DAYBOOK_FS_HANDLE_H
 #define DAYBOOK_FS_HANDLE_H
 
@@ -18,21 +20,25 @@ struct handle {
 	uint64_t opened_by;       /* number of the request that it was made for */
 	uint64_t ino;             /* or a history node */
 	struct identity who;      /* the opener */
-	uint64_t folds;           /* the version that its close(2) saved and its next save belongs to; 0: none */
+	/* The version that its close(2) saved and its next save belongs to; 0: none. */
+	uint64_t folds;
 	int flags;                /* of open(2) */
 	bool directory;
-	struct file *file;        /* live files: held while open; NULL for directories and the past */
+	/* Live files: held while open; NULL for directories and the past. */
+	struct file *file;
 	struct history_handle *past;
 };
 
-/* memory: HANDLES_BYTES that outlive the process, zero at first; NULL: the table has its own.  Handles that are there
- * have no file and no past: those were another process's.  -E_CORRUPT: memory holds no table. */
+/* memory: HANDLES_BYTES that outlive the process, zero at first; NULL: the table has its own.
+ * Handles that are there have no file and no past: those were another process's.  -E_CORRUPT:
+ * memory holds no table. */
 #define HANDLES_BYTES ((HANDLES_MAX + 1ull) * sizeof(struct handle))
 int handles_new(void *memory, struct handles **ret, struct error *e);
-void handles_free(struct handles *handles); /* what is still open is forgotten, but for memory that outlives it */
+/* What is still open is forgotten, but for memory that outlives it. */
+void handles_free(struct handles *handles);
 
-/* A new handle with a fresh id, for request number `opened_by`; the table owns it until handle_remove().
- * -E_TOO_MANY: HANDLES_MAX are open. */
+/* A new handle with a fresh id, for request number `opened_by`; the table owns it until
+ * handle_remove(). -E_TOO_MANY: HANDLES_MAX are open. */
 int handle_add(struct handles *handles, uint64_t opened_by, struct handle **ret, struct error *e);
 /* -E_STALE: no such handle (a client's or the kernel's mistake). */
 int handle_find(struct handles *handles, uint64_t id, struct handle **ret, struct error *e);
@@ -40,7 +46,8 @@ int handle_find(struct handles *handles, uint64_t id, struct handle **ret, struc
 struct handle *handle_opened_by(struct handles *handles, uint64_t request);
 void handle_remove(struct handles *handles, struct handle *handle);
 
-/* Handles in order of their ids: the next after id `after`, NULL at the end.  For one who has the table alone. */
+/* Handles in order of their ids: the next after id `after`, NULL at the end.  For one who has the
+ * table alone. */
 struct handle *handle_next(struct handles *handles, uint64_t after);
 
 #endif

@@ -102,7 +102,8 @@ static int no_entry(struct error *e)
 /* --- rights --- */
 
 /* The directory's record as it is, or as it last was. */
-static int may_use_directory(struct history *h, const struct credentials *who, uint64_t dir, int want, struct error *e)
+static int may_use_directory(struct history *h, const struct credentials *who, uint64_t dir,
+			     int want, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record r;
@@ -114,8 +115,8 @@ static int may_use_directory(struct history *h, const struct credentials *who, u
 	return rc < 0 ? rc : access_inode(who, &r, want);
 }
 
-static int may_see_version(struct history *h, const struct credentials *who, uint64_t doc, uint64_t number,
-			   struct error *e)
+static int may_see_version(struct history *h, const struct credentials *who, uint64_t doc,
+			   uint64_t number, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record v;
@@ -127,8 +128,10 @@ static int may_see_version(struct history *h, const struct credentials *who, uin
 	return rc < 0 ? rc : access_version(h->store, who, doc, number, &v, e);
 }
 
-/* May the caller see what the node stands for?  (What stands behind made-up folders is asked entry by entry.) */
-int history_may_see(struct history *h, const struct credentials *who, const struct node *node, struct error *e)
+/* May the caller see what the node stands for?  (What stands behind made-up folders is asked entry
+ * by entry.) */
+int history_may_see(struct history *h, const struct credentials *who, const struct node *node,
+		    struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record then;
@@ -150,8 +153,8 @@ static struct node entry_node(const struct listing_entry *entry)
 			      .root = entry->kind == NODE_DELETED };
 }
 
-static int lookup_root(const struct credentials *who, const struct node *root, struct view name, struct node *ret,
-		       struct error *e)
+static int lookup_root(const struct credentials *who, const struct node *root, struct view name,
+		       struct node *ret, struct error *e)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (!kinds[i].name || !view_equal(view_str(kinds[i].name), name))
@@ -165,8 +168,8 @@ static int lookup_root(const struct credentials *who, const struct node *root, s
 }
 
 /* A name in a folder that has a listing; a miss in an old listing asks a new one. */
-static int lookup_listed(struct history *h, const struct node *folder, struct view name, struct node *ret,
-			 struct error *e)
+static int lookup_listed(struct history *h, const struct node *folder, struct view name,
+			 struct node *ret, struct error *e)
 {
 	for (int fresh = 0; fresh < 2; fresh++) {
 		struct listing *l;
@@ -184,8 +187,8 @@ static int lookup_listed(struct history *h, const struct node *folder, struct vi
 	return no_entry(e);
 }
 
-static int lookup_name(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
-		       struct node *ret, struct error *e)
+static int lookup_name(struct history *h, const struct credentials *who, const struct node *folder,
+		       struct view name, struct node *ret, struct error *e)
 {
 	if (!view_equal(name, view_str(kinds[NODE_CHANGES].name)))
 		return lookup_listed(h, folder, name, ret, e);
@@ -195,8 +198,8 @@ static int lookup_name(struct history *h, const struct credentials *who, const s
 	return 0;
 }
 
-static int lookup_in(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
-		     struct node *ret, struct error *e)
+static int lookup_in(struct history *h, const struct credentials *who, const struct node *folder,
+		     struct view name, struct node *ret, struct error *e)
 {
 	switch (folder->kind) {
 	case NODE_ROOT:
@@ -226,14 +229,16 @@ static int lookup_in(struct history *h, const struct credentials *who, const str
 /* Whatever is no time, tag or name of then is simply not there. */
 static bool is_absence(int rc)
 {
-	return rc == -E_TIME_RANGE || rc == -E_BAD_TIME || rc == -E_NO_VERSION || rc == -E_NAME_BAD || rc == -E_STALE;
+	return rc == -E_TIME_RANGE || rc == -E_BAD_TIME || rc == -E_NO_VERSION ||
+	       rc == -E_NAME_BAD || rc == -E_STALE;
 }
 
-static int fill_stat(struct history *h, const struct credentials *who, const struct node *node, struct stat *ret,
-		     double *ret_timeout, struct error *e);
+static int fill_stat(struct history *h, const struct credentials *who, const struct node *node,
+		     struct stat *ret, double *ret_timeout, struct error *e);
 
 /* May the kernel keep the name for a moment, for everybody?  1 yes, 0 no. */
-static int is_for_all(struct history *h, enum node_kind folder, const struct node *node, struct error *e)
+static int is_for_all(struct history *h, enum node_kind folder, const struct node *node,
+		      struct error *e)
 {
 	switch (node->kind) {
 	case NODE_CHANGES:
@@ -269,7 +274,8 @@ int history_make_entry(struct history *h, const struct credentials *who, enum no
 	return rc;
 }
 
-static int lookup_live(struct history *h, uint64_t dir, struct view name, struct node *ret, struct error *e)
+static int lookup_live(struct history *h, uint64_t dir, struct view name, struct node *ret,
+		       struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	int rc;
@@ -283,8 +289,8 @@ static int lookup_live(struct history *h, uint64_t dir, struct view name, struct
 	return rc;
 }
 
-int history_lookup(struct history *h, const struct credentials *who, uint64_t parent, struct view name,
-		   struct history_entry *ret, struct error *e)
+int history_lookup(struct history *h, const struct credentials *who, uint64_t parent,
+		   struct view name, struct history_entry *ret, struct error *e)
 {
 	struct node folder, node;
 	int rc;
@@ -294,7 +300,8 @@ int history_lookup(struct history *h, const struct credentials *who, uint64_t pa
 		return rc < 0 ? rc : history_make_entry(h, who, NODE_ROOT, &node, ret, e);
 	}
 	if (name.len > NAMES_LEN_MAX)
-		return error_set(e, -E_NAME_LONG, "the name is longer than %d bytes", NAMES_LEN_MAX);
+		return error_set(e, -E_NAME_LONG, "the name is longer than %d bytes",
+				 NAMES_LEN_MAX);
 	rc = history_node(h, parent, &folder, e);
 	if (rc < 0)
 		return rc;
@@ -318,7 +325,8 @@ static void set_times(struct stat *st, int64_t atime, int64_t mtime, int64_t cti
 	st->st_ctim = clock_timespec(ctime);
 }
 
-static int set_size(struct history *h, struct stat *st, uint64_t content, uint64_t size, struct error *e)
+static int set_size(struct history *h, struct stat *st, uint64_t content, uint64_t size,
+		    struct error *e)
 {
 	uint64_t data = 0;
 	int rc = content_data_bytes(store_contents(h->store), content, &data, e);
@@ -337,15 +345,16 @@ static int stat_folder(struct history *h, const struct node *node, struct stat *
 	int64_t time = 0;
 	int rc = timeline_newest(h->store, node->dir, &change, &time, e);
 
-	/* Writable for all: the kernel must not refuse `mv` out of here before it is asked; nothing is ever written. */
+	/* Writable for all: the kernel must not refuse `mv` out of here before it is asked; nothing
+	 * is ever written. */
 	st->st_mode = S_IFDIR | 0777;
 	st->st_nlink = 2;
 	set_times(st, time, time, time);
 	return rc;
 }
 
-static int stat_generated(struct history *h, const struct credentials *who, const struct node *node, struct stat *st,
-			  struct error *e)
+static int stat_generated(struct history *h, const struct credentials *who, const struct node *node,
+			  struct stat *st, struct error *e)
 {
 	struct text *text;
 	int rc = stat_folder(h, node, st, e);
@@ -363,7 +372,8 @@ static int stat_generated(struct history *h, const struct credentials *who, cons
 	return 0;
 }
 
-static int stat_version(struct history *h, const struct node *node, struct stat *st, struct error *e)
+static int stat_version(struct history *h, const struct node *node, struct stat *st,
+			struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record v;
@@ -399,8 +409,8 @@ static int stat_past(struct history *h, const struct node *node, struct stat *st
 	return 0;
 }
 
-static int fill_stat(struct history *h, const struct credentials *who, const struct node *node, struct stat *ret,
-		     double *ret_timeout, struct error *e)
+static int fill_stat(struct history *h, const struct credentials *who, const struct node *node,
+		     struct stat *ret, double *ret_timeout, struct error *e)
 {
 	bool is_text = node->kind == NODE_CHANGES || node->kind == NODE_NAME_CHANGES;
 
@@ -416,8 +426,8 @@ static int fill_stat(struct history *h, const struct credentials *who, const str
 	return stat_folder(h, node, ret, e);
 }
 
-int history_getattr(struct history *h, const struct credentials *who, uint64_t node, struct stat *ret,
-		    double *ret_timeout, struct error *e)
+int history_getattr(struct history *h, const struct credentials *who, uint64_t node,
+		    struct stat *ret, double *ret_timeout, struct error *e)
 {
 	struct node n;
 	int rc = history_node(h, node, &n, e);
@@ -426,16 +436,18 @@ int history_getattr(struct history *h, const struct credentials *who, uint64_t n
 }
 
 /* The node's record as of then, which the caller may see. */
-static int see_past(struct history *h, const struct credentials *who, const struct node *node, struct inode_record *r,
-		    struct buf *memory, struct error *e)
+static int see_past(struct history *h, const struct credentials *who, const struct node *node,
+		    struct inode_record *r, struct buf *memory, struct error *e)
 {
 	int rc = history_past_see(h, who, node, r, memory, e);
 
-	return rc == 0 ? error_set(e, -E_DENIED, "permission denied, then or now") : rc < 0 ? rc : 0;
+	return rc == 0  ? error_set(e, -E_DENIED, "permission denied, then or now")
+	       : rc < 0 ? rc
+			: 0;
 }
 
-int history_readlink(struct history *h, const struct credentials *who, uint64_t node, struct buf *out,
-		     struct error *e)
+int history_readlink(struct history *h, const struct credentials *who, uint64_t node,
+		     struct buf *out, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record r;
@@ -485,8 +497,8 @@ void history_release(struct history_handle *handle)
 }
 
 /* Listing names takes read permission on the directory now, as in the live tree. */
-int history_opendir(struct history *h, const struct credentials *who, uint64_t node, struct history_handle **ret,
-		    struct error *e)
+int history_opendir(struct history *h, const struct credentials *who, uint64_t node,
+		    struct history_handle **ret, struct error *e)
 {
 	struct node n;
 	int rc = history_node(h, node, &n, e);
@@ -524,7 +536,8 @@ static bool emit(struct emission *em, struct view name, uint64_t number, mode_t 
 	return em->each(em->arg, text, &st, next);
 }
 
-static bool emit_streamed(void *arg, struct view name, const struct node *node, uint64_t cookie, mode_t type)
+static bool emit_streamed(void *arg, struct view name, const struct node *node, uint64_t cookie,
+			  mode_t type)
 {
 	return emit(arg, name, node_number(node), type, cookie);
 }
@@ -538,8 +551,8 @@ static int list_root(struct emission *em, uint64_t offset)
 
 		if (i == NODE_CHANGES)
 			node.a = history_reader(&em->handle->who);
-		if (kinds[i].name && !emit(em, view_str(kinds[i].name), node_number(&node), kinds[i].type,
-					   i + FIRST_OFFSET))
+		if (kinds[i].name && !emit(em, view_str(kinds[i].name), node_number(&node),
+					   kinds[i].type, i + FIRST_OFFSET))
 			break;
 	}
 	return 0;
@@ -597,14 +610,15 @@ static int list_listing(struct emission *em, uint64_t offset, struct error *e)
 
 		if (rc < 0)
 			return rc;
-		if (rc > 0 &&
-		    !emit(em, listing_name(l, entry), node_number(&node), entry_type(entry), i + FIRST_OFFSET))
+		if (rc > 0 && !emit(em, listing_name(l, entry), node_number(&node),
+				    entry_type(entry), i + FIRST_OFFSET))
 			return 0;
 	}
 	if (handle->node.kind == NODE_NAME && i == l->count + 1) {
 		changes.kind = NODE_NAME_CHANGES;
 		changes.a = history_reader(&handle->who);
-		emit(em, view_str(kinds[NODE_CHANGES].name), node_number(&changes), S_IFREG, i + FIRST_OFFSET);
+		emit(em, view_str(kinds[NODE_CHANGES].name), node_number(&changes), S_IFREG,
+		     i + FIRST_OFFSET);
 	}
 	return 0;
 }
@@ -631,8 +645,10 @@ int history_readdir(struct history_handle *handle, uint64_t offset, history_visi
 	else if (offset <= 2)
 		offset = FIRST_OFFSET;
 	if (kind == NODE_FILES)
-		return history_files_list(handle->h, &handle->who, &handle->node, offset, emit_streamed, &em, e);
+		return history_files_list(handle->h, &handle->who, &handle->node, offset,
+					  emit_streamed, &em, e);
 	if (kind == NODE_PAST)
-		return history_past_list(handle->h, &handle->who, &handle->node, offset, emit_streamed, &em, e);
+		return history_past_list(handle->h, &handle->who, &handle->node, offset,
+					 emit_streamed, &em, e);
 	return kind == NODE_ROOT ? list_root(&em, offset) : list_listing(&em, offset, e);
 }

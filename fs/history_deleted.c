@@ -12,7 +12,8 @@ struct fill_deleted {
 	int rc;
 };
 
-static bool is_deleted_thing(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool is_deleted_thing(void *arg, struct view name, uint64_t cookie,
+			     const struct dirent_record *dirent)
 {
 	bool *found = arg;
 
@@ -34,8 +35,9 @@ static int deleted_by(struct fill_deleted *f, uint64_t change, char author[NAMES
 	return rc;
 }
 
-static int add_deleted(struct fill_deleted *f, struct view raw, uint64_t cookie, const struct dirent_record *dirent,
-		       uint64_t number, const struct listing_entry *entry)
+static int add_deleted(struct fill_deleted *f, struct view raw, uint64_t cookie,
+		       const struct dirent_record *dirent, uint64_t number,
+		       const struct listing_entry *entry)
 {
 	char author[NAMES_AUTHOR_ROOM];
 	int rc = deleted_by(f, dirent->until, author);
@@ -52,7 +54,8 @@ static int add_deleted(struct fill_deleted *f, struct view raw, uint64_t cookie,
 }
 
 /* A deleted directory is a folder with what was deleted in it, when there is anything. */
-static int add_directory(struct fill_deleted *f, struct view raw, uint64_t cookie, const struct dirent_record *dirent)
+static int add_directory(struct fill_deleted *f, struct view raw, uint64_t cookie,
+			 const struct dirent_record *dirent)
 {
 	struct listing_entry entry = { .kind = NODE_DELETED, .dir = dirent->ino };
 	bool found = false;
@@ -61,14 +64,16 @@ static int add_directory(struct fill_deleted *f, struct view raw, uint64_t cooki
 	return rc < 0 || !found ? rc : add_deleted(f, raw, cookie, dirent, 0, &entry);
 }
 
-static int add_file(struct fill_deleted *f, struct view raw, uint64_t cookie, const struct dirent_record *dirent)
+static int add_file(struct fill_deleted *f, struct view raw, uint64_t cookie,
+		    const struct dirent_record *dirent)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct listing_entry entry = { .kind = NODE_VERSION, .a = dirent->doc };
 	struct document_record document;
 	int rc = document_get(f->h->store, dirent->doc, &document, &memory, f->e);
 
-	if (rc < 0 || document.ino || !document.head) /* it lives under another name, or there is nothing to show */
+	if (rc < 0 || document.ino ||
+	    !document.head) /* it lives under another name, or there is nothing to show */
 		return rc;
 	rc = history_is_hidden(f->h, dirent->doc, f->e);
 	if (rc < 0)
@@ -78,7 +83,8 @@ static int add_file(struct fill_deleted *f, struct view raw, uint64_t cookie, co
 	return add_deleted(f, raw, cookie, dirent, document.head, &entry);
 }
 
-static bool take_interval(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool take_interval(void *arg, struct view name, uint64_t cookie,
+			  const struct dirent_record *dirent)
 {
 	struct fill_deleted *f = arg;
 
@@ -91,7 +97,8 @@ static bool take_interval(void *arg, struct view name, uint64_t cookie, const st
 	return f->rc == 0;
 }
 
-int history_fill_deleted(struct history *h, const struct node *folder, struct listing *l, struct error *e)
+int history_fill_deleted(struct history *h, const struct node *folder, struct listing *l,
+			 struct error *e)
 {
 	struct fill_deleted f = { .h = h, .l = l, .e = e };
 	int rc = timeline_names(h->store, folder->dir, 0, 1, take_interval, &f, e);
@@ -111,7 +118,8 @@ struct fill_conflicts {
 static bool take_conflict(void *arg, uint64_t change, const struct conflict_record *conflict)
 {
 	struct fill_conflicts *f = arg;
-	uint64_t numbers[] = { conflict->number, conflict->head }; /* the save, and what it went over */
+	/* The save, and what it went over. */
+	uint64_t numbers[] = { conflict->number, conflict->head };
 
 	(void)change;
 	for (size_t i = 0; i < 2 && f->rc == 0; i++) {
@@ -120,14 +128,16 @@ static bool take_conflict(void *arg, uint64_t change, const struct conflict_reco
 
 		f->rc = version_get(f->h->store, conflict->doc, numbers[i], &v, &memory, f->e);
 		if (f->rc == 0)
-			f->rc = history_add_version(f->h, f->l, conflict->doc, numbers[i], &v, conflict->name, false, f->e);
+			f->rc = history_add_version(f->h, f->l, conflict->doc, numbers[i], &v,
+						    conflict->name, false, f->e);
 		else if (f->rc == -E_NO_VERSION)
 			f->rc = 0;
 	}
 	return f->rc == 0;
 }
 
-int history_fill_conflicts(struct history *h, const struct node *folder, struct listing *l, struct error *e)
+int history_fill_conflicts(struct history *h, const struct node *folder, struct listing *l,
+			   struct error *e)
 {
 	struct fill_conflicts f = { h, l, e, 0 };
 	int rc = timeline_conflicts(h->store, folder->dir, take_conflict, &f, e);

@@ -1,4 +1,5 @@
-/* history_file.c - what a node holds: its bytes, its xattrs and facts, and the tags that can be set. */
+/* history_file.c - what a node holds: its bytes, its xattrs and facts, and the tags that can be
+ * set. */
 #include <errno.h>
 
 #include "history_tree.h"
@@ -9,7 +10,8 @@
 
 /* --- what is behind a node --- */
 
-/* Content, document and version of a file of the past, which the caller may read.  -E_READ_ONLY: it is no such. */
+/* Content, document and version of a file of the past, which the caller may read.  -E_READ_ONLY: it
+ * is no such. */
 static int content_of(struct history *h, const struct credentials *who, const struct node *node,
 		      struct history_source *ret, struct error *e)
 {
@@ -24,7 +26,8 @@ static int content_of(struct history *h, const struct credentials *who, const st
 		struct version_record v;
 
 		rc = version_get(h->store, node->a, node->b, &v, &memory, e);
-		*ret = (struct history_source){ node->a, node->b, v.content, v.size, (uint32_t)v.mode };
+		*ret = (struct history_source){ node->a, node->b, v.content, v.size,
+						(uint32_t)v.mode };
 		return rc;
 	}
 	if (node->kind == NODE_PAST) {
@@ -33,15 +36,16 @@ static int content_of(struct history *h, const struct credentials *who, const st
 		rc = timeline_inode(h->store, node->a, node->b, &r, &memory, e);
 		if (rc < 0)
 			return rc;
-		*ret = (struct history_source){ r.doc, r.version, r.content, r.size, (uint32_t)r.mode };
+		*ret = (struct history_source){ r.doc, r.version, r.content, r.size,
+						(uint32_t)r.mode };
 		if (S_ISREG(r.mode))
 			return 0;
 	}
 	return error_set(e, -E_READ_ONLY, "only files of the past can be put back");
 }
 
-int history_source(struct history *h, const struct credentials *who, uint64_t node, struct history_source *ret,
-		   struct error *e)
+int history_source(struct history *h, const struct credentials *who, uint64_t node,
+		   struct history_source *ret, struct error *e)
 {
 	struct node n;
 	int rc = history_node(h, node, &n, e);
@@ -67,7 +71,8 @@ static int open_text(struct history *h, const struct credentials *who, const str
 }
 
 int history_open_file(struct history *h, const struct credentials *who, uint64_t node,
-		      struct history_handle **ret, bool *ret_keep_cache, bool *ret_direct, struct error *e)
+		      struct history_handle **ret, bool *ret_keep_cache, bool *ret_direct,
+		      struct error *e)
 {
 	struct history_source source;
 	struct node n;
@@ -100,7 +105,8 @@ static int read_view(struct view bytes, uint64_t offset, void *out, size_t n)
 	return (int)n;
 }
 
-int history_read(struct history_handle *handle, uint64_t offset, void *out, size_t n, struct error *e)
+int history_read(struct history_handle *handle, uint64_t offset, void *out, size_t n,
+		 struct error *e)
 {
 	if (handle->node.kind == NODE_README)
 		return read_view(view_str(history_readme), offset, out, n);
@@ -109,7 +115,8 @@ int history_read(struct history_handle *handle, uint64_t offset, void *out, size
 	return content_read(store_contents(handle->h->store), handle->content, offset, out, n, e);
 }
 
-int history_seek(struct history_handle *handle, uint64_t offset, bool hole, uint64_t *ret_offset, struct error *e)
+int history_seek(struct history_handle *handle, uint64_t offset, bool hole, uint64_t *ret_offset,
+		 struct error *e)
 {
 	uint64_t size = handle->text ? handle->text->bytes.len : handle->size;
 
@@ -119,7 +126,8 @@ int history_seek(struct history_handle *handle, uint64_t offset, bool hole, uint
 		struct extent all = { 0, size, EXTENT_CONTENT, handle->content, 0 };
 		struct work work = { &all, size ? 1 : 0, size, -1 };
 
-		return work_seek(store_contents(handle->h->store), &work, offset, hole, ret_offset, e);
+		return work_seek(store_contents(handle->h->store), &work, offset, hole, ret_offset,
+				 e);
 	}
 	if (offset >= size)
 		return error_set(e, -ENXIO, "past the end");
@@ -131,14 +139,16 @@ int history_seek(struct history_handle *handle, uint64_t offset, bool hole, uint
 
 #define FACT_PREFIX "user.daybook."
 
-static void put_version(struct buf *out, const struct version_record *v, uint64_t doc, uint64_t number)
+static void put_version(struct buf *out, const struct version_record *v, uint64_t doc,
+			uint64_t number)
 {
 	(void)v;
 	(void)doc;
 	buf_printf(out, "%llu", (unsigned long long)number);
 }
 
-static void put_author(struct buf *out, const struct version_record *v, uint64_t doc, uint64_t number)
+static void put_author(struct buf *out, const struct version_record *v, uint64_t doc,
+		       uint64_t number)
 {
 	(void)doc;
 	(void)number;
@@ -155,7 +165,8 @@ static void put_time(struct buf *out, const struct version_record *v, uint64_t d
 	buf_append(out, iso, strlen(iso));
 }
 
-static void put_digest(struct buf *out, const struct version_record *v, uint64_t doc, uint64_t number)
+static void put_digest(struct buf *out, const struct version_record *v, uint64_t doc,
+		       uint64_t number)
 {
 	char hex[2 * DIGEST_LEN + 1];
 
@@ -165,7 +176,8 @@ static void put_digest(struct buf *out, const struct version_record *v, uint64_t
 	buf_append(out, hex, 2 * DIGEST_LEN);
 }
 
-static void put_document(struct buf *out, const struct version_record *v, uint64_t doc, uint64_t number)
+static void put_document(struct buf *out, const struct version_record *v, uint64_t doc,
+			 uint64_t number)
 {
 	(void)v;
 	(void)number;
@@ -176,7 +188,8 @@ static void put_from(struct buf *out, const struct version_record *v, uint64_t d
 {
 	(void)doc;
 	(void)number;
-	buf_printf(out, "%llu@%llu", (unsigned long long)v->from, (unsigned long long)v->from_version);
+	buf_printf(out, "%llu@%llu", (unsigned long long)v->from,
+		   (unsigned long long)v->from_version);
 }
 
 static const struct fact {
@@ -205,8 +218,8 @@ static int no_xattr(struct error *e)
 	return error_set(e, -E_NO_XATTR, "there is no such extended attribute");
 }
 
-int history_fact(struct store *store, uint64_t doc, uint64_t version, struct view name, struct buf *out,
-		 struct error *e)
+int history_fact(struct store *store, uint64_t doc, uint64_t version, struct view name,
+		 struct buf *out, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record v;
@@ -225,9 +238,11 @@ int history_fact(struct store *store, uint64_t doc, uint64_t version, struct vie
 	return no_xattr(e);
 }
 
-/* The version and the xattrs of a node that has any; *memory owns them.  The caller may see the node. */
-static int described(struct history *h, const struct credentials *who, const struct node *node, uint64_t *ret_doc,
-		     uint64_t *ret_version, struct view *ret_xattrs, struct buf *memory, struct error *e)
+/* The version and the xattrs of a node that has any; *memory owns them.  The caller may see the
+ * node. */
+static int described(struct history *h, const struct credentials *who, const struct node *node,
+		     uint64_t *ret_doc, uint64_t *ret_version, struct view *ret_xattrs,
+		     struct buf *memory, struct error *e)
 {
 	struct inode_record r;
 	int rc = history_may_see(h, who, node, e);
@@ -247,8 +262,8 @@ static int described(struct history *h, const struct credentials *who, const str
 	return rc < 0 ? rc : 0;
 }
 
-int history_getxattr(struct history *h, const struct credentials *who, uint64_t node, struct view name,
-		     struct buf *out, struct error *e)
+int history_getxattr(struct history *h, const struct credentials *who, uint64_t node,
+		     struct view name, struct buf *out, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	uint64_t doc, version;
@@ -258,7 +273,8 @@ int history_getxattr(struct history *h, const struct credentials *who, uint64_t 
 
 	if (rc < 0)
 		return rc;
-	/* Most questions are of the kernel and of ls, and about folders and versions, which have no xattrs. */
+	/* Most questions are of the kernel and of ls, and about folders and versions, which have no
+	 * xattrs. */
 	if (n.kind != NODE_PAST && (n.kind != NODE_VERSION || !history_is_fact(name)))
 		return no_xattr(e);
 	rc = described(h, who, &n, &doc, &version, &xattrs, &memory, e);
@@ -272,8 +288,8 @@ int history_getxattr(struct history *h, const struct credentials *who, uint64_t 
 	return buf_check(out, e);
 }
 
-int history_listxattr(struct history *h, const struct credentials *who, uint64_t node, struct buf *out,
-		      struct error *e)
+int history_listxattr(struct history *h, const struct credentials *who, uint64_t node,
+		      struct buf *out, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	uint64_t doc, version;
@@ -315,8 +331,8 @@ static int may_tag(struct history *h, const struct credentials *who, uint64_t di
 	return error_set(e, -E_DENIED, "a tag can be set by those who may write in the directory");
 }
 
-int history_mkdir(struct history *h, const struct credentials *who, const struct actor *actor, uint64_t parent,
-		  struct view name, struct history_entry *ret, struct error *e)
+int history_mkdir(struct history *h, const struct credentials *who, const struct actor *actor,
+		  uint64_t parent, struct view name, struct history_entry *ret, struct error *e)
 {
 	struct node tags, node;
 	uint64_t change;
@@ -331,8 +347,8 @@ int history_mkdir(struct history *h, const struct credentials *who, const struct
 	return rc < 0 ? rc : history_make_entry(h, who, NODE_TAGS, &node, ret, e);
 }
 
-int history_rmdir(struct history *h, const struct credentials *who, const struct actor *actor, uint64_t parent,
-		  struct view name, struct error *e)
+int history_rmdir(struct history *h, const struct credentials *who, const struct actor *actor,
+		  uint64_t parent, struct view name, struct error *e)
 {
 	struct node tags;
 	int rc = tag_place(h, parent, &tags, e);

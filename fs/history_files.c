@@ -1,4 +1,5 @@
-/* history_files.c - files/: one folder per name that ever lived in the directory, its versions in it. */
+/* history_files.c - files/: one folder per name that ever lived in the directory, its versions in
+ * it. */
 #include <stdlib.h>
 
 #include "history_tree.h"
@@ -23,10 +24,13 @@ int history_is_hidden(struct history *h, uint64_t doc, struct error *e)
 }
 
 int history_add_version(struct history *h, struct listing *l, uint64_t doc, uint64_t number,
-			const struct version_record *v, struct view raw, bool hidden, struct error *e)
+			const struct version_record *v, struct view raw, bool hidden,
+			struct error *e)
 {
 	char author[NAMES_AUTHOR_ROOM];
-	struct listing_entry entry = { .hidden = hidden, .kind = NODE_VERSION, .a = doc, .b = number };
+	struct listing_entry entry = {
+		.hidden = hidden, .kind = NODE_VERSION, .a = doc, .b = number
+	};
 
 	history_author(h, author, v->author, (uint32_t)v->uid);
 	struct names_version name = { .raw = raw,
@@ -55,10 +59,12 @@ static bool add_name_version(void *arg, const struct name_version *v)
 	return f->rc == 0;
 }
 
-int history_fill_name(struct history *h, const struct node *folder, struct listing *l, struct error *e)
+int history_fill_name(struct history *h, const struct node *folder, struct listing *l,
+		      struct error *e)
 {
 	struct fill_name f = { h, l, node_name(folder), e, 0 };
-	int rc = timeline_name_versions(h->store, folder->dir, f.raw, true, add_name_version, &f, e);
+	int rc =
+		timeline_name_versions(h->store, folder->dir, f.raw, true, add_name_version, &f, e);
 
 	return rc < 0 ? rc : f.rc;
 }
@@ -79,7 +85,8 @@ static void note_document(struct name_documents *n, uint64_t doc)
 		n->docs[n->count++] = doc;
 }
 
-static bool collect_document(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool collect_document(void *arg, struct view name, uint64_t cookie,
+			     const struct dirent_record *dirent)
 {
 	struct name_documents *n = arg;
 
@@ -89,9 +96,10 @@ static bool collect_document(void *arg, struct view name, uint64_t cookie, const
 	return n->count < DOCUMENTS_ASKED && ++n->intervals < INTERVALS_ASKED;
 }
 
-/* May the caller see the name: does he read one of its documents?  hidden: those that listings hide count too. */
-static int may_see_name(struct history *h, const struct credentials *who, const struct name_documents *n, bool hidden,
-			struct error *e)
+/* May the caller see the name: does he read one of its documents?  hidden: those that listings hide
+ * count too. */
+static int may_see_name(struct history *h, const struct credentials *who,
+			const struct name_documents *n, bool hidden, struct error *e)
 {
 	for (size_t i = 0; i < n->count; i++) {
 		int rc = hidden ? 0 : history_is_hidden(h, n->docs[i], e);
@@ -106,7 +114,8 @@ static int may_see_name(struct history *h, const struct credentials *who, const 
 	return 0;
 }
 
-int history_files_see(struct history *h, const struct credentials *who, const struct node *node, struct error *e)
+int history_files_see(struct history *h, const struct credentials *who, const struct node *node,
+		      struct error *e)
 {
 	struct name_documents n = { 0 };
 	int rc = timeline_name(h->store, node->dir, node_name(node), collect_document, &n, e);
@@ -114,8 +123,8 @@ int history_files_see(struct history *h, const struct credentials *who, const st
 	return rc < 0 ? rc : may_see_name(h, who, &n, true, e);
 }
 
-static int try_name(struct history *h, const struct credentials *who, const struct node *folder, struct view raw,
-		    struct node *ret, struct error *e)
+static int try_name(struct history *h, const struct credentials *who, const struct node *folder,
+		    struct view raw, struct node *ret, struct error *e)
 {
 	if (raw.len == 0 || raw.len > NAMES_LEN_MAX)
 		return 0;
@@ -125,21 +134,24 @@ static int try_name(struct history *h, const struct credentials *who, const stru
 }
 
 /* A name that was cut when shown: found by its cookie. */
-static int try_cookie(struct history *h, const struct credentials *who, const struct node *folder, struct view shown,
-		      uint64_t cookie, struct node *ret, struct error *e)
+static int try_cookie(struct history *h, const struct credentials *who, const struct node *folder,
+		      struct view shown, uint64_t cookie, struct node *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf raw = { 0 };
 	char again[NAMES_LEN_MAX + 1];
-	int rc = cookie ? timeline_cookie_name(h->store, folder->dir, cookie, &raw, e) : -E_NO_ENTRY;
+	int rc =
+		cookie ? timeline_cookie_name(h->store, folder->dir, cookie, &raw, e) : -E_NO_ENTRY;
 
 	if (rc < 0)
 		return rc == -E_NO_ENTRY ? 0 : rc;
 	names_show(again, buf_view(&raw), cookie);
-	return view_equal(view_str(again), shown) ? try_name(h, who, folder, buf_view(&raw), ret, e) : 0;
+	return view_equal(view_str(again), shown) ? try_name(h, who, folder, buf_view(&raw), ret, e)
+						  : 0;
 }
 
-int history_files_lookup(struct history *h, const struct credentials *who, const struct node *folder,
-			 struct view name, struct node *ret, struct error *e)
+int history_files_lookup(struct history *h, const struct credentials *who,
+			 const struct node *folder, struct view name, struct node *ret,
+			 struct error *e)
 {
 	char raw[NAMES_LEN_MAX + 1];
 	size_t len;
@@ -195,7 +207,8 @@ static int is_passing(struct files_list *f, const struct dirent_record *dirent)
 	struct log_record began;
 	int rc = 0;
 
-	if (!dirent->doc || !lineage_is_passing(dirent, dirent->until_time, true)) /* whenever it began */
+	if (!dirent->doc ||
+	    !lineage_is_passing(dirent, dirent->until_time, true)) /* whenever it began */
 		return 0;
 	if (dirent->ended == SLOT_UNLINKED)
 		rc = document_get(f->h->store, dirent->doc, &document, &memory, f->e);
@@ -207,14 +220,17 @@ static int is_passing(struct files_list *f, const struct dirent_record *dirent)
 	return rc < 0 ? rc : lineage_is_passing(dirent, began.time, lives);
 }
 
-static bool take_interval(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool take_interval(void *arg, struct view name, uint64_t cookie,
+			  const struct dirent_record *dirent)
 {
 	struct files_list *f = arg;
 
 	if (!view_equal(node_name(&f->current), name)) {
 		if (!give_name(f))
 			return false;
-		f->current = (struct node){ .kind = NODE_NAME, .dir = f->folder->dir, .name_len = name.len };
+		f->current = (struct node){ .kind = NODE_NAME,
+					    .dir = f->folder->dir,
+					    .name_len = name.len };
 		memcpy(f->current.name, name.data, name.len);
 		f->cookie = cookie;
 		f->documents.count = 0;
@@ -230,8 +246,11 @@ static bool take_interval(void *arg, struct view name, uint64_t cookie, const st
 int history_files_list(struct history *h, const struct credentials *who, const struct node *folder,
 		       uint64_t cookie, name_visitor each, void *arg, struct error *e)
 {
-	struct files_list f = { .h = h, .who = who, .folder = folder, .each = each, .arg = arg, .e = e };
-	int rc = timeline_names(h->store, folder->dir, cookie, INTERVALS_ASKED, take_interval, &f, e);
+	struct files_list f = {
+		.h = h, .who = who, .folder = folder, .each = each, .arg = arg, .e = e
+	};
+	int rc = timeline_names(h->store, folder->dir, cookie, INTERVALS_ASKED, take_interval, &f,
+				e);
 
 	if (rc == 0 && f.rc == 0 && !f.stopped)
 		give_name(&f);

@@ -1,4 +1,5 @@
-/* history_listing.c - listings of folders whose names are made up, and the few that are kept in memory. */
+/* history_listing.c - listings of folders whose names are made up, and the few that are kept in
+ * memory. */
 #include <stdlib.h>
 
 #include "history_tree.h"
@@ -28,7 +29,8 @@ struct view listing_name(const struct listing *l, const struct listing_entry *en
 	return view_of(l->names.data + entry->name_at, entry->name_len);
 }
 
-static struct listing_entry *add(struct listing *l, struct view name, const struct listing_entry *entry)
+static struct listing_entry *add(struct listing *l, struct view name,
+				 const struct listing_entry *entry)
 {
 	struct listing_entry *e;
 
@@ -54,7 +56,8 @@ static struct listing_entry *add(struct listing *l, struct view name, const stru
 	return e;
 }
 
-void listing_add(struct listing *l, const struct names_version *v, const struct listing_entry *entry)
+void listing_add(struct listing *l, const struct names_version *v,
+		 const struct listing_entry *entry)
 {
 	struct names_version single = *v;
 	char name[NAMES_LEN_MAX + 1];
@@ -87,7 +90,8 @@ static int order_of_values(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-static int compare_names(const struct listing *l, const struct listing_entry *a, const struct listing_entry *b)
+static int compare_names(const struct listing *l, const struct listing_entry *a,
+			 const struct listing_entry *b)
 {
 	struct view x = listing_name(l, a), y = listing_name(l, b);
 	int order = memcmp(x.data, y.data, x.len < y.len ? x.len : y.len);
@@ -95,11 +99,13 @@ static int compare_names(const struct listing *l, const struct listing_entry *a,
 	return order ? order : order_of_values(x.len, y.len);
 }
 
-/* By name, then by what the entry stands for, so that twins are numbered the same in every listing. */
+/* By name, then by what the entry stands for, so that twins are numbered the same in every
+ * listing. */
 static int compare(const void *x, const void *y, void *arg)
 {
 	const struct listing *l = arg;
-	const struct listing_entry *a = &l->entries[*(const uint32_t *)x], *b = &l->entries[*(const uint32_t *)y];
+	const struct listing_entry *a = &l->entries[*(const uint32_t *)x],
+				   *b = &l->entries[*(const uint32_t *)y];
 	int order = compare_names(l, a, b);
 
 	order = order ? order : order_of_values(a->dir, b->dir);
@@ -149,8 +155,8 @@ static bool is_same(const struct listing_entry *a, const struct listing_entry *b
 	return a->kind == b->kind && a->dir == b->dir && a->a == b->a && a->b == b->b;
 }
 
-/* Numbers twins; entries that stand for the same are kept once (the others are marked by name_len 0).  Whether
- * anything was renamed or marked. */
+/* Numbers twins; entries that stand for the same are kept once (the others are marked by name_len
+ * 0).  Whether anything was renamed or marked. */
 static bool settle_names(struct listing *l)
 {
 	struct listing_entry *first = NULL, *last = NULL;
@@ -295,8 +301,8 @@ static folder_fill filler(enum node_kind kind)
 	}
 }
 
-int history_listing_get(struct history *h, const struct node *folder, bool fresh, struct listing **ret,
-			struct error *e)
+int history_listing_get(struct history *h, const struct node *folder, bool fresh,
+			struct listing **ret, struct error *e)
 {
 	struct listing *l = kept(h, folder);
 	uint64_t stamp;

@@ -1,15 +1,18 @@
-/* history_node.c - the table of nodes that the kernel knows: found by id and by what they describe. */
+/* history_node.c - the table of nodes that the kernel knows: found by id and by what they
+ * describe. */
 #include <stddef.h>
 #include <stdlib.h>
 
 #include "history_tree.h"
 
-/* A node in memory that outlives the process; the first one is none: its id is the number of places in use. */
+/* A node in memory that outlives the process; the first one is none: its id is the number of places
+ * in use. */
 struct kept {
 	uint64_t id, count; /* id 0: free */
 	struct node node;
 };
-_Static_assert(sizeof(struct kept) <= HISTORY_BYTES / (HISTORY_NODES_KEPT + 1), "the kept nodes fit");
+_Static_assert(sizeof(struct kept) <= HISTORY_BYTES / (HISTORY_NODES_KEPT + 1),
+	       "the kept nodes fit");
 
 struct known {
 	uint64_t id, count;
@@ -58,8 +61,8 @@ uint64_t node_number(const struct node *node)
 
 bool node_equal(const struct node *a, const struct node *b)
 {
-	return a->kind == b->kind && a->dir == b->dir && a->a == b->a && a->b == b->b && a->root == b->root &&
-	       view_equal(node_name(a), node_name(b));
+	return a->kind == b->kind && a->dir == b->dir && a->a == b->a && a->b == b->b &&
+	       a->root == b->root && view_equal(node_name(a), node_name(b));
 }
 
 static struct known **id_bucket(const struct nodes *nodes, uint64_t id)
@@ -74,7 +77,8 @@ static struct known **place_bucket(const struct nodes *nodes, const struct node 
 
 static void link_known(struct nodes *nodes, struct known *known)
 {
-	struct known **id = id_bucket(nodes, known->id), **place = place_bucket(nodes, &known->node);
+	struct known **id = id_bucket(nodes, known->id),
+		     **place = place_bucket(nodes, &known->node);
 
 	known->same_id = *id;
 	*id = known;
@@ -93,7 +97,8 @@ static size_t node_bytes(const struct node *node)
 static void grow(struct nodes *nodes)
 {
 	struct nodes old = *nodes;
-	struct known **by_id = calloc(old.size * 2, sizeof(*by_id)), **by_place = calloc(old.size * 2, sizeof(*by_place));
+	struct known **by_id = calloc(old.size * 2, sizeof(*by_id)),
+		     **by_place = calloc(old.size * 2, sizeof(*by_place));
 
 	if (!by_id || !by_place) {
 		free(by_id);
@@ -128,7 +133,8 @@ static void keep(struct nodes *nodes, struct known *known)
 	known->kept = &nodes->kept[i];
 	memcpy(&known->kept->node, &known->node, node_bytes(&known->node));
 	known->kept->count = known->count;
-	__atomic_store_n(&known->kept->id, known->id, __ATOMIC_RELEASE); /* last: the process may die at any moment */
+	/* Last: the process may die at any moment. */
+	__atomic_store_n(&known->kept->id, known->id, __ATOMIC_RELEASE);
 	if (i > nodes->kept[0].id)
 		nodes->kept[0].id = i;
 }
@@ -156,7 +162,8 @@ static void add_known(struct nodes *nodes, struct known *known)
 static int load_kept(struct nodes *nodes, struct error *e)
 {
 	if (nodes->kept && nodes->kept[0].id > HISTORY_NODES_KEPT)
-		return error_set(e, -E_CORRUPT, "the table of open places in the history is damaged");
+		return error_set(e, -E_CORRUPT,
+				 "the table of open places in the history is damaged");
 	for (uint64_t i = 1; nodes->kept && i <= nodes->kept[0].id; i++) {
 		struct kept *kept = &nodes->kept[i];
 

@@ -8,8 +8,8 @@
 #define INSTANTS_MAX 512
 
 /* The node of the directory itself as of an instant, reached through a name in at/ or tags/. */
-static int past_root(struct history *h, const struct node *folder, struct view name, uint64_t instant,
-		     struct node *ret, struct error *e)
+static int past_root(struct history *h, const struct node *folder, struct view name,
+		     uint64_t instant, struct node *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record then;
@@ -45,8 +45,8 @@ static bool read_change(struct view name, uint64_t *ret)
 	return true;
 }
 
-int history_at_lookup(struct history *h, const struct node *folder, struct view name, struct node *ret,
-		      struct error *e)
+int history_at_lookup(struct history *h, const struct node *folder, struct view name,
+		      struct node *ret, struct error *e)
 {
 	int64_t now = clock_now(), ns;
 	bool counted;
@@ -68,13 +68,16 @@ int history_at_lookup(struct history *h, const struct node *folder, struct view 
 	return rc;
 }
 
-int history_at_list(struct history *h, const struct node *folder, struct listing *l, struct error *e)
+int history_at_list(struct history *h, const struct node *folder, struct listing *l,
+		    struct error *e)
 {
 	int64_t times[INSTANTS_MAX];
 	int n = timeline_instants(h->store, folder->dir, times, INSTANTS_MAX, e);
 
 	for (int i = 0; i < n; i++) {
-		struct listing_entry entry = { .kind = NODE_PAST, .dir = folder->dir, .b = folder->dir };
+		struct listing_entry entry = { .kind = NODE_PAST,
+					       .dir = folder->dir,
+					       .b = folder->dir };
 		char name[CLOCK_NAME_LEN + 1];
 		int rc = timeline_instant(h->store, times[i], &entry.a, e);
 
@@ -86,8 +89,8 @@ int history_at_list(struct history *h, const struct node *folder, struct listing
 	return n < 0 ? n : 0;
 }
 
-int history_tags_lookup(struct history *h, const struct node *folder, struct view name, struct node *ret,
-			struct error *e)
+int history_tags_lookup(struct history *h, const struct node *folder, struct view name,
+			struct node *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct tag_record tag;
@@ -105,7 +108,8 @@ static bool add_tag(void *arg, struct view name, const struct tag_record *tag)
 	return !l->failed;
 }
 
-int history_tags_list(struct history *h, const struct node *folder, struct listing *l, struct error *e)
+int history_tags_list(struct history *h, const struct node *folder, struct listing *l,
+		      struct error *e)
 {
 	return tag_each(h->store, folder->dir, add_tag, l, e);
 }
@@ -120,7 +124,11 @@ int history_past_see(struct history *h, const struct credentials *who, const str
 
 static struct node past_node(const struct node *folder, uint64_t ino)
 {
-	return (struct node){ .kind = NODE_PAST, .dir = folder->dir, .a = folder->a, .b = ino, .root = folder->root };
+	return (struct node){ .kind = NODE_PAST,
+			      .dir = folder->dir,
+			      .a = folder->a,
+			      .b = ino,
+			      .root = folder->root };
 }
 
 int history_past_lookup(struct history *h, const struct credentials *who, const struct node *folder,
@@ -136,7 +144,8 @@ int history_past_lookup(struct history *h, const struct credentials *who, const 
 	*ret = past_node(folder, dirent.ino);
 	rc = history_past_see(h, who, ret, &then, &memory, e);
 	if (rc == 0)
-		return error_set(e, -E_NO_ENTRY, "%.*s: was not there then", (int)name.len, (const char *)name.data);
+		return error_set(e, -E_NO_ENTRY, "%.*s: was not there then", (int)name.len,
+				 (const char *)name.data);
 	return rc < 0 ? rc : 0;
 }
 
@@ -150,7 +159,8 @@ struct past_list {
 	int rc;
 };
 
-static bool give_past(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool give_past(void *arg, struct view name, uint64_t cookie,
+		      const struct dirent_record *dirent)
 {
 	struct past_list *p = arg;
 	CLEANUP(buf_release) struct buf memory = { 0 };
@@ -165,8 +175,8 @@ static bool give_past(void *arg, struct view name, uint64_t cookie, const struct
 	return p->each(p->arg, name, &node, cookie, (mode_t)dirent->type);
 }
 
-int history_past_list(struct history *h, const struct credentials *who, const struct node *folder, uint64_t cookie,
-		      name_visitor each, void *arg, struct error *e)
+int history_past_list(struct history *h, const struct credentials *who, const struct node *folder,
+		      uint64_t cookie, name_visitor each, void *arg, struct error *e)
 {
 	struct past_list p = { h, who, folder, each, arg, e, 0 };
 	int rc = timeline_readdir(h->store, folder->a, folder->b, cookie, give_past, &p, e);

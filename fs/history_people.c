@@ -22,7 +22,8 @@ static bool add_person(void *arg, uint32_t uid, const struct log_record *newest)
 	return !people->failed;
 }
 
-/* Copies the list of all who ever changed something, (u32 uid, string name) each; read anew now and then. */
+/* Copies the list of all who ever changed something, (u32 uid, string name) each; read anew now and
+ * then. */
 static int copy_people(struct history *h, struct buf *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf fresh = { 0 };
@@ -60,7 +61,8 @@ static struct view without_domain(struct view author)
 	return view_of(slash + 1, author.len - (size_t)(slash + 1 - (const char *)author.data));
 }
 
-void history_author(struct history *h, char out[NAMES_AUTHOR_ROOM], struct view author, uint32_t uid)
+void history_author(struct history *h, char out[NAMES_AUTHOR_ROOM], struct view author,
+		    uint32_t uid)
 {
 	CLEANUP(buf_release) struct buf people = { 0 };
 	struct view plain = without_domain(author);
@@ -72,7 +74,8 @@ void history_author(struct history *h, char out[NAMES_AUTHOR_ROOM], struct view 
 		while (reader_left(&r) && !r.failed && !clashes) {
 			reader_u32(&r);
 			struct view other = reader_string(&r);
-			clashes = !view_equal(other, author) && view_equal(without_domain(other), plain);
+			clashes = !view_equal(other, author) &&
+				  view_equal(without_domain(other), plain);
 		}
 	}
 	names_author(out, author, uid, clashes);
@@ -95,8 +98,8 @@ struct save_search {
 };
 
 /* The version that the change made and that still is as the change left it: 1, or 0. */
-static int version_of(struct save_search *s, const struct log_record *record, struct version_record *v,
-		      struct buf *memory)
+static int version_of(struct save_search *s, const struct log_record *record,
+		      struct version_record *v, struct buf *memory)
 {
 	int rc;
 
@@ -109,7 +112,8 @@ static int version_of(struct save_search *s, const struct log_record *record, st
 }
 
 /* Was the version followed at once by another save of the same person?  (L7: bursts fold.) */
-static int is_in_burst(struct save_search *s, uint64_t doc, uint64_t number, const struct version_record *v)
+static int is_in_burst(struct save_search *s, uint64_t doc, uint64_t number,
+		       const struct version_record *v)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record next;
@@ -120,13 +124,15 @@ static int is_in_burst(struct save_search *s, uint64_t doc, uint64_t number, con
 	return next.uid == v->uid && next.time - v->time < BURST_NS;
 }
 
-static int list_save(struct save_search *s, const struct log_record *record, const struct version_record *v)
+static int list_save(struct save_search *s, const struct log_record *record,
+		     const struct version_record *v)
 {
 	int burst = is_in_burst(s, record->doc, record->version, v);
 	int hidden = burst < 0 ? burst : history_is_hidden(s->h, record->doc, s->e);
 
-	return hidden < 0 ? hidden :
-			    history_add_version(s->h, s->l, record->doc, record->version, v, v->name, burst || hidden, s->e);
+	return hidden < 0 ? hidden
+			  : history_add_version(s->h, s->l, record->doc, record->version, v,
+						v->name, burst || hidden, s->e);
 }
 
 static bool look_at(void *arg, const struct log_record *record)
@@ -150,7 +156,9 @@ static bool look_at(void *arg, const struct log_record *record)
 
 static int search(struct save_search *s, uint32_t uid, uint64_t first, uint64_t last)
 {
-	struct log_query query = { .first = first, .last = last, .under = s->folder->dir, .by_uid = true, .uid = uid };
+	struct log_query query = {
+		.first = first, .last = last, .under = s->folder->dir, .by_uid = true, .uid = uid
+	};
 	int rc;
 
 	s->looked_at = 0;
@@ -161,7 +169,8 @@ static int search(struct save_search *s, uint32_t uid, uint64_t first, uint64_t 
 }
 
 /* The changes of a day: 1, or 0 when there are none. */
-static int changes_of_day(struct history *h, int64_t day, uint64_t *ret_first, uint64_t *ret_last, struct error *e)
+static int changes_of_day(struct history *h, int64_t day, uint64_t *ret_first, uint64_t *ret_last,
+			  struct error *e)
 {
 	int rc = timeline_instant(h->store, day * DAY_NS - 1, ret_first, e);
 
@@ -176,7 +185,8 @@ static int changes_of_day(struct history *h, int64_t day, uint64_t *ret_first, u
 	return *ret_last >= *ret_first;
 }
 
-int history_fill_day(struct history *h, const struct node *folder, struct listing *l, struct error *e)
+int history_fill_day(struct history *h, const struct node *folder, struct listing *l,
+		     struct error *e)
 {
 	struct save_search s = { .h = h, .folder = folder, .e = e, .l = l };
 	uint64_t first, last;
@@ -190,8 +200,10 @@ static struct witness *witness_of(struct history *h, uint64_t dir, uint32_t uid)
 	return &h->witnesses[(dir * 31 + uid) % WITNESSES];
 }
 
-/* What proved last time that the user saved something: may the caller see it?  1 yes, 0 no or not known. */
-static int ask_witness(struct history *h, const struct credentials *who, uint64_t dir, uint32_t uid, struct error *e)
+/* What proved last time that the user saved something: may the caller see it?  1 yes, 0 no or not
+ * known. */
+static int ask_witness(struct history *h, const struct credentials *who, uint64_t dir, uint32_t uid,
+		       struct error *e)
 {
 	struct node version = { .kind = NODE_VERSION };
 	bool known;
@@ -207,8 +219,8 @@ static int ask_witness(struct history *h, const struct credentials *who, uint64_
 }
 
 /* Did the user save something that the caller may see?  1 yes, 0 no. */
-static int has_saved(struct history *h, const struct credentials *who, const struct node *folder, uint32_t uid,
-		     struct error *e)
+static int has_saved(struct history *h, const struct credentials *who, const struct node *folder,
+		     uint32_t uid, struct error *e)
 {
 	struct save_search s = { .h = h, .who = who, .folder = folder, .e = e };
 	int rc = ask_witness(h, who, folder->dir, uid, e);
@@ -234,8 +246,8 @@ static bool is_listed(const struct listing *l, struct view name)
 	return false;
 }
 
-static int list_users(struct history *h, const struct credentials *who, const struct node *folder, struct listing *l,
-		      struct error *e)
+static int list_users(struct history *h, const struct credentials *who, const struct node *folder,
+		      struct listing *l, struct error *e)
 {
 	CLEANUP(buf_release) struct buf people = { 0 };
 	int rc = copy_people(h, &people, e);
@@ -254,7 +266,8 @@ static int list_users(struct history *h, const struct credentials *who, const st
 		bool taken = is_listed(l, view_str(name));
 		if (!taken)
 			listing_add_plain(l, view_str(name), &entry);
-		/* Two users of one name are told apart by number; the numbered name always resolves. */
+		/* Two users of one name are told apart by number; the numbered name always
+		 * resolves. */
 		entry.hidden = !taken;
 		snprintf(numbered, sizeof(numbered), "%s-%u", name, uid);
 		listing_add_plain(l, view_str(numbered), &entry);
@@ -262,8 +275,8 @@ static int list_users(struct history *h, const struct credentials *who, const st
 	return rc < 0 ? rc : 0;
 }
 
-static int list_days(struct history *h, const struct credentials *who, const struct node *folder, struct listing *l,
-		     struct error *e)
+static int list_days(struct history *h, const struct credentials *who, const struct node *folder,
+		     struct listing *l, struct error *e)
 {
 	struct save_search s = { .h = h, .who = who, .folder = folder, .e = e };
 	uint64_t last = 0;
@@ -272,7 +285,9 @@ static int list_days(struct history *h, const struct credentials *who, const str
 	do {
 		rc = search(&s, (uint32_t)folder->a, 0, last);
 		int64_t day = s.time / DAY_NS;
-		struct listing_entry entry = { .kind = NODE_DAY, .dir = folder->dir, .a = folder->a, .b = (uint64_t)day };
+		struct listing_entry entry = {
+			.kind = NODE_DAY, .dir = folder->dir, .a = folder->a, .b = (uint64_t)day
+		};
 		char name[CLOCK_NAME_LEN + 1];
 
 		if (rc < 0 || !s.time)
@@ -286,15 +301,16 @@ static int list_days(struct history *h, const struct credentials *who, const str
 	return rc == -E_TIME_RANGE ? 0 : rc;
 }
 
-int history_by_list(struct history *h, const struct credentials *who, const struct node *folder, struct listing *l,
-		    struct error *e)
+int history_by_list(struct history *h, const struct credentials *who, const struct node *folder,
+		    struct listing *l, struct error *e)
 {
-	return folder->kind == NODE_BY ? list_users(h, who, folder, l, e) : list_days(h, who, folder, l, e);
+	return folder->kind == NODE_BY ? list_users(h, who, folder, l, e)
+				       : list_days(h, who, folder, l, e);
 }
 
 /* Is there one among the first `most` in the day's folder that the caller may see?  1 yes, 0 no. */
-static int may_see_day(struct history *h, const struct credentials *who, const struct node *day, bool fresh,
-		       size_t most, struct error *e)
+static int may_see_day(struct history *h, const struct credentials *who, const struct node *day,
+		       bool fresh, size_t most, struct error *e)
 {
 	struct listing *l;
 	int rc = history_listing_get(h, day, fresh, &l, e);
@@ -302,7 +318,9 @@ static int may_see_day(struct history *h, const struct credentials *who, const s
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; rc == 0 && i < l->count && i < most; i++) {
-		struct node version = { .kind = NODE_VERSION, .a = l->entries[i].a, .b = l->entries[i].b };
+		struct node version = { .kind = NODE_VERSION,
+					.a = l->entries[i].a,
+					.b = l->entries[i].b };
 
 		rc = history_may_see(h, who, &version, e);
 	}
@@ -312,19 +330,22 @@ static int may_see_day(struct history *h, const struct credentials *who, const s
 
 int history_by_for_all(struct history *h, const struct node *node, struct error *e)
 {
-	return node->kind == NODE_USER ? ask_witness(h, &access_everyone, node->dir, (uint32_t)node->a, e) :
-					 may_see_day(h, &access_everyone, node, false, 16, e);
+	return node->kind == NODE_USER
+		       ? ask_witness(h, &access_everyone, node->dir, (uint32_t)node->a, e)
+		       : may_see_day(h, &access_everyone, node, false, 16, e);
 }
 
-static int lookup_day(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
-		      struct node *ret, struct error *e)
+static int lookup_day(struct history *h, const struct credentials *who, const struct node *folder,
+		      struct view name, struct node *ret, struct error *e)
 {
 	int64_t ns;
 	int rc = name.len == 10 ? clock_parse(name, 0, &ns, e) : -E_BAD_TIME;
 
 	if (rc < 0)
 		return error_set(e, -E_NO_ENTRY, "not a day (2026-03-03)");
-	*ret = (struct node){ .kind = NODE_DAY, .dir = folder->dir, .a = folder->a, .b = (uint64_t)(ns / DAY_NS) };
+	*ret = (struct node){
+		.kind = NODE_DAY, .dir = folder->dir, .a = folder->a, .b = (uint64_t)(ns / DAY_NS)
+	};
 	rc = may_see_day(h, who, ret, false, SIZE_MAX, e);
 	if (rc == 0)
 		rc = may_see_day(h, who, ret, true, SIZE_MAX, e);
@@ -334,8 +355,8 @@ static int lookup_day(struct history *h, const struct credentials *who, const st
 }
 
 /* The user whose name in names is this, who saved something that the caller may see. */
-static int lookup_user(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
-		       struct node *ret, struct error *e)
+static int lookup_user(struct history *h, const struct credentials *who, const struct node *folder,
+		       struct view name, struct node *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf people = { 0 };
 	int rc = copy_people(h, &people, e);
@@ -358,8 +379,8 @@ static int lookup_user(struct history *h, const struct credentials *who, const s
 	return rc < 0 ? rc : error_set(e, -E_NO_ENTRY, "nobody of that name saved anything here");
 }
 
-int history_by_lookup(struct history *h, const struct credentials *who, const struct node *folder, struct view name,
-		      struct node *ret, struct error *e)
+int history_by_lookup(struct history *h, const struct credentials *who, const struct node *folder,
+		      struct view name, struct node *ret, struct error *e)
 {
 	return folder->kind == NODE_BY ? lookup_user(h, who, folder, name, ret, e) :
 					 lookup_day(h, who, folder, name, ret, e);

@@ -1,4 +1,5 @@
-/* history_text.c - the generated files: README.txt and changes.csv, and the few that are kept in memory. */
+/* history_text.c - the generated files: README.txt and changes.csv, and the few that are kept in
+ * memory. */
 #include <stdlib.h>
 
 #include "history_tree.h"
@@ -7,22 +8,28 @@
 #include "store/timeline.h"
 
 #define ROWS_MAX 20000 /* of one changes.csv; what is older, `daybook log` shows */
-#define NEWER_MAX 1024 /* changes by which a kept text is brought up to date; after more it is made anew */
+/* Changes by which a kept text is brought up to date; after more it is made anew. */
+#define NEWER_MAX 1024
 
 const char history_readme[] =
-	"This folder shows the past of the folder it is in. Nothing in here can be changed or lost.\n"
+	"This folder shows the past of the folder it is in. Nothing in here can be changed or "
+	"lost.\n"
 	"\n"
-	"files/NAME/   every saved version of a file, also of deleted ones; the name says when, which and by whom:\n"
+	"files/NAME/   every saved version of a file, also of deleted ones; the name says when, "
+	"which and by whom:\n"
 	"              budget.2026-03-03_14.15.20Z.v12.anna.xlsx (times are UTC)\n"
-	"at/TIME/      this whole folder as it was: pick a time from the list, or write one yourself:\n"
+	"at/TIME/      this whole folder as it was: pick a time from the list, or write one "
+	"yourself:\n"
 	"              at/2026-03-03_14.15.20Z  at/2026-03-03  at/2026-03  at/yesterday\n"
 	"by/WHO/DAY/   what somebody saved on a day\n"
 	"deleted/      what was deleted, when and by whom\n"
-	"tags/         instants with a name: make a folder here to pin the present, remove it to unpin\n"
+	"tags/         instants with a name: make a folder here to pin the present, remove it to "
+	"unpin\n"
 	"conflicts/    saves that went over somebody else's unseen save: both are here\n"
 	"changes.csv   the log of this folder and all below it, newest first; opens in Excel\n"
 	"\n"
-	"To get something back, copy it from here to where you want it (or move it: the past keeps it all the same).\n"
+	"To get something back, copy it from here to where you want it (or move it: the past keeps "
+	"it all the same).\n"
 	"You see here what you may read in the live folder, and nothing else.\n"
 	"More: man daybook-history, daybook log, daybook history FILE, daybook restore.\n";
 
@@ -88,7 +95,8 @@ static void put_end(struct text *text)
 	if (!text->is_cut)
 		return;
 	logtext_columns(cells);
-	cells[LOG_COLUMN_operation] = cell_text("operation", view_str("older changes: daybook log"));
+	cells[LOG_COLUMN_operation] =
+		cell_text("operation", view_str("older changes: daybook log"));
 	cells_csv(&text->bytes, cells, LOG_COLUMN_COUNT);
 }
 
@@ -137,7 +145,8 @@ static void add_inode_changes(struct numbers *n, const struct dirent_record *dir
 	}
 }
 
-static bool add_interval_changes(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool add_interval_changes(void *arg, struct view name, uint64_t cookie,
+				 const struct dirent_record *dirent)
 {
 	struct numbers *n = arg;
 
@@ -167,12 +176,14 @@ static int newest_first(const void *x, const void *y)
 static int render_name(struct rows *rows, const struct node *node, struct error *e)
 {
 	struct numbers n = { .h = rows->h, .e = e };
-	int rc = timeline_name(rows->h->store, node->dir, node_name(node), add_interval_changes, &n, e);
+	int rc = timeline_name(rows->h->store, node->dir, node_name(node), add_interval_changes, &n,
+			       e);
 
 	if (rc == 0)
 		rc = n.rc;
 	if (rc == 0)
-		rc = timeline_name_versions(rows->h->store, node->dir, node_name(node), true, add_version_change, &n, e);
+		rc = timeline_name_versions(rows->h->store, node->dir, node_name(node), true,
+					    add_version_change, &n, e);
 	if (rc == 0 && n.failed)
 		rc = error_set(e, -E_NO_MEMORY, "out of memory for the log of a name");
 	if (n.count)
@@ -227,7 +238,8 @@ static bool note_rights(void *arg, const struct log_record *record)
 	case OP_UNTAG:
 		break;
 	case OP_SETXATTR:
-		*changed |= record->after.len >= acl.len && memcmp(record->after.data, acl.data, acl.len) == 0;
+		*changed |= record->after.len >= acl.len &&
+			    memcmp(record->after.data, acl.data, acl.len) == 0;
 		break;
 	default:
 		*changed = true;
@@ -236,15 +248,17 @@ static bool note_rights(void *arg, const struct log_record *record)
 }
 
 /* Makes text of an older one and what happened since: 1, or 0 when it has to be made anew. */
-static int bring_up_to_date(struct history *h, const struct credentials *who, const struct node *node,
-			    const struct text *old, struct text *text, struct error *e)
+static int bring_up_to_date(struct history *h, const struct credentials *who,
+			    const struct node *node, const struct text *old, struct text *text,
+			    struct error *e)
 {
 	struct rows rows = { .h = h, .who = who, .out = &text->bytes, .e = e, .most = UINT64_MAX };
 	struct log_query since = { .first = old->stamp + 1, .last = text->stamp };
 	bool changed = false;
 	int rc = 0;
 
-	if (node->kind != NODE_CHANGES || text->stamp - old->stamp > NEWER_MAX || old->rows > ROWS_MAX + NEWER_MAX)
+	if (node->kind != NODE_CHANGES || text->stamp - old->stamp > NEWER_MAX ||
+	    old->rows > ROWS_MAX + NEWER_MAX)
 		return 0;
 	if (who->uid != 0)
 		rc = changelog_each(h->store, &since, note_rights, &changed, e);
@@ -344,8 +358,8 @@ static int text_new(struct history *h, const struct credentials *who, const stru
 	return 0;
 }
 
-int history_text_get(struct history *h, const struct credentials *who, const struct node *node, struct text **ret,
-		     struct error *e)
+int history_text_get(struct history *h, const struct credentials *who, const struct node *node,
+		     struct text **ret, struct error *e)
 {
 	struct text *old = kept(h, node);
 	struct digest digest;

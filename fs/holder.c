@@ -25,7 +25,8 @@
 extern char **environ;
 
 #define SAID_MAX 512
-#define READ_AHEAD_KIB "2048" /* more would be faster still, but a page fault in a mapped file takes in as much */
+/* More would be faster still, but a page fault in a mapped file takes in as much. */
+#define READ_AHEAD_KIB "2048"
 
 struct holder {
 	const struct config *config;
@@ -34,7 +35,8 @@ struct holder {
 	int own_program;         /* the one that this process runs, whatever is on the disk now */
 	int device, region_fd, signals, ready;
 	int notices[2];          /* from the workers, to notices_pass() */
-	struct region *region;   /* the workers write in it: nothing that root acts upon is read from it */
+	/* The workers write in it: nothing that root acts upon is read from it. */
+	struct region *region;
 	char store[4096], mountpoint[4096]; /* absolute */
 	pid_t worker;            /* 0: none */
 	int talk;                /* to it; -1: none */
@@ -45,7 +47,7 @@ struct holder {
 	int64_t start_at, started_at, serving_since; /* clock_monotonic() */
 };
 
-/* ------------------------------------------------------------------------------------------- the worker's side */
+/* ------------------------------------------------------- the worker's side */
 
 int worker_ready(const struct worker_ends *ends, const char *sentence, struct error *e)
 {
@@ -62,7 +64,7 @@ int worker_ready(const struct worker_ends *ends, const char *sentence, struct er
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------- the parent's */
+/* ------------------------------------------------------------ the parent's */
 
 static void tell_parent(struct holder *h, const char *sentence)
 {
@@ -83,7 +85,7 @@ static void tell_failure(struct holder *h, const char *sentence)
 	tell_parent(h, sentence);
 }
 
-/* ------------------------------------------------------------------------------------------- mounting */
+/* ---------------------------------------------------------------- mounting */
 
 static int check_mountpoint(const char *path, struct error *e)
 {
@@ -91,7 +93,9 @@ static int check_mountpoint(const char *path, struct error *e)
 
 	if (stat(path, &st) < 0)
 		return error_system(e, "%s: cannot mount here", path);
-	return S_ISDIR(st.st_mode) ? 0 : error_set(e, -ENOTDIR, "%s: cannot mount here: not a directory", path);
+	return S_ISDIR(st.st_mode)
+		       ? 0
+		       : error_set(e, -ENOTDIR, "%s: cannot mount here: not a directory", path);
 }
 
 static int mount_share(struct holder *h, struct error *e)
@@ -100,7 +104,8 @@ static int mount_share(struct holder *h, struct error *e)
 			      (h->config->read_only ? MS_RDONLY : 0);
 	char options[256];
 
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
 		 h->device);
 	if (mount(h->store, h->mountpoint, "fuse.daybookd", flags, options) < 0)
 		return error_system(e, "%s: cannot mount here", h->config->mountpoint);
@@ -108,11 +113,13 @@ static int mount_share(struct holder *h, struct error *e)
 	return 0;
 }
 
-/* Asks the kernel to end the mount: at once when nobody is on it, else as soon as the last one leaves it. */
+/* Asks the kernel to end the mount: at once when nobody is on it, else as soon as the last one
+ * leaves it. */
 static void unmount_share(struct holder *h)
 {
 	if (h->mounted && umount2(h->mountpoint, 0) < 0 && errno == EBUSY) {
-		log_line(LOG_NOTICE, "%s is in use: it is detached, and ends for those who have files open",
+		log_line(LOG_NOTICE,
+			 "%s is in use: it is detached, and ends for those who have files open",
 			 h->mountpoint);
 		umount2(h->mountpoint, MNT_DETACH);
 	}
@@ -129,7 +136,7 @@ static void abort_mount(struct holder *h)
 	h->mounted = false;
 }
 
-/* ------------------------------------------------------------------------------------------- workers */
+/* ----------------------------------------------------------------- workers */
 
 static void exec_worker(const struct holder *h, int talk)
 {
@@ -184,26 +191,30 @@ static bool is_replaced(const struct holder *h)
 {
 	struct stat own, there;
 
-	return fstat(h->own_program, &own) < 0 || stat(h->program, &there) < 0 || own.st_dev != there.st_dev ||
-	       own.st_ino != there.st_ino;
+	return fstat(h->own_program, &own) < 0 || stat(h->program, &there) < 0 ||
+	       own.st_dev != there.st_dev || own.st_ino != there.st_ino;
 }
 
-/* One that serves for a while before it dies can go on doing so, and one that was killed while it served did not die of
- * what it serves; one that dies at once will do it again. */
+/* One that serves for a while before it dies can go on doing so, and one that was killed while it
+ * served did not die of what it serves; one that dies at once will do it again. */
 static bool is_hopeless(struct holder *h, bool served, int status)
 {
 	int64_t now = clock_monotonic();
 	bool from_outside = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 
-	h->failures = served && (from_outside || now - h->serving_since >= NS_PER_SECOND) ? 0 : h->failures + 1;
-	h->start_at = now + (h->failures > 1 ? (h->failures - 1) * NS_PER_SECOND / 2 : 0); /* what was short may be back */
+	h->failures = served && (from_outside || now - h->serving_since >= NS_PER_SECOND)
+			      ? 0
+			      : h->failures + 1;
+	/* What was short may be back. */
+	h->start_at = now + (h->failures > 1 ? (h->failures - 1) * NS_PER_SECOND / 2 : 0);
 	return h->failures >= HOLDER_TRIES;
 }
 
 static void describe_end(char *out, size_t n, int status)
 {
 	if (WIFSIGNALED(status))
-		snprintf(out, n, "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(out, n, "was ended by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 	else
 		snprintf(out, n, "ended with status %d", WEXITSTATUS(status));
 }
@@ -215,10 +226,12 @@ static int give_up(struct holder *h, const char *why)
 	return 1;
 }
 
-/* Plans the next worker after one that ended with status: -1 when the holder goes on, else the exit status. */
+/* Plans the next worker after one that ended with status: -1 when the holder goes on, else the exit
+ * status. */
 static int plan_next(struct holder *h, int status)
 {
-	bool served = h->serving, asked = served && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_RESTART;
+	bool served = h->serving,
+	     asked = served && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_RESTART;
 	char how[128];
 
 	h->serving = false;
@@ -229,16 +242,19 @@ static int plan_next(struct holder *h, int status)
 		return -1;
 	}
 	if (!h->region->resends)
-		return give_up(h, "the process that served it died, and this kernel cannot hand over to another");
+		return give_up(h, "the process that served it died, and this kernel cannot hand "
+				  "over to another");
 	if (!served && !h->use_own && is_replaced(h)) {
-		log_line(LOG_ERR, "%s cannot serve %s, it %s: the program that served it before goes on", h->program,
-			 h->mountpoint, how);
+		log_line(LOG_ERR,
+			 "%s cannot serve %s, it %s: the program that served it before goes on",
+			 h->program, h->mountpoint, how);
 		h->use_own = true;
 		return -1;
 	}
 	if (is_hopeless(h, served, status))
 		return give_up(h, "the process that serves it dies again and again");
-	log_line(LOG_WARNING, "the process that served %s %s: another one takes over", h->mountpoint, how);
+	log_line(LOG_WARNING, "the process that served %s %s: another one takes over",
+		 h->mountpoint, how);
 	return -1;
 }
 
@@ -287,9 +303,9 @@ static void stop(struct holder *h)
 		kill(h->worker, SIGTERM);
 }
 
-/* The kernel reads 128 KiB ahead, one request at a time; with more, several threads load and decompress chunks while the
- * reader works.  It can be told only now: its answer to the greeting cuts what was set before.  Nothing here asks
- * anything of the worker. */
+/* The kernel reads 128 KiB ahead, one request at a time; with more, several threads load and
+ * decompress chunks while the reader works.  It can be told only now: its answer to the greeting
+ * cuts what was set before.  Nothing here asks anything of the worker. */
 static void widen_read_ahead(const struct holder *h)
 {
 	char path[64];
@@ -298,7 +314,8 @@ static void widen_read_ahead(const struct holder *h)
 	if (statx(AT_FDCWD, h->mountpoint, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &st) < 0 ||
 	    !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
 		return;
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major, st.stx_dev_minor);
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
+		 st.stx_dev_minor);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, READ_AHEAD_KIB, strlen(READ_AHEAD_KIB)) < 0)
 		log_line(LOG_DEBUG, "%s could not be set: large files are read slower", path);
@@ -312,7 +329,8 @@ static void worker_is_ready(struct holder *h)
 	struct error e = { 0 };
 
 	if (!h->mounted && (h->stopping || mount_share(h, &e) < 0)) {
-		tell_failure(h, h->stopping ? "asked to stop before the share was mounted" : e.text);
+		tell_failure(h,
+			     h->stopping ? "asked to stop before the share was mounted" : e.text);
 		close(h->talk);
 		h->talk = -1;
 		h->stopping = true;
@@ -351,7 +369,7 @@ static void worker_speaks(struct holder *h)
 		tell_failure(h, said);
 }
 
-/* ------------------------------------------------------------------------------------------- the loop */
+/* ---------------------------------------------------------------- the loop */
 
 /* -1: go on; else the exit status. */
 static int signalled(struct holder *h)
@@ -400,7 +418,8 @@ static int on_time(struct holder *h)
 	if (!h->worker)
 		return start_worker(h, &e) < 0 ? give_up(h, e.text) : -1;
 	if (is_replaced(h))
-		kill(h->worker, SIGKILL); /* its end makes the program that was there before go on */
+		kill(h->worker,
+		     SIGKILL); /* its end makes the program that was there before go on */
 	h->started_at = clock_monotonic();
 	return -1;
 }
@@ -453,7 +472,8 @@ static void outlive_the_worker(void)
 		close(fd);
 }
 
-/* A thread beside the loop that never allocates, so that a fork() at any moment is safe for what exec_worker() does. */
+/* A thread beside the loop that never allocates, so that a fork() at any moment is safe for what
+ * exec_worker() does. */
 static void *pass_notices(void *arg)
 {
 	struct holder *h = arg;
@@ -507,7 +527,9 @@ static int prepare(struct holder *h, struct error *e)
 
 int holder_run(const struct config *config, char **arguments, int ready)
 {
-	struct holder h = { .config = config, .arguments = arguments, .ready = ready, .talk = -1, .device = -1 };
+	struct holder h = {
+		.config = config, .arguments = arguments, .ready = ready, .talk = -1, .device = -1
+	};
 	struct error e = { 0 };
 	int status = 1;
 

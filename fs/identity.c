@@ -59,8 +59,9 @@ static void user_name(uint32_t uid, char name[64])
 
 /* ---- processes ---- */
 
-/* A process as it was met: files of /proc that stay its own.  Reading one fails when the process is gone, so that a
- * number which another process got since is not taken for it; and a read costs a tenth of opening and reading. */
+/* A process as it was met: files of /proc that stay its own.  Reading one fails when the process is
+ * gone, so that a number which another process got since is not taken for it; and a read costs a
+ * tenth of opening and reading. */
 #define PROCESSES 64
 
 struct process {
@@ -111,7 +112,8 @@ static void process_forget(struct process *p)
 	*p = (struct process){ 0 };
 }
 
-/* The process when it is known and still there, with its command's name; else NULL.  With the lock held. */
+/* The process when it is known and still there, with its command's name; else NULL.  With the lock
+ * held. */
 static struct process *process_find(pid_t pid, char command[32])
 {
 	struct process *p = &processes.at[(unsigned)pid % PROCESSES];
@@ -162,7 +164,8 @@ static void meet_process(pid_t pid, struct identity *who)
 	lock_take(&processes.lock);
 	process_forget(p);
 	*p = met;
-	process_find(pid, who->command); /* last: what was read before is of the process that comm_fd is of */
+	/* Last: what was read before is of the process that comm_fd is of. */
+	process_find(pid, who->command);
 	lock_drop(&processes.lock);
 }
 
@@ -193,8 +196,12 @@ void identity_of_caller(uint32_t uid, uint32_t gid, pid_t pid, struct caller *re
 
 struct actor identity_actor(const struct identity *who)
 {
-	return (struct actor){ .uid = who->uid, .gid = who->gid, .tgid = who->tgid, .name = view_str(who->name),
-			       .command = view_str(who->command), .client = view_str(who->client),
+	return (struct actor){ .uid = who->uid,
+			       .gid = who->gid,
+			       .tgid = who->tgid,
+			       .name = view_str(who->name),
+			       .command = view_str(who->command),
+			       .client = view_str(who->client),
 			       .request = request_number };
 }
 
@@ -202,7 +209,8 @@ struct credentials identity_credentials(struct caller *caller)
 {
 	char status[16384], *at;
 
-	if (!caller->groups_known && caller->pid > 0 && read_proc(caller->pid, "status", status, sizeof(status))) {
+	if (!caller->groups_known && caller->pid > 0 &&
+	    read_proc(caller->pid, "status", status, sizeof(status))) {
 		at = strstr(status, "\nGroups:\t");
 		if (at)
 			read_groups(at + 9, caller);

@@ -1,5 +1,5 @@
-/* inode_set.h - a set of inodes: those that have no name any more but may still be open, directories that are being
- * listed. */
+/* inode_set.h - a set of inodes: those that have no name any more but may still be open,
+ * directories that are being listed. */
 #ifndef DAYBOOK_FS_INODE_SET_H
 #define DAYBOOK_FS_INODE_SET_H
 

@@ -1,5 +1,5 @@
-/* kernel.c - see kernel.h.  The structures are those of the kernel's include/uapi/linux/fuse.h; what Debian 12's copy
- * of it does not have yet is declared here. */
+/* kernel.c - see kernel.h.  The structures are those of the kernel's include/uapi/linux/fuse.h;
+ * what Debian 12's copy of it does not have yet is declared here. */
 #include "kernel.h"
 
 #include <errno.h>
@@ -74,11 +74,13 @@ void kernel_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_READDIRPLUS_AUTO);
 	want(conn, FUSE_CAP_CACHE_SYMLINKS);
 	want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA);
-	/* Write-through: under writeback, writes come as root and kill -9 would lose what was acknowledged. Locks are the
-	 * kernel's.  The size and times of a file change only through this mount, so cached bytes stay valid. */
-	conn->want &= ~(unsigned)(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_FLOCK_LOCKS |
-				  FUSE_CAP_POSIX_LOCKS | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-				  FUSE_CAP_SPLICE_MOVE);
+	/* Write-through: under writeback, writes come as root and kill -9 would lose what was
+	 * acknowledged. Locks are the kernel's.  The size and times of a file change only through
+	 * this mount, so cached bytes stay valid. */
+	conn->want &=
+		~(unsigned)(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_AUTO_INVAL_DATA |
+			    FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_SPLICE_READ |
+			    FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	conn->max_write = 1 << 20;
 	conn->max_background = 64;
 	conn->congestion_threshold = 48;
@@ -89,7 +91,8 @@ ssize_t kernel_read(int fd, void *buf, size_t n, void *userdata)
 	static __thread const void *touched;
 
 	(void)userdata;
-	if (touched != buf) { /* killed while the kernel finds pages for it, the request would end with EIO */
+	/* Killed while the kernel finds pages for it, the request would end with EIO. */
+	if (touched != buf) {
 		memset(buf, 0, n);
 		touched = buf;
 	}
@@ -116,7 +119,8 @@ static void keep_init(struct region *region, const struct fuse_buf *request)
 {
 	const struct fuse_in_header *in = request->mem;
 	const struct fuse_init_in *init = (const void *)(in + 1);
-	bool extended = request->size >= sizeof(*in) + sizeof(*init) && (init->flags & FUSE_INIT_EXT);
+	bool extended =
+		request->size >= sizeof(*in) + sizeof(*init) && (init->flags & FUSE_INIT_EXT);
 
 	if (region->init_len || request->size > REGION_INIT_MAX)
 		return;
@@ -135,14 +139,15 @@ ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 		replayed = 0;
 		return header->len;
 	}
-	if (init_unique && iov[0].iov_len == sizeof(*header) && header->unique == init_unique && count > 1 &&
-	    !header->error) {
+	if (init_unique && iov[0].iov_len == sizeof(*header) && header->unique == init_unique &&
+	    count > 1 && !header->error) {
 		struct fuse_init_out *init = iov[1].iov_base;
 
 		init->flags |= init_offered & INIT_WANTED;
 		init_unique = 0;
 		ssize_t n = writev(fd, iov, count);
-		if (m->holder > 0 && send(m->holder, HOLDER_GREETED, strlen(HOLDER_GREETED), MSG_NOSIGNAL) < 0)
+		if (m->holder > 0 &&
+		    send(m->holder, HOLDER_GREETED, strlen(HOLDER_GREETED), MSG_NOSIGNAL) < 0)
 			log_line(LOG_DEBUG, "the holder of the mount is gone");
 		return n;
 	}
@@ -151,14 +156,16 @@ ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata)
 
 bool kernel_answer(int fd, uint64_t unique, int err, const void *data, size_t n)
 {
-	struct fuse_out_header header = { .len = (uint32_t)(sizeof(header) + n), .error = -err, .unique = unique };
+	struct fuse_out_header header = { .len = (uint32_t)(sizeof(header) + n),
+					  .error = -err,
+					  .unique = unique };
 	struct iovec iov[2] = { { &header, sizeof(header) }, { (void *)(uintptr_t)data, n } };
 
 	order_answer(iov, n ? 2 : 1);
 	return writev(fd, iov, n ? 2 : 1) >= 0 || errno != ENOENT;
 }
 
-/* ------------------------------------------------------------------------------------------- statx */
+/* ------------------------------------------------------------------- statx */
 
 static struct statx_time time_of(struct timespec t)
 {
@@ -183,7 +190,8 @@ static void fill_statx(const struct stat *st, struct statx_attributes *to)
 	to->rdev_minor = minor(st->st_rdev);
 }
 
-static int live_statx(struct mount *m, uint64_t ino, struct stat *st, struct statx_attributes *to, struct error *e)
+static int live_statx(struct mount *m, uint64_t ino, struct stat *st, struct statx_attributes *to,
+		      struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	int rc = inode_get(m->store, ino, &inode, e);
@@ -219,7 +227,7 @@ static void handle_statx(struct mount *m, int fd, const struct fuse_in_header *i
 	kernel_answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out));
 }
 
-/* ------------------------------------------------------------------------------------------- tmpfile */
+/* ----------------------------------------------------------------- tmpfile */
 
 void kernel_fill_attr(const struct stat *st, struct fuse_attr *to)
 {
@@ -239,7 +247,8 @@ void kernel_fill_attr(const struct stat *st, struct fuse_attr *to)
 	to->blksize = (uint32_t)st->st_blksize;
 }
 
-static void handle_tmpfile(struct mount *m, int fd, const struct fuse_in_header *in, const struct fuse_create_in *ask)
+static void handle_tmpfile(struct mount *m, int fd, const struct fuse_in_header *in,
+			   const struct fuse_create_in *ask)
 {
 	struct {
 		struct fuse_entry_out entry;
@@ -260,11 +269,13 @@ static void handle_tmpfile(struct mount *m, int fd, const struct fuse_in_header 
 		out.open.fh = fi.fh;
 		out.open.open_flags = FOPEN_KEEP_CACHE;
 	}
-	if (!kernel_answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out, rc < 0 ? 0 : sizeof(out)) && rc == 0)
+	if (!kernel_answer(fd, in->unique, rc < 0 ? error_errno(rc) : 0, &out,
+			   rc < 0 ? 0 : sizeof(out)) &&
+	    rc == 0)
 		close_handle(m, fi.fh);
 }
 
-/* ------------------------------------------------------------------------------------------- syncfs */
+/* ------------------------------------------------------------------ syncfs */
 
 struct syncfs_request {
 	int fd;

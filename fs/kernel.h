@@ -1,5 +1,5 @@
-/* kernel.h - the FUSE protocol where libfuse 3.14 ends: INIT flags that it does not send, and operations that it does
- * not know (statx for the birth time, O_TMPFILE, syncfs). */
+/* kernel.h - the FUSE protocol where libfuse 3.14 ends: INIT flags that it does not send, and
+ * operations that it does not know (statx for the birth time, O_TMPFILE, syncfs). */
 #ifndef DAYBOOK_FS_KERNEL_H
 #define DAYBOOK_FS_KERNEL_H
 
@@ -15,7 +15,8 @@ bool kernel_handle(struct mount *m, int fd, const struct fuse_buf *request);
 ssize_t kernel_writev(int fd, struct iovec *iov, int count, void *userdata);
 ssize_t kernel_read(int fd, void *buf, size_t n, void *userdata);
 
-/* The greeting in the region is about to be told to libfuse once more: its answer is not for the kernel. */
+/* The greeting in the region is about to be told to libfuse once more: its answer is not for the
+ * kernel. */
 void kernel_expect_replay(const struct region *region);
 /* Asks the kernel to send again what was read from the device and never answered. */
 void kernel_resend(int fd);

@@ -5,7 +5,8 @@
 #include <syslog.h>
 
 void log_open(int foreground, int debug);
-/* priority: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_DEBUG of syslog(3); debug lines only with -o debug. */
+/* priority: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_DEBUG of syslog(3); debug lines only with -o
+ * debug. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -16,7 +16,8 @@
 static void print_help(void)
 {
 	printf("usage: daybookd STORE MOUNTPOINT [-o option,...] [-f]\n"
-	       "Mounts a Daybook store as a shared drive that forgets nothing; returns when it can be used.\n\n"
+	       "Mounts a Daybook store as a shared drive that forgets nothing; returns when it can "
+	       "be used.\n\n"
 	       "  -f                     stay in the foreground, and log to stderr\n"
 	       "  -h, --help             this\n"
 	       "  -V, --version          the version\n\nOptions after -o:\n");
@@ -26,8 +27,8 @@ static void print_help(void)
 	printf("\n`daybook init STORE` makes a store.  See daybookd(8).\n");
 }
 
-/* Forks: in the child, *ret_pipe is where to tell; the parent waits, says what the child says, and exits. RocksDB does
- * not survive fork(), so this comes before the store is opened. */
+/* Forks: in the child, *ret_pipe is where to tell; the parent waits, says what the child says, and
+ * exits. RocksDB does not survive fork(), so this comes before the store is opened. */
 static int daemonize(int *ret_pipe, struct error *e)
 {
 	char said[512] = "";
@@ -80,7 +81,8 @@ int main(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "daybookd: %s\n", e.text);
 	else
-		rc = config.is_worker ? worker_run(&config, &config.ends) : holder_run(&config, argv, pipe);
+		rc = config.is_worker ? worker_run(&config, &config.ends)
+				      : holder_run(&config, argv, pipe);
 	config_release(&config);
 	return rc < 0 ? 1 : rc;
 }

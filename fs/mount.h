@@ -1,4 +1,5 @@
-/* mount.h - one mounted share: what the operations, the socket and the threads of the daemon share. */
+/* mount.h - one mounted share: what the operations, the socket and the threads of the daemon
+ * share. */
 #ifndef DAYBOOK_FS_MOUNT_H
 #define DAYBOOK_FS_MOUNT_H
 
@@ -15,7 +16,8 @@
 #include "socket.h"
 #include "sync.h"
 
-/* For the live tree the kernel may answer by itself: the daemon is the only writer, and tells of what it changes. */
+/* For the live tree the kernel may answer by itself: the daemon is the only writer, and tells of
+ * what it changes. */
 #define MOUNT_TIMEOUT_S 86400.0
 
 struct mount {

@@ -29,7 +29,8 @@ struct notifier {
 	struct lock lock;
 	pthread_cond_t passed;
 	struct notice *first, **last;
-	uint64_t newest, known; /* numbers of notices: the last one made, the last one that the kernel has taken */
+	/* Numbers of notices: the last one made, the last one that the kernel has taken. */
+	uint64_t newest, known;
 	bool stopping;
 	pthread_t thread;
 };
@@ -95,7 +96,8 @@ static bool hand_over(struct notifier *notifier)
 	lock_drop(&notifier->lock);
 	if (!notice)
 		return false;
-	if (send(notifier->to, &message, compose(notice, &message), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send(notifier->to, &message, compose(notice, &message), MSG_DONTWAIT | MSG_NOSIGNAL) <
+	    0)
 		return errno == EAGAIN || errno == EINTR;
 	lock_take(&notifier->lock);
 	notifier->first = notice->next;
@@ -128,7 +130,8 @@ static void *run(void *arg)
 	uint64_t times;
 
 	while (!stopping) {
-		struct pollfd wait[] = { { notifier->to, (short)(POLLIN | (more ? POLLOUT : 0)), 0 },
+		struct pollfd wait[] = { { notifier->to, (short)(POLLIN | (more ? POLLOUT : 0)),
+					   0 },
 					 { notifier->wake, POLLIN, 0 } };
 
 		if (poll(wait, 2, -1) < 0)
@@ -183,7 +186,8 @@ int notifier_start(int to, struct notifier **ret, struct error *e)
 	notifier->wake = eventfd(0, EFD_CLOEXEC);
 	lock_init(&notifier->lock, LOCK_QUEUE);
 	pthread_cond_init(&notifier->passed, NULL);
-	int err = notifier->wake < 0 ? errno : pthread_create(&notifier->thread, NULL, run, notifier);
+	int err =
+		notifier->wake < 0 ? errno : pthread_create(&notifier->thread, NULL, run, notifier);
 	if (err) {
 		notifier_free(notifier);
 		return error_set(e, -err, "cannot start the notifier: %s", strerror(err));
@@ -217,10 +221,12 @@ void notifier_wait(struct notifier *notifier)
 
 static void queue(struct notifier *notifier, uint64_t ino, struct view name)
 {
-	struct notice *notice = name.len <= NAME_LEN_MAX ? malloc(sizeof(*notice) + name.len + 1) : NULL;
+	struct notice *notice =
+		name.len <= NAME_LEN_MAX ? malloc(sizeof(*notice) + name.len + 1) : NULL;
 
 	if (!notice) {
-		log_line(LOG_WARNING, "out of memory: the kernel was not told of a change to inode %llu",
+		log_line(LOG_WARNING,
+			 "out of memory: the kernel was not told of a change to inode %llu",
 			 (unsigned long long)ino);
 		return;
 	}

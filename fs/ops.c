@@ -3,7 +3,8 @@
 
 #include "kernel.h"
 
-/* getlk, setlk and flock are left out on purpose: the kernel then does POSIX, OFD and flock locks and leases itself. */
+/* getlk, setlk and flock are left out on purpose: the kernel then does POSIX, OFD and flock locks
+ * and leases itself. */
 const struct fuse_lowlevel_ops ops_table = {
 	.init = kernel_init,
 	.lookup = op_lookup,

@@ -65,8 +65,8 @@ static bool sets_anything(const struct attributes *set)
 	return set->set_mode || set->set_uid || set->set_gid || set->set_atime || set->set_mtime;
 }
 
-/* A new owner ends setuid and setgid (chown(2)), also when root gives it and when it is the same: chown(-1, -1)
- * arrives with nothing set. */
+/* A new owner ends setuid and setgid (chown(2)), also when root gives it and when it is the same:
+ * chown(-1, -1) arrives with nothing set. */
 static void kill_privileges(const struct inode *inode, struct attributes *set)
 {
 	uint32_t mode = (uint32_t)inode->r.mode & 07777, kept = mode;
@@ -83,8 +83,8 @@ static void kill_privileges(const struct inode *inode, struct attributes *set)
 	}
 }
 
-static int set_attributes(struct mount *m, const struct caller *caller, uint64_t ino, struct attributes *set,
-			  struct error *e)
+static int set_attributes(struct mount *m, const struct caller *caller, uint64_t ino,
+			  struct attributes *set, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *before = NULL;
 	CLEANUP(inode_release) struct inode *inode = NULL;
@@ -100,7 +100,8 @@ static int set_attributes(struct mount *m, const struct caller *caller, uint64_t
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	/* An mtime that is set must not be overwritten by the save's. */
-	rc = set->set_mtime ? files_settle(m->files, ino, e) : files_settle_written(m->files, ino, e);
+	rc = set->set_mtime ? files_settle(m->files, ino, e)
+			    : files_settle_written(m->files, ino, e);
 	return rc < 0 ? rc : namespace_setattr(m->store, &actor, ino, set, &inode, e);
 }
 
@@ -120,7 +121,8 @@ static int set_size(struct mount *m, const struct caller *caller, uint64_t ino, 
 	return rc;
 }
 
-void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct attributes set = wanted(attr, to_set);
@@ -159,7 +161,8 @@ static int acl_flags(struct mount *m, struct caller *caller, uint64_t ino, const
 	return access_is_member(&who, (uint32_t)inode->r.gid) ? 0 : XATTR_KILL_SETGID;
 }
 
-/* An access control list that says no more than a mode, on an inode without another, is a chmod: cp -p does so. */
+/* An access control list that says no more than a mode, on an inode without another, is a chmod: cp
+ * -p does so. */
 static bool is_chmod(struct mount *m, uint64_t ino, struct view name, struct view value, int flags,
 		     struct attributes *set)
 {
@@ -167,17 +170,18 @@ static bool is_chmod(struct mount *m, uint64_t ino, struct view name, struct vie
 	uint32_t kept = flags & XATTR_KILL_SETGID ? 05000 : 07000;
 	struct view old;
 
-	if ((flags & ~XATTR_KILL_SETGID) || !view_equal(name, view_str(ACL_ACCESS_NAME)) || !acl_is_valid(value) ||
-	    !acl_is_mode_only(value) || inode_get(m->store, ino, &inode, NULL) < 0 ||
-	    xattr_find(inode->r.xattrs, name, &old))
+	if ((flags & ~XATTR_KILL_SETGID) || !view_equal(name, view_str(ACL_ACCESS_NAME)) ||
+	    !acl_is_valid(value) || !acl_is_mode_only(value) ||
+	    inode_get(m->store, ino, &inode, NULL) < 0 || xattr_find(inode->r.xattrs, name, &old))
 		return false;
-	*set = (struct attributes){ .set_mode = true, .mode = ((uint32_t)inode->r.mode & kept) | acl_mode(value) };
+	*set = (struct attributes){ .set_mode = true,
+				    .mode = ((uint32_t)inode->r.mode & kept) | acl_mode(value) };
 	return true;
 }
 
 /* Sets an attribute, or, when value is NULL, removes it. */
-static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, const char *name, const char *value,
-			 size_t size, int flags)
+static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, const char *name,
+			 const char *value, size_t size, int flags)
 {
 	struct mount *m = mount_of(req);
 	struct attributes set;
@@ -192,14 +196,17 @@ static void change_xattr(fuse_req_t req, const char *operation, fuse_ino_t ino, 
 	struct actor actor = identity_actor(&caller.who);
 	flags |= value ? acl_flags(m, &caller, ino, name) : 0;
 	bool chmod = value && is_chmod(m, ino, view_str(name), view_of(value, size), flags, &set);
-	int rc = chmod ? set_attributes(m, &caller, ino, &set, &e) : files_settle_written(m->files, ino, &e);
+	int rc = chmod ? set_attributes(m, &caller, ino, &set, &e)
+		       : files_settle_written(m->files, ino, &e);
 	if (rc == 0 && !chmod)
-		rc = value ? namespace_setxattr(m->store, &actor, ino, view_str(name), view_of(value, size), flags, &e)
+		rc = value ? namespace_setxattr(m->store, &actor, ino, view_str(name),
+						view_of(value, size), flags, &e)
 			   : namespace_removexattr(m->store, &actor, ino, view_str(name), &e);
 	reply_status(req, operation, ino, rc, &e);
 }
 
-void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags)
 {
 	change_xattr(req, "setxattr", ino, name, value, size, flags);
 }
@@ -223,7 +230,8 @@ static void reply_bytes(fuse_req_t req, const char *operation, uint64_t ino, siz
 		fuse_reply_buf(req, (const char *)bytes->data, bytes->len);
 }
 
-static int get_live(struct mount *m, uint64_t ino, struct view name, struct buf *out, struct error *e)
+static int get_live(struct mount *m, uint64_t ino, struct view name, struct buf *out,
+		    struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct view value;
@@ -236,7 +244,9 @@ static int get_live(struct mount *m, uint64_t ino, struct view name, struct buf 
 		inode_put(inode);
 		inode = NULL;
 		rc = rc < 0 ? rc : inode_get(m->store, ino, &inode, e);
-		return rc < 0 ? rc : history_fact(m->store, inode->r.doc, inode->r.version, name, out, e);
+		return rc < 0 ? rc
+			      : history_fact(m->store, inode->r.doc, inode->r.version, name, out,
+					     e);
 	}
 	if (!xattr_find(inode->r.xattrs, name, &value))
 		return error_set(e, -E_NO_XATTR, "");

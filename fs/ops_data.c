@@ -15,7 +15,8 @@ static bool is_writable(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* O_TRUNC of a file that had bytes is a change by this handle; of an empty one, only of its times. */
+/* O_TRUNC of a file that had bytes is a change by this handle; of an empty one, only of its
+ * times. */
 static int truncate_at_open(struct mount *m, struct handle *handle, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
@@ -37,8 +38,8 @@ static void note_reading(struct mount *m, const struct handle *handle, const str
 		bases_set(files_bases(m->files), &handle->who, inode->r.doc, inode->r.version);
 }
 
-int open_live(struct mount *m, const struct caller *caller, const struct inode *inode, struct fuse_file_info *fi,
-	      struct error *e)
+int open_live(struct mount *m, const struct caller *caller, const struct inode *inode,
+	      struct fuse_file_info *fi, struct error *e)
 {
 	struct handle *handle;
 	int rc = handle_add(m->handles, request_number, &handle, e);
@@ -69,8 +70,8 @@ int open_live(struct mount *m, const struct caller *caller, const struct inode *
 	return 0;
 }
 
-static int open_past(struct mount *m, struct caller *caller, uint64_t node, struct fuse_file_info *fi,
-		     struct error *e)
+static int open_past(struct mount *m, struct caller *caller, uint64_t node,
+		     struct fuse_file_info *fi, struct error *e)
 {
 	struct credentials who = identity_credentials(caller);
 	bool keep = false, direct = false;
@@ -126,11 +127,13 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 	struct handle *handle;
 	struct error e = { 0 };
 	char *out = malloc(size ? size : 1);
-	int rc = out ? handle_find(m->handles, fi->fh, &handle, &e) : error_set(&e, -E_NO_MEMORY, "out of memory to read");
+	int rc = out ? handle_find(m->handles, fi->fh, &handle, &e)
+		     : error_set(&e, -E_NO_MEMORY, "out of memory to read");
 
 	if (rc == 0)
-		rc = handle->past ? history_read(handle->past, (uint64_t)offset, out, size, &e)
-				  : file_read(m->files, handle->file, (uint64_t)offset, out, size, &e);
+		rc = handle->past
+			     ? history_read(handle->past, (uint64_t)offset, out, size, &e)
+			     : file_read(m->files, handle->file, (uint64_t)offset, out, size, &e);
 	if (rc < 0)
 		reply_error(req, "read", ino, rc, &e);
 	else
@@ -215,8 +218,9 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int rc = handle_find(m->handles, fi->fh, &handle, &e);
 
 	if (rc == 0 && handle->file && file_is_owed(handle->file, handle)) {
-		/* A dying writer, or smbd closing for a client whose connection broke (L8).  Of others, root closes users'
-		 * files every day: sudo's output in a file that the user's shell opened. */
+		/* A dying writer, or smbd closing for a client whose connection broke (L8).  Of
+		 * others, root closes users' files every day: sudo's output in a file that the
+		 * user's shell opened. */
 		bool lost = ctx->uid == 0 && handle->who.uid != 0 && handle->who.client[0];
 		bool killed = lost || identity_is_killed(ctx->pid);
 
@@ -242,7 +246,8 @@ void close_handle(struct mount *m, uint64_t fh)
 		return;
 	if (handle->file) {
 		if (file_close(m->files, handle->file, handle, &e) < 0)
-			log_line(LOG_ERR, "release: inode %llu: %s", (unsigned long long)handle->ino, e.text);
+			log_line(LOG_ERR, "release: inode %llu: %s",
+				 (unsigned long long)handle->ino, e.text);
 		file_put(m->files, handle->file);
 	}
 	end_handle(m, handle);
@@ -271,7 +276,8 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 		reply_when_durable(req);
 }
 
-static int allocate(struct mount *m, struct handle *handle, int mode, uint64_t offset, uint64_t n, struct error *e)
+static int allocate(struct mount *m, struct handle *handle, int mode, uint64_t offset, uint64_t n,
+		    struct error *e)
 {
 	bool keep_size = mode & FALLOC_FL_KEEP_SIZE;
 	struct stat st;
@@ -294,7 +300,8 @@ static int allocate(struct mount *m, struct handle *handle, int mode, uint64_t o
 	}
 }
 
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+		  struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct handle *handle;
@@ -307,8 +314,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 }
 
 /* What copy_file_range takes: an immutable content behind the source, from offset on. */
-static int share_of(struct mount *m, struct caller *caller, uint64_t ino, uint64_t offset, struct share *ret,
-		    struct error *e)
+static int share_of(struct mount *m, struct caller *caller, uint64_t ino, uint64_t offset,
+		    struct share *ret, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct credentials who = identity_credentials(caller);
@@ -324,12 +331,14 @@ static int share_of(struct mount *m, struct caller *caller, uint64_t ino, uint64
 	if (rc == 0)
 		rc = inode_get(m->store, ino, &inode, e);
 	if (rc == 0)
-		*ret = (struct share){ inode->r.content, offset, inode->r.size, inode->r.doc, inode->r.version };
+		*ret = (struct share){ inode->r.content, offset, inode->r.size, inode->r.doc,
+				       inode->r.version };
 	return rc;
 }
 
-void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
-			fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t n, int flags)
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+			struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+			struct fuse_file_info *fi_out, size_t n, int flags)
 {
 	struct mount *m = mount_of(req);
 	struct handle *handle;
@@ -348,7 +357,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct 
 		count = share.size - share.from < n ? share.size - share.from : n;
 	count = count > 0x40000000 ? 0x40000000 : count; /* the answer has 32 bits */
 	if (count && share.content)
-		rc = file_share(m->files, handle->file, handle, (uint64_t)off_out, count, &share, &e);
+		rc = file_share(m->files, handle->file, handle, (uint64_t)off_out, count, &share,
+				&e);
 	else if (count)
 		rc = file_zero(m->files, handle->file, handle, (uint64_t)off_out, count, false, &e);
 	if (rc < 0)
@@ -368,8 +378,10 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct f
 	if (rc == 0 && whence != SEEK_DATA && whence != SEEK_HOLE)
 		rc = error_set(&e, -E_INVALID, "lseek knows SEEK_DATA and SEEK_HOLE");
 	if (rc == 0)
-		rc = handle->past ? history_seek(handle->past, (uint64_t)offset, whence == SEEK_HOLE, &at, &e)
-				  : file_seek(m->files, handle->file, (uint64_t)offset, whence == SEEK_HOLE, &at, &e);
+		rc = handle->past ? history_seek(handle->past, (uint64_t)offset,
+						 whence == SEEK_HOLE, &at, &e)
+				  : file_seek(m->files, handle->file, (uint64_t)offset,
+					      whence == SEEK_HOLE, &at, &e);
 	if (rc < 0)
 		reply_error(req, "lseek", ino, rc, &e);
 	else

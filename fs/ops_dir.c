@@ -8,10 +8,11 @@
 
 enum { OFFSET_DOT = 1, OFFSET_DOTDOT = 2, OFFSET_HISTORY = 3 };
 
-/* The kernel may keep what it lists: it knows of every change, and begins anew after one.  But it asks only at the start
- * of a listing whether there was one.  What one program listed before a change, and ends after it, another would be
- * shown that began between: its own change undone.  So of those who have a directory open, one fills and reads the
- * kernel's memory, by a handle; the others have none and ask us. */
+/* The kernel may keep what it lists: it knows of every change, and begins anew after one.  But it
+ * asks only at the start of a listing whether there was one.  What one program listed before a
+ * change, and ends after it, another would be shown that began between: its own change undone.  So
+ * of those who have a directory open, one fills and reads the kernel's memory, by a handle; the
+ * others have none and ask us. */
 static void open_live_directory(fuse_req_t req, uint64_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
@@ -80,11 +81,13 @@ struct listing {
 };
 
 /* Adds one entry: false when the buffer is full. */
-static bool add(struct listing *l, const char *name, const struct fuse_entry_param *entry, uint64_t next)
+static bool add(struct listing *l, const char *name, const struct fuse_entry_param *entry,
+		uint64_t next)
 {
-	size_t n = l->plus ? fuse_add_direntry_plus(l->req, l->out + l->used, l->room - l->used, name, entry, (off_t)next)
-			   : fuse_add_direntry(l->req, l->out + l->used, l->room - l->used, name, &entry->attr,
-					       (off_t)next);
+	size_t n = l->plus ? fuse_add_direntry_plus(l->req, l->out + l->used, l->room - l->used,
+						    name, entry, (off_t)next)
+			   : fuse_add_direntry(l->req, l->out + l->used, l->room - l->used, name,
+					       &entry->attr, (off_t)next);
 
 	if (n > l->room - l->used)
 		return false;
@@ -92,10 +95,12 @@ static bool add(struct listing *l, const char *name, const struct fuse_entry_par
 	return true;
 }
 
-static bool add_name(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool add_name(void *arg, struct view name, uint64_t cookie,
+		     const struct dirent_record *dirent)
 {
 	struct listing *l = arg;
-	struct fuse_entry_param entry = { .attr.st_ino = dirent->ino, .attr.st_mode = (mode_t)dirent->type };
+	struct fuse_entry_param entry = { .attr.st_ino = dirent->ino,
+					  .attr.st_mode = (mode_t)dirent->type };
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	char text[NAME_LEN_MAX + 1];
 
@@ -134,9 +139,12 @@ static int list_live(struct listing *l, uint64_t ino, uint64_t offset)
 		return 0;
 	if (offset < OFFSET_DOTDOT && !add_dot(l, "..", inode->r.parent, OFFSET_DOTDOT))
 		return 0;
-	if (l->m->show_history && offset < OFFSET_HISTORY && !add_dot(l, HISTORY_NAME, ino | HISTORY_NODE_BIT, OFFSET_HISTORY))
+	if (l->m->show_history && offset < OFFSET_HISTORY &&
+	    !add_dot(l, HISTORY_NAME, ino | HISTORY_NODE_BIT, OFFSET_HISTORY))
 		return 0;
-	return namespace_readdir(l->m->store, ino, offset < OFFSET_HISTORY ? OFFSET_HISTORY : offset, add_name, l, &l->e);
+	return namespace_readdir(l->m->store, ino,
+				 offset < OFFSET_HISTORY ? OFFSET_HISTORY : offset, add_name, l,
+				 &l->e);
 }
 
 static int list_past(struct listing *l, uint64_t fh, uint64_t offset)
@@ -147,13 +155,17 @@ static int list_past(struct listing *l, uint64_t fh, uint64_t offset)
 	return rc < 0 ? rc : history_readdir(handle->past, offset, add_past, l, &l->e);
 }
 
-static void list(fuse_req_t req, uint64_t ino, size_t size, uint64_t offset, struct fuse_file_info *fi, bool plus)
+static void list(fuse_req_t req, uint64_t ino, size_t size, uint64_t offset,
+		 struct fuse_file_info *fi, bool plus)
 {
-	struct listing l = { .req = req, .m = mount_of(req), .out = malloc(size), .room = size, .plus = plus };
+	struct listing l = {
+		.req = req, .m = mount_of(req), .out = malloc(size), .room = size, .plus = plus
+	};
 	int rc = -E_NO_MEMORY;
 
 	if (l.out)
-		rc = history_is_node(ino) ? list_past(&l, fi->fh, offset) : list_live(&l, ino, offset);
+		rc = history_is_node(ino) ? list_past(&l, fi->fh, offset)
+					  : list_live(&l, ino, offset);
 	if (rc < 0)
 		reply_error(req, "readdir", ino, rc, &l.e);
 	else
@@ -161,12 +173,14 @@ static void list(fuse_req_t req, uint64_t ino, size_t size, uint64_t offset, str
 	free(l.out);
 }
 
-void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		struct fuse_file_info *fi)
 {
 	list(req, ino, size, (uint64_t)offset, fi, false);
 }
 
-void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
 {
 	list(req, ino, size, (uint64_t)offset, fi, true);
 }

@@ -53,9 +53,10 @@ static void lookup_past(fuse_req_t req, uint64_t parent, const char *name)
 	reply_history(req, "lookup", parent, rc, &found, &e);
 }
 
-/* A file handle (NFS, open_by_handle_at) may outlive what the kernel remembers: "." of any inode is that inode, and
- * ".." the directory above. */
-static int look_up(struct mount *m, uint64_t parent, const char *name, struct dirent_record *ret, struct error *e)
+/* A file handle (NFS, open_by_handle_at) may outlive what the kernel remembers: "." of any inode is
+ * that inode, and ".." the directory above. */
+static int look_up(struct mount *m, uint64_t parent, const char *name, struct dirent_record *ret,
+		   struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	bool up = strcmp(name, "..") == 0;
@@ -112,8 +113,9 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 }
 
 /* What a new inode inherits from its directory: group and setgid, ACLs or the umask. */
-static int inherit(struct mount *m, uint64_t parent, mode_t mode, mode_t umask, const struct caller *caller,
-		   struct make *make, struct buf *xattrs, struct error *e)
+static int inherit(struct mount *m, uint64_t parent, mode_t mode, mode_t umask,
+		   const struct caller *caller, struct make *make, struct buf *xattrs,
+		   struct error *e)
 {
 	CLEANUP(inode_release) struct inode *directory = NULL;
 	CLEANUP(buf_release) struct buf access = { 0 }, list = { 0 };
@@ -149,8 +151,9 @@ static int inherit(struct mount *m, uint64_t parent, mode_t mode, mode_t umask, 
 }
 
 /* Makes an inode under parent as the caller of req. */
-static int make_inode(fuse_req_t req, const struct caller *caller, uint64_t parent, const char *name, mode_t mode,
-		      dev_t rdev, const char *target, struct inode **ret, struct error *e)
+static int make_inode(fuse_req_t req, const struct caller *caller, uint64_t parent,
+		      const char *name, mode_t mode, dev_t rdev, const char *target,
+		      struct inode **ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf xattrs = { 0 };
 	struct make make = { .rdev = rdev, .target = target ? view_str(target) : view_of(NULL, 0) };
@@ -160,11 +163,12 @@ static int make_inode(fuse_req_t req, const struct caller *caller, uint64_t pare
 
 	if (rc == 0)
 		rc = inherit(m, parent, mode, fuse_req_ctx(req)->umask, caller, &make, &xattrs, e);
-	return rc < 0 ? rc : namespace_make(m->store, &actor, parent, view_str(name), &make, ret, e);
+	return rc < 0 ? rc
+		      : namespace_make(m->store, &actor, parent, view_str(name), &make, ret, e);
 }
 
-static void make_and_reply(fuse_req_t req, const char *operation, uint64_t parent, const char *name, mode_t mode,
-			   dev_t rdev, const char *target)
+static void make_and_reply(fuse_req_t req, const char *operation, uint64_t parent, const char *name,
+			   mode_t mode, dev_t rdev, const char *target)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct caller caller;
@@ -203,7 +207,8 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	reply_history(req, "mkdir", parent, rc, &found, &e);
 }
 
-void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct mount *m = mount_of(req);
@@ -212,7 +217,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct error e = { 0 };
 
 	caller_of(req, &caller);
-	int rc = make_inode(req, &caller, parent, name, S_IFREG | (mode & 07777), 0, NULL, &inode, &e);
+	int rc = make_inode(req, &caller, parent, name, S_IFREG | (mode & 07777), 0, NULL, &inode,
+			    &e);
 	fi->flags &= ~O_TRUNC; /* it is new: there is nothing to cut */
 	if (rc == 0)
 		rc = open_live(m, &caller, inode, fi, &e);
@@ -225,8 +231,9 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		close_handle(m, fi->fh); /* interrupted: the kernel does not have the handle */
 }
 
-int make_tmpfile(struct mount *m, const struct caller *caller, uint64_t parent, mode_t mode, mode_t umask,
-		 struct fuse_file_info *fi, struct fuse_entry_param *entry, struct error *e)
+int make_tmpfile(struct mount *m, const struct caller *caller, uint64_t parent, mode_t mode,
+		 mode_t umask, struct fuse_file_info *fi, struct fuse_entry_param *entry,
+		 struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	CLEANUP(buf_release) struct buf xattrs = { 0 };
@@ -317,9 +324,11 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_status(req, "rmdir", parent, rc, &e);
 }
 
-/* `mv .history/... live`: the old version becomes the newest of the live name, and stays where it is. */
-static int restore_by_rename(struct mount *m, struct caller *caller, uint64_t parent, const char *name,
-			     uint64_t new_parent, const char *new_name, unsigned flags, struct error *e)
+/* `mv .history/... live`: the old version becomes the newest of the live name, and stays where it
+ * is. */
+static int restore_by_rename(struct mount *m, struct caller *caller, uint64_t parent,
+			     const char *name, uint64_t new_parent, const char *new_name,
+			     unsigned flags, struct error *e)
 {
 	struct credentials who = identity_credentials(caller);
 	struct actor actor = identity_actor(&caller->who);
@@ -339,12 +348,14 @@ static int restore_by_rename(struct mount *m, struct caller *caller, uint64_t pa
 	rc = history_source(m->history, &who, found.node, &source, e);
 	history_forget(m->history, found.node, 1);
 	if (rc == 0 && !source.version)
-		rc = error_set(e, -E_READ_ONLY, "only versions of files can be restored by moving them");
-	if (rc == 0 && namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0)
+		rc = error_set(e, -E_READ_ONLY,
+			       "only versions of files can be restored by moving them");
+	if (rc == 0 &&
+	    namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0)
 		rc = files_settle(m->files, dirent.ino, e);
 	if (rc == 0)
-		rc = version_restore_at(m->store, &actor, new_parent, view_str(new_name), source.doc, source.version,
-					&saved, e);
+		rc = version_restore_at(m->store, &actor, new_parent, view_str(new_name),
+					source.doc, source.version, &saved, e);
 	if (rc < 0)
 		return rc;
 	history_retire(m->history, found.node);
@@ -353,12 +364,14 @@ static int restore_by_rename(struct mount *m, struct caller *caller, uint64_t pa
 		notifier_inode(m->notifier, dirent.ino);
 		notifier_wait(m->notifier);
 	}
-	notifier_entry(m->notifier, new_parent, view_str(new_name)); /* the kernel thinks that the old node is there */
+	/* The kernel thinks that the old node is there. */
+	notifier_entry(m->notifier, new_parent, view_str(new_name));
 	return 0;
 }
 
-static int rename_live(struct mount *m, const struct caller *caller, uint64_t parent, const char *name,
-		       uint64_t new_parent, const char *new_name, unsigned flags, struct error *e)
+static int rename_live(struct mount *m, const struct caller *caller, uint64_t parent,
+		       const char *name, uint64_t new_parent, const char *new_name, unsigned flags,
+		       struct error *e)
 {
 	struct actor actor = identity_actor(&caller->who);
 	CLEANUP(inode_release) struct inode *target = NULL;
@@ -379,9 +392,10 @@ static int rename_live(struct mount *m, const struct caller *caller, uint64_t pa
 	}
 	base = rc == 0 && doc ? bases_get(files_bases(m->files), &caller->who, doc) : 0;
 	if (rc == 0)
-		rc = namespace_rename(m->store, &actor, parent, view_str(name), new_parent, view_str(new_name), flags,
-				      base, &replaced, e);
-	if (rc == 0 && namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0 &&
+		rc = namespace_rename(m->store, &actor, parent, view_str(name), new_parent,
+				      view_str(new_name), flags, base, &replaced, e);
+	if (rc == 0 &&
+	    namespace_lookup(m->store, new_parent, view_str(new_name), &dirent, NULL) == 0 &&
 	    inode_get(m->store, dirent.ino, &target, NULL) == 0 && target->r.doc != own_doc)
 		bases_set(files_bases(m->files), &caller->who, target->r.doc, target->r.version);
 	if (rc == 0)
@@ -389,8 +403,8 @@ static int rename_live(struct mount *m, const struct caller *caller, uint64_t pa
 	return rc;
 }
 
-void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
-	       unsigned flags)
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+	       const char *new_name, unsigned flags)
 {
 	struct mount *m = mount_of(req);
 	struct caller caller;
@@ -401,7 +415,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	if (rc == 0 && history_is_node(parent))
 		rc = flags & ~(unsigned)RENAME_NOREPLACE
 			     ? error_set(&e, -E_READ_ONLY, "the past is read-only")
-			     : restore_by_rename(m, &caller, parent, name, new_parent, new_name, flags, &e);
+			     : restore_by_rename(m, &caller, parent, name, new_parent, new_name,
+						 flags, &e);
 	else if (rc == 0)
 		rc = rename_live(m, &caller, parent, name, new_parent, new_name, flags, &e);
 	reply_status(req, "rename", parent, rc, &e);

@@ -14,27 +14,31 @@
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 
-/* Requests under way that use a handle, or will be given one; relaxed, so that this orders nothing itself. */
+/* Requests under way that use a handle, or will be given one; relaxed, so that this orders nothing
+ * itself. */
 static struct {
 	_Atomic uint64_t unique, handle;
 	_Atomic uint32_t opcode;
 } asked[ASKED_MAX];
 
 static char given[CLOCKS];    /* told when a handle is given, heard by whoever uses it */
-static char answered[CLOCKS]; /* told when something that was asked of it is answered, heard by who has it alone */
+/* Told when something that was asked of it is answered, heard by who has it alone. */
+static char answered[CLOCKS];
 
 /* Whether a request's body begins with a handle. */
 static bool uses_handle(uint32_t opcode)
 {
-	return opcode == FUSE_READ || opcode == FUSE_WRITE || opcode == FUSE_FLUSH || opcode == FUSE_FSYNC ||
-	       opcode == FUSE_LSEEK || opcode == FUSE_FALLOCATE || opcode == FUSE_RELEASE || opcode == FUSE_READDIR ||
-	       opcode == FUSE_READDIRPLUS || opcode == FUSE_FSYNCDIR || opcode == FUSE_RELEASEDIR;
+	return opcode == FUSE_READ || opcode == FUSE_WRITE || opcode == FUSE_FLUSH ||
+	       opcode == FUSE_FSYNC || opcode == FUSE_LSEEK || opcode == FUSE_FALLOCATE ||
+	       opcode == FUSE_RELEASE || opcode == FUSE_READDIR || opcode == FUSE_READDIRPLUS ||
+	       opcode == FUSE_FSYNCDIR || opcode == FUSE_RELEASEDIR;
 }
 
 /* Whether the kernel sends nothing that could meet it meanwhile. */
 static bool has_handle_alone(uint32_t opcode)
 {
-	return opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR || opcode == FUSE_READDIR || opcode == FUSE_READDIRPLUS;
+	return opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR || opcode == FUSE_READDIR ||
+	       opcode == FUSE_READDIRPLUS;
 }
 
 /* Where in the answer a handle stands: -1 nowhere. */
@@ -87,7 +91,8 @@ void order_answer(const struct iovec *iov, int count)
 	const struct fuse_out_header *out = iov[0].iov_base;
 	size_t slot = out->unique / 2 % ASKED_MAX;
 
-	if (!out->unique || atomic_load_explicit(&asked[slot].unique, memory_order_relaxed) != out->unique)
+	if (!out->unique ||
+	    atomic_load_explicit(&asked[slot].unique, memory_order_relaxed) != out->unique)
 		return;
 	uint32_t opcode = atomic_load_explicit(&asked[slot].opcode, memory_order_relaxed);
 	uint64_t handle = atomic_load_explicit(&asked[slot].handle, memory_order_relaxed);

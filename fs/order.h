@@ -1,8 +1,9 @@
-/* order.h - what the kernel orders, told to ThreadSanitizer, which does not see it; nothing in any other build.
+/* order.h - what the kernel orders, told to ThreadSanitizer, which does not see it; nothing in any
+ * other build.
  *
- * A handle is used only after the answer that gave it, released only when everything that was asked of it has been answered,
- * and a directory handle is read by one request at a time.  Nothing else is told: what two requests do at once is a race
- * unless we order it. */
+ * A handle is used only after the answer that gave it, released only when everything that was asked
+ * of it has been answered, and a directory handle is read by one request at a time.  Nothing else
+ * is told: what two requests do at once is a race unless we order it. */
 #ifndef DAYBOOK_FS_ORDER_H
 #define DAYBOOK_FS_ORDER_H
 

@@ -50,14 +50,17 @@ static bool is_busy(struct packer *packer)
 	return busy;
 }
 
-/* Between two pieces of work: as long as people save, nothing is done; else it rests as long as it worked. */
+/* Between two pieces of work: as long as people save, nothing is done; else it rests as long as it
+ * worked. */
 static bool pause_packing(void *arg, uint64_t done, uint64_t total)
 {
 	struct packer *packer = arg;
 	int64_t worked_ms = (clock_monotonic() - packer->worked_ns) / 1000000;
 
 	(void)done, (void)total;
-	if (!rest(packer, worked_ms < 1 ? 1 : worked_ms > REST_MS_MAX ? REST_MS_MAX : (unsigned)worked_ms))
+	if (!rest(packer, worked_ms < 1             ? 1
+			  : worked_ms > REST_MS_MAX ? REST_MS_MAX
+						    : (unsigned)worked_ms))
 		return false;
 	while (is_busy(packer)) {
 		if (!rest(packer, QUIET_MS))
@@ -70,9 +73,12 @@ static bool pause_packing(void *arg, uint64_t done, uint64_t total)
 static void *run(void *arg)
 {
 	struct packer *packer = arg;
-	struct pack_options options = { .age_ns = packer->age_ns, .pause = pause_packing, .arg = packer };
+	struct pack_options options = { .age_ns = packer->age_ns,
+					.pause = pause_packing,
+					.arg = packer };
 
-	/* Not SCHED_IDLE: a save may wait for what is written here, and must not wait for all others first. */
+	/* Not SCHED_IDLE: a save may wait for what is written here, and must not wait for all
+	 * others first. */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
 	while (rest(packer, BETWEEN_MS)) {
 		struct pack_report report;
@@ -85,7 +91,8 @@ static void *run(void *arg)
 		if (r < 0 && r != -ECANCELED && r != -E_LOCKED)
 			log_line(LOG_WARNING, "packing older versions: %s", e.text);
 		else if (report.packed)
-			log_line(LOG_DEBUG, "packed %llu versions", (unsigned long long)report.packed);
+			log_line(LOG_DEBUG, "packed %llu versions",
+				 (unsigned long long)report.packed);
 	}
 	return NULL;
 }

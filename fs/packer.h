@@ -6,8 +6,8 @@
 
 struct packer;
 
-/* Versions are packed when they were superseded age_s seconds ago and nothing changed for some seconds; the thread has low
- * priority, and rests as long as it works. */
+/* Versions are packed when they were superseded age_s seconds ago and nothing changed for some
+ * seconds; the thread has low priority, and rests as long as it works. */
 int packer_start(struct store *store, unsigned age_s, struct packer **ret, struct error *e);
 void packer_stop(struct packer *packer); /* within one version's packing; accepts NULL */
 

@@ -50,7 +50,9 @@ int publisher_start(struct files *files, struct store *store, void (*stopped)(vo
 
 	if (!publisher)
 		return error_set(e, -E_NO_MEMORY, "out of memory for the publisher's thread");
-	*publisher = (struct publisher){ .files = files, .store = store, .stopped = stopped, .arg = arg };
+	*publisher = (struct publisher){
+		.files = files, .store = store, .stopped = stopped, .arg = arg
+	};
 	lock_init(&publisher->lock, LOCK_QUEUE);
 	pthread_cond_init(&publisher->changed, NULL);
 	int err = pthread_create(&publisher->thread, NULL, run, publisher);

@@ -17,7 +17,8 @@ _Static_assert(sizeof(struct region) <= HEAD_BYTES, "the head fits");
 /* Sizes and offsets are what a forgotten REGION_FORMAT would get wrong first. */
 static uint32_t layout(void)
 {
-	uint64_t parts[] = { sizeof(struct region), sizeof(struct handle), HANDLES_AT, NODES_AT, REGION_BYTES };
+	uint64_t parts[] = { sizeof(struct region), sizeof(struct handle), HANDLES_AT, NODES_AT,
+			     REGION_BYTES };
 	uint64_t mixed = 0;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -51,7 +52,8 @@ int region_new(int *ret_fd, struct error *e)
 
 int region_map(int fd, struct region **ret, struct error *e)
 {
-	struct region *region = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	struct region *region =
+		mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 
 	if (region == MAP_FAILED)
 		return error_system(e, "memory for the mount");
@@ -59,12 +61,15 @@ int region_map(int fd, struct region **ret, struct error *e)
 	    (region->init_len > REGION_INIT_MAX || !ends(region->store, sizeof(region->store)) ||
 	     !ends(region->mountpoint, sizeof(region->mountpoint)))) {
 		munmap(region, REGION_BYTES);
-		return error_set(e, -E_CORRUPT, "what the process before left of the mount is damaged");
+		return error_set(e, -E_CORRUPT,
+				 "what the process before left of the mount is damaged");
 	}
 	if (region->format != REGION_FORMAT || region->layout != layout()) {
 		munmap(region, REGION_BYTES);
-		return error_set(e, -E_FORMAT_NEWER, "the mount was made by another Daybook, with which this one cannot go "
-				 "on: unmount the share and mount it again");
+		return error_set(
+			e, -E_FORMAT_NEWER,
+			"the mount was made by another Daybook, with which this one cannot go "
+			"on: unmount the share and mount it again");
 	}
 	*ret = region;
 	return 0;

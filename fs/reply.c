@@ -10,19 +10,20 @@
 /* Codes that are a program's everyday business are not worth a line. */
 static bool is_worth_logging(int code)
 {
-	return code == -E_CORRUPT || code == -E_KV || code == -E_NO_SPACE || code == -E_FORMAT_NEWER ||
-	       code == -E_NO_MEMORY || code == -EIO;
+	return code == -E_CORRUPT || code == -E_KV || code == -E_NO_SPACE ||
+	       code == -E_FORMAT_NEWER || code == -E_NO_MEMORY || code == -EIO;
 }
 
 void reply_error(fuse_req_t req, const char *operation, uint64_t ino, int rc, const struct error *e)
 {
 	if (is_worth_logging(rc))
-		log_line(LOG_ERR, "%s: inode %llu, user %u: %s: %s", operation, (unsigned long long)ino,
-			 fuse_req_ctx(req)->uid, error_name(rc), e->text);
+		log_line(LOG_ERR, "%s: inode %llu, user %u: %s: %s", operation,
+			 (unsigned long long)ino, fuse_req_ctx(req)->uid, error_name(rc), e->text);
 	fuse_reply_err(req, error_errno(rc));
 }
 
-void reply_status(fuse_req_t req, const char *operation, uint64_t ino, int rc, const struct error *e)
+void reply_status(fuse_req_t req, const char *operation, uint64_t ino, int rc,
+		  const struct error *e)
 {
 	if (rc < 0)
 		reply_error(req, operation, ino, rc, e);
@@ -31,7 +32,8 @@ void reply_status(fuse_req_t req, const char *operation, uint64_t ino, int rc, c
 }
 
 /* Blocks that hold data.  Only files large enough to be worth a hole are looked into. */
-static uint64_t blocks_of(struct mount *m, const struct inode *inode, const struct file_attributes *a)
+static uint64_t blocks_of(struct mount *m, const struct inode *inode,
+			  const struct file_attributes *a)
 {
 	uint64_t data = a->data ? a->data : a->size;
 
@@ -42,8 +44,11 @@ static uint64_t blocks_of(struct mount *m, const struct inode *inode, const stru
 
 static struct file_attributes attributes_of(const struct inode *inode)
 {
-	return (struct file_attributes){ .size = inode->r.size, .mode = inode->r.mode, .mtime = inode->r.mtime,
-					 .ctime = inode->r.ctime, .atime = inode->r.atime };
+	return (struct file_attributes){ .size = inode->r.size,
+					 .mode = inode->r.mode,
+					 .mtime = inode->r.mtime,
+					 .ctime = inode->r.ctime,
+					 .atime = inode->r.atime };
 }
 
 void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
@@ -51,7 +56,8 @@ void stat_of_inode(struct mount *m, const struct inode *inode, struct stat *st)
 	CLEANUP(inode_release) struct inode *saved = NULL;
 	struct file_attributes a = attributes_of(inode);
 
-	/* What was unsaved when inode was read may be saved by now: then it stands in a newer record. */
+	/* What was unsaved when inode was read may be saved by now: then it stands in a newer
+	 * record. */
 	if (S_ISREG(inode->r.mode) && !files_attributes(m->files, inode->r.ino, &a) &&
 	    inode_get(m->store, inode->r.ino, &saved, NULL) == 0) {
 		inode = saved;
@@ -90,8 +96,8 @@ void entry_of_inode(struct mount *m, const struct inode *inode, struct fuse_entr
 	stat_of_inode(m, inode, &entry->attr);
 }
 
-void reply_inode(fuse_req_t req, const char *operation, uint64_t parent, int rc, const struct inode *inode,
-		 const struct error *e)
+void reply_inode(fuse_req_t req, const char *operation, uint64_t parent, int rc,
+		 const struct inode *inode, const struct error *e)
 {
 	struct fuse_entry_param entry;
 

@@ -14,8 +14,10 @@
 #include "store/changelog.h"
 #include "store/clock.h"
 
-#define TOLD_WITHIN_S 60 /* what the daemon changes by itself the kernel is told of at once, but for a death */
-#define LOOKED_BACK 4096 /* changes: what was done and not answered is among the last few of each thread */
+/* What the daemon changes by itself the kernel is told of at once, but for a death. */
+#define TOLD_WITHIN_S 60
+/* Changes: what was done and not answered is among the last few of each thread. */
+#define LOOKED_BACK 4096
 
 /* A request that was carried out. */
 struct done {
@@ -39,7 +41,7 @@ void request_begin(const struct fuse_buf *request)
 	request_number = request->size >= sizeof(*in) ? in->unique & ~KERNEL_RESENT : 0;
 }
 
-/* --------------------------------------------------------------------------------- what another worker left */
+/* ------------------------------------------------ what another worker left */
 
 static bool add_done(void *arg, const struct log_record *record)
 {
@@ -63,7 +65,9 @@ static int read_done(struct mount *m, struct error *e)
 /* -E_STALE: two handles for one directory, of which a dying worker made one. */
 static int open_directory_again(struct mount *m, const struct handle *handle, struct error *e)
 {
-	return inode_set_add(&m->listed, handle->ino) ? 0 : error_set(e, -E_STALE, "a directory is open already");
+	return inode_set_add(&m->listed, handle->ino)
+		       ? 0
+		       : error_set(e, -E_STALE, "a directory is open already");
 }
 
 static int open_past_again(struct mount *m, struct handle *handle, struct error *e)
@@ -113,19 +117,23 @@ static bool holds_part(struct mount *m, uint64_t ino)
 	struct version_record version;
 
 	return inode_get(m->store, ino, &inode, NULL) == 0 &&
-	       version_get(m->store, inode->r.doc, inode->r.version, &version, &memory, NULL) == 0 &&
+	       version_get(m->store, inode->r.doc, inode->r.version, &version, &memory, NULL) ==
+		       0 &&
 	       (version.flags & VERSION_INCOMPLETE);
 }
 
-static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging, bool dirty)
+static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging,
+		  bool dirty)
 {
 	struct mount *m = arg;
 	struct handle *handle;
 
-	if (!origin->handle || handle_find(m->handles, origin->handle, &handle, NULL) < 0 || !handle->file ||
-	    handle->ino != origin->ino || handle->who.uid != origin->uid || handle->who.tgid != origin->tgid)
+	if (!origin->handle || handle_find(m->handles, origin->handle, &handle, NULL) < 0 ||
+	    !handle->file || handle->ino != origin->ino || handle->who.uid != origin->uid ||
+	    handle->who.tgid != origin->tgid)
 		return false;
-	adopt_staging(handle, origin, staging, dirty || (origin->folds && holds_part(m, origin->ino)));
+	adopt_staging(handle, origin, staging,
+		      dirty || (origin->folds && holds_part(m, origin->ino)));
 	return true;
 }
 
@@ -173,7 +181,7 @@ int resent_tell(struct mount *m, struct error *e)
 	return m->resent ? changelog_each(m->store, &query, tell_again, m, e) : 0;
 }
 
-/* ------------------------------------------------------------------------------------- what is sent again */
+/* ------------------------------------------------------ what is sent again */
 
 static const struct done *find_done(const struct resent *resent, uint64_t request)
 {
@@ -210,7 +218,8 @@ static void fill_entry(struct mount *m, const struct inode *inode, struct fuse_e
 	kernel_fill_attr(&entry.attr, &to->attr);
 }
 
-static int answer_entry(struct mount *m, int fd, const struct fuse_in_header *in, uint64_t ino, struct error *e)
+static int answer_entry(struct mount *m, int fd, const struct fuse_in_header *in, uint64_t ino,
+			struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct fuse_entry_out out = { 0 };
@@ -224,8 +233,8 @@ static int answer_entry(struct mount *m, int fd, const struct fuse_in_header *in
 }
 
 /* CREATE, TMPFILE: the file is there, what is wanted is that it be open. */
-static int answer_create(struct mount *m, int fd, const struct fuse_in_header *in, const struct fuse_create_in *ask,
-			 uint64_t ino, struct error *e)
+static int answer_create(struct mount *m, int fd, const struct fuse_in_header *in,
+			 const struct fuse_create_in *ask, uint64_t ino, struct error *e)
 {
 	struct {
 		struct fuse_entry_out entry;
@@ -250,7 +259,8 @@ static int answer_create(struct mount *m, int fd, const struct fuse_in_header *i
 	return 0;
 }
 
-static int answer_attributes(struct mount *m, int fd, const struct fuse_in_header *in, struct error *e)
+static int answer_attributes(struct mount *m, int fd, const struct fuse_in_header *in,
+			     struct error *e)
 {
 	struct fuse_attr_out out = { .attr_valid = (uint64_t)MOUNT_TIMEOUT_S };
 	struct stat st;
@@ -273,8 +283,8 @@ static void note_saved(struct mount *m, uint64_t fh)
 }
 
 /* 1: answered; 0: to be carried out again. */
-static int answer_done(struct mount *m, int fd, const struct fuse_in_header *in, size_t n, const struct done *done,
-		       struct error *e)
+static int answer_done(struct mount *m, int fd, const struct fuse_in_header *in, size_t n,
+		       const struct done *done, struct error *e)
 {
 	const void *body = in + 1;
 
@@ -296,7 +306,9 @@ static int answer_done(struct mount *m, int fd, const struct fuse_in_header *in,
 	}
 	case FUSE_CREATE:
 	case FUSE_TMPFILE: {
-		int rc = n < sizeof(struct fuse_create_in) ? -E_INVALID : answer_create(m, fd, in, body, done->ino, e);
+		int rc = n < sizeof(struct fuse_create_in)
+				 ? -E_INVALID
+				 : answer_create(m, fd, in, body, done->ino, e);
 		return rc < 0 ? rc : 1;
 	}
 	case FUSE_SETATTR: {
@@ -320,9 +332,11 @@ bool resent_handle(struct mount *m, int fd, const struct fuse_buf *request)
 	const struct fuse_in_header *in = request->mem;
 	struct error e = { 0 };
 
-	if (request->flags & FUSE_BUF_IS_FD || request->size < sizeof(*in) || !(in->unique & KERNEL_RESENT))
+	if (request->flags & FUSE_BUF_IS_FD || request->size < sizeof(*in) ||
+	    !(in->unique & KERNEL_RESENT))
 		return false;
-	if (in->opcode == FUSE_OPEN || in->opcode == FUSE_OPENDIR || in->opcode == FUSE_CREATE || in->opcode == FUSE_TMPFILE)
+	if (in->opcode == FUSE_OPEN || in->opcode == FUSE_OPENDIR || in->opcode == FUSE_CREATE ||
+	    in->opcode == FUSE_TMPFILE)
 		drop_unanswered(m, request_number);
 	const struct done *done = find_done(m->resent, request_number);
 	if (!done)

@@ -11,7 +11,8 @@
 #include "resent.h"
 #include "ops.h"
 
-#define THREADS 8 /* a large save keeps one busy: chunking runs on the thread that was asked to save */
+/* A large save keeps one busy: chunking runs on the thread that was asked to save. */
+#define THREADS 8
 
 static void stop_signals(sigset_t *set)
 {
@@ -95,7 +96,8 @@ int session_run(struct mount *m, struct error *e)
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGUSR2, &interrupt, NULL); /* without SA_RESTART: ends a read of the device */
 	if (m->region->workers > 1)
-		kernel_resend(m->fd); /* before anything is read: what is read already would be sent again too */
+		kernel_resend(m->fd); /* before anything is read: what is read already would be sent
+					 again too */
 	while (started < THREADS && pthread_create(&threads[started], NULL, serve, m) == 0)
 		started++;
 	if (!started)

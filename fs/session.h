@@ -7,8 +7,8 @@
 /* Blocks the signals that session_run() waits for; to be called before any thread is started. */
 void session_block_signals(struct mount *m);
 
-/* Makes libfuse's session on the device; when another worker had greeted the kernel already, this one's libfuse hears
- * the same greeting. */
+/* Makes libfuse's session on the device; when another worker had greeted the kernel already, this
+ * one's libfuse hears the same greeting. */
 int session_new(struct mount *m, int device, struct error *e);
 
 /* Serves until the share is unmounted, session_stop(), or a SIGTERM. */

@@ -39,7 +39,7 @@ struct socket_server {
 	struct connection connections[SOCKET_CONNECTIONS_MAX];
 };
 
-/* --- one client ------------------------------------------------------------------------------------------------ */
+/* --- one client ----------------------------------------------------------- */
 
 /* The client's supplementary groups, allocated; none when the kernel does not tell. */
 static uint32_t *peer_groups(int fd, size_t *ret_count)
@@ -110,7 +110,8 @@ static bool is_stopping(struct socket_server *server)
 static bool reply_send(struct reply *reply, enum message_type type)
 {
 	return !is_stopping(reply->server) && !reply->payload.failed &&
-	       message_send(reply->fd, type, buf_view(&reply->payload), SOCKET_TIMEOUT_MS, NULL) == 0;
+	       message_send(reply->fd, type, buf_view(&reply->payload), SOCKET_TIMEOUT_MS, NULL) ==
+		       0;
 }
 
 static bool reply_row(void *arg, const struct cell *cells, size_t count)
@@ -140,7 +141,8 @@ static void reply_end(struct reply *reply, int r, const struct error *failure)
 }
 
 /* Runs the request as the client. */
-static int run(struct connection *c, const struct request *request, const struct answer *answer, struct error *e)
+static int run(struct connection *c, const struct request *request, const struct answer *answer,
+	       struct error *e)
 {
 	struct control_context context = *c->server->context;
 	struct credentials who = { .uid = c->peer.uid, .gid = c->peer.gid };
@@ -152,8 +154,11 @@ static int run(struct connection *c, const struct request *request, const struct
 	peer_command(c->peer.pid, command);
 	who.groups = groups;
 	context.who = &who;
-	context.actor = (struct actor){ .uid = who.uid, .gid = who.gid, .tgid = (uint32_t)c->peer.pid,
-					.name = view_str(name), .command = view_str(command) };
+	context.actor = (struct actor){ .uid = who.uid,
+					.gid = who.gid,
+					.tgid = (uint32_t)c->peer.pid,
+					.name = view_str(name),
+					.command = view_str(command) };
 	r = control_run(&context, request, answer, e);
 	free(groups);
 	return r;
@@ -196,7 +201,7 @@ static void *connection_main(void *arg)
 	return NULL;
 }
 
-/* --- listening ------------------------------------------------------------------------------------------------- */
+/* --- listening ------------------------------------------------------------ */
 
 /* Joins threads that ended; called by the listening thread, and when it is gone. */
 static void reap(struct socket_server *server)
@@ -229,7 +234,8 @@ static struct connection *find_place(struct socket_server *server, uint32_t uid)
 		of_user += c->fd >= 0 && c->peer.uid == uid;
 	}
 	pthread_mutex_unlock(&server->lock);
-	if (uid != 0 && (of_user >= SOCKET_PER_USER_MAX || used >= SOCKET_CONNECTIONS_MAX - SOCKET_FOR_ROOT))
+	if (uid != 0 &&
+	    (of_user >= SOCKET_PER_USER_MAX || used >= SOCKET_CONNECTIONS_MAX - SOCKET_FOR_ROOT))
 		return NULL;
 	return place;
 }
@@ -239,7 +245,8 @@ static void refuse(struct socket_server *server, int fd)
 	struct reply reply = { .server = server, .fd = fd };
 	struct error failure;
 
-	error_set(&failure, -EBUSY, "daybookd answers as many requests as it may at once: try again in a moment");
+	error_set(&failure, -EBUSY,
+		  "daybookd answers as many requests as it may at once: try again in a moment");
 	failure_encode(&reply.payload, &failure);
 	/* Never waits: an empty socket buffer takes it. */
 	if (message_send(fd, MESSAGE_ERROR, buf_view(&reply.payload), 0, NULL) == 0)
@@ -256,7 +263,8 @@ static void take_client(struct socket_server *server, int listener)
 	struct connection *c;
 
 	if (fd < 0) {
-		/* Out of descriptors: the client stays in the queue, and this loop must not spin on it. */
+		/* Out of descriptors: the client stays in the queue, and this loop must not spin on
+		 * it. */
 		if (errno == EMFILE || errno == ENFILE)
 			usleep(100000);
 		return;
@@ -301,7 +309,7 @@ static void *listen_main(void *arg)
 	}
 }
 
-/* --- beginning and ending -------------------------------------------------------------------------------------- */
+/* --- beginning and ending ------------------------------------------------- */
 
 /* Listens at path; whoever had it is dead, for we have the store's lock. */
 static int listen_at(const char *path, int *ret_fd, struct error *e)
@@ -327,7 +335,8 @@ static int listen_at(const char *path, int *ret_fd, struct error *e)
 	return 0;
 }
 
-/* The store's socket goes by the directory's descriptor: its path may be longer than an address can be. */
+/* The store's socket goes by the directory's descriptor: its path may be longer than an address can
+ * be. */
 static int listen_in_store(struct socket_server *server, struct error *e)
 {
 	char path[64];
@@ -386,7 +395,8 @@ static void close_places(struct socket_server *server)
 	free(server);
 }
 
-/* Signals are for the mount's main thread; the connections' threads inherit the mask from the listening one. */
+/* Signals are for the mount's main thread; the connections' threads inherit the mask from the
+ * listening one. */
 static int start_listening(struct socket_server *server, struct error *e)
 {
 	sigset_t all, before;
@@ -399,8 +409,8 @@ static int start_listening(struct socket_server *server, struct error *e)
 	return r ? error_set(e, -r, "cannot start a thread that listens for requests") : 0;
 }
 
-int socket_start(const struct control_context *context, struct socket_server **ret, struct error *ret_warning,
-		 struct error *e)
+int socket_start(const struct control_context *context, struct socket_server **ret,
+		 struct error *ret_warning, struct error *e)
 {
 	struct socket_server *server = calloc(1, sizeof(*server));
 	char *real;

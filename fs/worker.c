@@ -75,16 +75,22 @@ static void store_stopped(void *arg)
 	struct mount *m = arg;
 
 	if (!can_restart(m)) {
-		log_line(LOG_ERR, "%s takes no changes since a write to its disk failed: unmount the share and mount it again",
+		log_line(LOG_ERR,
+			 "%s takes no changes since a write to its disk failed: unmount the share "
+			 "and mount it again",
 			 store_path(m->store));
 		return;
 	}
-	log_line(LOG_WARNING, "%s takes no changes since a write to its disk failed, which takes writes again: another process "
-		 "opens it", store_path(m->store));
+	log_line(LOG_WARNING,
+		 "%s takes no changes since a write to its disk failed, which takes writes again: "
+		 "another process "
+		 "opens it",
+		 store_path(m->store));
 	restart(m);
 }
 
-/* Without a socket the tools cannot ask, but the share works: that is said, and no reason not to mount. */
+/* Without a socket the tools cannot ask, but the share works: that is said, and no reason not to
+ * mount. */
 static void start_socket(struct mount *m)
 {
 	struct error warning = { 0 }, e = { 0 };
@@ -104,7 +110,8 @@ static void start_socket(struct mount *m)
 	if (socket_start(&m->control, &m->socket, &warning, &e) < 0)
 		log_line(LOG_WARNING, "the tools cannot ask this daemon: %s", e.text);
 	else if (warning.text[0])
-		log_line(LOG_NOTICE, "the tools find this daemon at one place only: %s", warning.text);
+		log_line(LOG_NOTICE, "the tools find this daemon at one place only: %s",
+			 warning.text);
 }
 
 static int start_parts(struct mount *m, struct error *e)
@@ -133,8 +140,8 @@ static void release_past(struct mount *m)
 	}
 }
 
-/* Lets go of everything in the reverse order; the store is flushed.  Unsaved bytes are saved, or left in their journals
- * for a worker that goes on. */
+/* Lets go of everything in the reverse order; the store is flushed.  Unsaved bytes are saved, or
+ * left in their journals for a worker that goes on. */
 static void stop_parts(struct mount *m)
 {
 	socket_stop(m->socket);
@@ -153,20 +160,25 @@ static void stop_parts(struct mount *m)
 	store_close(m->store);
 }
 
-/* A mount for reading recovers what the last start left, as any; on a full disk it makes do with what is there. */
-static int open_store(const char *path, const struct config *config, bool take_over, struct store **ret, struct error *e)
+/* A mount for reading recovers what the last start left, as any; on a full disk it makes do with
+ * what is there. */
+static int open_store(const char *path, const struct config *config, bool take_over,
+		      struct store **ret, struct error *e)
 {
-	struct store_options options = { .cache_bytes = config->cache_bytes, .take_over = take_over };
+	struct store_options options = { .cache_bytes = config->cache_bytes,
+					 .take_over = take_over };
 	int rc = store_open(path, &options, ret, e);
 
 	if (rc != -E_NO_SPACE || !config->read_only)
 		return rc;
-	log_line(LOG_WARNING, "%s; unsaved bytes, if there are any, wait for a start with room", e->text);
+	log_line(LOG_WARNING, "%s; unsaved bytes, if there are any, wait for a start with room",
+		 e->text);
 	options.read_only = true;
 	return store_open(path, &options, ret, e);
 }
 
-/* Before there is a second thread; the share is served all the same when something could not be given up. */
+/* Before there is a second thread; the share is served all the same when something could not be
+ * given up. */
 static void confine(const struct config *config, const char *store)
 {
 	struct confinement confinement = { .store = store };
@@ -176,11 +188,14 @@ static void confine(const struct config *config, const char *store)
 	if (config->unconfined)
 		log_line(LOG_WARNING, "%s is served with all the rights of root, as asked", store);
 	else if (confine_process(&confinement, &e) < 0)
-		log_line(LOG_WARNING, "%s is served with more rights than needed: %s", store, e.text);
+		log_line(LOG_WARNING, "%s is served with more rights than needed: %s", store,
+			 e.text);
 }
 
-/* Opens all that serves.  A region in which the kernel was greeted is one that another worker left. */
-static int prepare(struct mount *m, const struct config *config, const struct worker_ends *ends, struct error *e)
+/* Opens all that serves.  A region in which the kernel was greeted is one that another worker
+ * left. */
+static int prepare(struct mount *m, const struct config *config, const struct worker_ends *ends,
+		   struct error *e)
 {
 	int rc = region_map(ends->region, &m->region, e);
 
@@ -241,8 +256,8 @@ static void open_many(void)
 	}
 }
 
-/* Until the share is mounted there is nothing to serve without the process that mounts it: whoever starts it again must
- * not find the store taken. */
+/* Until the share is mounted there is nothing to serve without the process that mounts it: whoever
+ * starts it again must not find the store taken. */
 static void die_with_the_holder(bool yes)
 {
 	prctl(PR_SET_PDEATHSIG, yes ? SIGKILL : 0, 0, 0, 0);

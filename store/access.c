@@ -1,4 +1,5 @@
-/* access.c - see access.h.  The order in which owner, ACL, group and others are asked is the kernel's. */
+/* access.c - see access.h.  The order in which owner, ACL, group and others are asked is the
+ * kernel's. */
 #include "access.h"
 
 #include <sys/stat.h>
@@ -53,8 +54,8 @@ static bool acl_grants(const struct credentials *who, uint32_t gid, struct view 
 	return !in_some_group && (others & want) == want;
 }
 
-bool access_granted(const struct credentials *who, uint32_t mode, uint32_t uid, uint32_t gid, struct view acl,
-		    int want)
+bool access_granted(const struct credentials *who, uint32_t mode, uint32_t uid, uint32_t gid,
+		    struct view acl, int want)
 {
 	unsigned wanted = (unsigned)want & 7;
 
@@ -77,19 +78,21 @@ bool access_inode(const struct credentials *who, const struct inode_record *inod
 	if (who->uid == 0)
 		return true;
 	xattr_find(inode->xattrs, view_str(ACL_ACCESS_NAME), &acl);
-	return access_granted(who, (uint32_t)inode->mode, (uint32_t)inode->uid, (uint32_t)inode->gid, acl, want);
+	return access_granted(who, (uint32_t)inode->mode, (uint32_t)inode->uid,
+			      (uint32_t)inode->gid, acl, want);
 }
 
 /* The inode as it is, or as it last was: 1, or 0 when there is no record of it at all. */
-static int newest_inode(struct store *store, uint64_t ino, struct inode_record *ret, struct buf *memory,
-			struct error *e)
+static int newest_inode(struct store *store, uint64_t ino, struct inode_record *ret,
+			struct buf *memory, struct error *e)
 {
 	int rc = timeline_inode(store, UINT64_MAX, ino, ret, memory, e);
 
 	return rc == -E_STALE ? 0 : rc < 0 ? rc : 1;
 }
 
-int access_directory(struct store *store, const struct credentials *who, uint64_t ino, struct error *e)
+int access_directory(struct store *store, const struct credentials *who, uint64_t ino,
+		     struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 
@@ -121,7 +124,8 @@ int access_place(struct store *store, const struct credentials *who, uint64_t in
 	rc = newest_inode(store, ino, &directory, &memory, e);
 	if (rc <= 0)
 		return rc;
-	return access_inode(who, &directory, ACCESS_READ) ? access_directory(store, who, ino, e) : 0;
+	return access_inode(who, &directory, ACCESS_READ) ? access_directory(store, who, ino, e)
+							  : 0;
 }
 
 /* What seeing an inode's name takes: of a directory either right will do. */
@@ -131,8 +135,8 @@ static bool may_see(const struct credentials *who, const struct inode_record *in
 	       (S_ISDIR(inode->mode) && access_inode(who, inode, ACCESS_SEARCH));
 }
 
-int access_past_inode(struct store *store, const struct credentials *who, const struct inode_record *then,
-		      struct error *e)
+int access_past_inode(struct store *store, const struct credentials *who,
+		      const struct inode_record *then, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record now;
@@ -148,7 +152,8 @@ int access_past_inode(struct store *store, const struct credentials *who, const 
 	return may_see(who, &now);
 }
 
-/* The inode whose rights are the document's: the one that holds it, or that held its last version; 0: none. */
+/* The inode whose rights are the document's: the one that holds it, or that held its last version;
+ * 0: none. */
 static int document_inode(struct store *store, uint64_t doc, uint64_t *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, version_memory = { 0 };
@@ -167,7 +172,8 @@ static int document_inode(struct store *store, uint64_t doc, uint64_t *ret, stru
 	return rc;
 }
 
-int access_document(struct store *store, const struct credentials *who, uint64_t doc, struct error *e)
+int access_document(struct store *store, const struct credentials *who, uint64_t doc,
+		    struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record now;
@@ -182,20 +188,22 @@ int access_document(struct store *store, const struct credentials *who, uint64_t
 	rc = newest_inode(store, ino, &now, &memory, e);
 	if (rc <= 0)
 		return rc;
-	return access_inode(who, &now, ACCESS_READ) ? access_directory(store, who, now.parent, e) : 0;
+	return access_inode(who, &now, ACCESS_READ) ? access_directory(store, who, now.parent, e)
+						    : 0;
 }
 
-int access_version(struct store *store, const struct credentials *who, uint64_t doc, uint64_t number,
-		   const struct version_record *version, struct error *e)
+int access_version(struct store *store, const struct credentials *who, uint64_t doc,
+		   uint64_t number, const struct version_record *version, struct error *e)
 {
 	(void)number;
-	if (!access_granted(who, (uint32_t)version->mode, (uint32_t)version->owner_uid, (uint32_t)version->owner_gid,
-			    version->acl, ACCESS_READ))
+	if (!access_granted(who, (uint32_t)version->mode, (uint32_t)version->owner_uid,
+			    (uint32_t)version->owner_gid, version->acl, ACCESS_READ))
 		return 0;
 	return access_document(store, who, doc, e);
 }
 
-int access_past(struct store *store, const struct credentials *who, const struct inode_record *then, struct error *e)
+int access_past(struct store *store, const struct credentials *who, const struct inode_record *then,
+		struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record now;
@@ -210,9 +218,11 @@ int access_past(struct store *store, const struct credentials *who, const struct
 	return rc <= 0 ? rc : access_directory(store, who, now.parent, e);
 }
 
-/* Names in records are those of then, in directories of then: each is shown to those who may list it now. */
-static int may_see_names(struct store *store, const struct credentials *who, const struct log_record *record,
-			 const struct inode_record *then, const struct inode_record *now, struct error *e)
+/* Names in records are those of then, in directories of then: each is shown to those who may list
+ * it now. */
+static int may_see_names(struct store *store, const struct credentials *who,
+			 const struct log_record *record, const struct inode_record *then,
+			 const struct inode_record *now, struct error *e)
 {
 	uint64_t places[3] = { record->parent, then->parent, now->parent };
 	int rc = 1;
@@ -224,8 +234,8 @@ static int may_see_names(struct store *store, const struct credentials *who, con
 	return rc;
 }
 
-int access_log_record(struct store *store, const struct credentials *who, const struct log_record *record,
-		      struct error *e)
+int access_log_record(struct store *store, const struct credentials *who,
+		      const struct log_record *record, struct error *e)
 {
 	CLEANUP(buf_release) struct buf then_memory = { 0 }, now_memory = { 0 };
 	struct inode_record then, now;

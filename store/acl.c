@@ -22,7 +22,8 @@ static void put_little_endian(struct buf *out, uint32_t v, unsigned width)
 
 static struct view entries(struct view acl)
 {
-	return acl.len < HEADER ? view_of(NULL, 0) : view_of((const uint8_t *)acl.data + HEADER, acl.len - HEADER);
+	return acl.len < HEADER ? view_of(NULL, 0)
+				: view_of((const uint8_t *)acl.data + HEADER, acl.len - HEADER);
 }
 
 static bool next_entry(struct view *rest, struct acl_entry *ret)
@@ -31,7 +32,8 @@ static bool next_entry(struct view *rest, struct acl_entry *ret)
 
 	if (rest->len < ENTRY)
 		return false;
-	*ret = (struct acl_entry){ little_endian(p, 2), little_endian(p + 2, 2), little_endian(p + 4, 4) };
+	*ret = (struct acl_entry){ little_endian(p, 2), little_endian(p + 2, 2),
+				   little_endian(p + 4, 4) };
 	*rest = view_of(p + ENTRY, rest->len - ENTRY);
 	return true;
 }
@@ -50,12 +52,14 @@ bool acl_is_valid(struct view acl)
 	unsigned last = 0, seen = 0;
 	uint32_t last_id = 0;
 
-	if (acl.len < HEADER || (acl.len - HEADER) % ENTRY || little_endian(acl.data, HEADER) != ACL_VERSION)
+	if (acl.len < HEADER || (acl.len - HEADER) % ENTRY ||
+	    little_endian(acl.data, HEADER) != ACL_VERSION)
 		return false;
 	while (next_entry(&rest, &at)) {
 		bool named = at.tag == ACL_TAG_USER || at.tag == ACL_TAG_GROUP;
 
-		if ((at.tag & (at.tag - 1)) || at.tag == 0 || at.tag > ACL_TAG_OTHER || at.perm > 7 || at.tag < last)
+		if ((at.tag & (at.tag - 1)) || at.tag == 0 || at.tag > ACL_TAG_OTHER ||
+		    at.perm > 7 || at.tag < last)
 			return false;
 		if (at.tag == last && (!named || at.id < last_id))
 			return false;
@@ -64,7 +68,8 @@ bool acl_is_valid(struct view acl)
 		seen |= at.tag;
 	}
 	unsigned base = ACL_TAG_USER_OBJ | ACL_TAG_GROUP_OBJ | ACL_TAG_OTHER;
-	return (seen & base) == base && (!(seen & (ACL_TAG_USER | ACL_TAG_GROUP)) || (seen & ACL_TAG_MASK));
+	return (seen & base) == base &&
+	       (!(seen & (ACL_TAG_USER | ACL_TAG_GROUP)) || (seen & ACL_TAG_MASK));
 }
 
 uint32_t acl_mode(struct view acl)

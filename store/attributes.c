@@ -15,8 +15,12 @@
 /* smbd sets times as root after the save of the user for whom it runs: it is the user's doing. */
 static void act_for(struct change *c, const struct version_record *v, struct buf *memory)
 {
-	c->author = (struct actor){ .uid = (uint32_t)v->uid, .gid = (uint32_t)v->gid, .tgid = (uint32_t)v->tgid,
-				    .name = v->author, .command = v->command, .client = v->client };
+	c->author = (struct actor){ .uid = (uint32_t)v->uid,
+				    .gid = (uint32_t)v->gid,
+				    .tgid = (uint32_t)v->tgid,
+				    .name = v->author,
+				    .command = v->command,
+				    .client = v->client };
 	c->author_memory = *memory;
 	*memory = (struct buf){ 0 };
 	c->actor = &c->author;
@@ -47,7 +51,8 @@ static void log_document(struct change *c, const struct inode_record *inode)
 	c->log.version = inode->version;
 }
 
-/* The mode changes, and the access ACL's base entries with it; *memory owns the new attribute list. */
+/* The mode changes, and the access ACL's base entries with it; *memory owns the new attribute
+ * list. */
 static int set_mode(struct inode_record *inode, uint32_t mode, struct buf *memory, struct error *e)
 {
 	CLEANUP(buf_release) struct buf acl = { 0 };
@@ -63,15 +68,18 @@ static int set_mode(struct inode_record *inode, uint32_t mode, struct buf *memor
 	return rc < 0 ? rc : buf_check(memory, e);
 }
 
-void attributes_describe(const struct inode_record *inode, bool owner, bool mode, char out[ATTRIBUTES_TEXT_ROOM])
+void attributes_describe(const struct inode_record *inode, bool owner, bool mode,
+			 char out[ATTRIBUTES_TEXT_ROOM])
 {
 	int n = 0;
 
 	if (owner)
-		n = snprintf(out, ATTRIBUTES_TEXT_ROOM, "%llu:%llu%s", (unsigned long long)inode->uid,
-			     (unsigned long long)inode->gid, mode ? " " : "");
+		n = snprintf(out, ATTRIBUTES_TEXT_ROOM, "%llu:%llu%s",
+			     (unsigned long long)inode->uid, (unsigned long long)inode->gid,
+			     mode ? " " : "");
 	if (mode)
-		snprintf(out + n, ATTRIBUTES_TEXT_ROOM - (size_t)n, "%llo", (unsigned long long)inode->mode & 07777);
+		snprintf(out + n, ATTRIBUTES_TEXT_ROOM - (size_t)n, "%llo",
+			 (unsigned long long)inode->mode & 07777);
 }
 
 static int set_in_change(struct change *c, struct inode_record *inode, const struct attributes *set,
@@ -104,8 +112,8 @@ static bool says_nothing(const struct attributes *set, const struct inode_record
 	       (!set->set_mode || (set->mode & 07777) == (inode->mode & 07777));
 }
 
-int namespace_prepare(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
-		      struct error *e)
+int namespace_prepare(struct store *store, const struct actor *actor, uint64_t ino,
+		      const struct attributes *set, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	CLEANUP(change_abort) struct change c = { 0 };
@@ -118,7 +126,8 @@ int namespace_prepare(struct store *store, const struct actor *actor, uint64_t i
 		rc = change_inode(&c, ino, &inode, e);
 	if (rc < 0)
 		return rc;
-	if (!S_ISREG(inode->mode) || inode->version || !inode->nlink || c.time - inode->btime > LINEAGE_FOLD_NS)
+	if (!S_ISREG(inode->mode) || inode->version || !inode->nlink ||
+	    c.time - inode->btime > LINEAGE_FOLD_NS)
 		return 0;
 	owner_and_mode.set_atime = owner_and_mode.set_mtime = false;
 	if (says_nothing(&owner_and_mode, inode))
@@ -129,8 +138,8 @@ int namespace_prepare(struct store *store, const struct actor *actor, uint64_t i
 	return rc < 0 ? rc : 1;
 }
 
-int namespace_setattr(struct store *store, const struct actor *actor, uint64_t ino, const struct attributes *set,
-		      struct inode **ret, struct error *e)
+int namespace_setattr(struct store *store, const struct actor *actor, uint64_t ino,
+		      const struct attributes *set, struct inode **ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	CLEANUP(change_abort) struct change c = { 0 };
@@ -162,15 +171,18 @@ int namespace_setattr(struct store *store, const struct actor *actor, uint64_t i
 
 static bool is_acl(struct view name)
 {
-	return view_equal(name, view_str(ACL_ACCESS_NAME)) || view_equal(name, view_str(ACL_DEFAULT_NAME));
+	return view_equal(name, view_str(ACL_ACCESS_NAME)) ||
+	       view_equal(name, view_str(ACL_DEFAULT_NAME));
 }
 
 static int check_xattr(struct view name, struct view value, struct error *e)
 {
 	if (name.len == 0 || name.len > NAME_LEN_MAX)
 		return error_set(e, -ERANGE, "an attribute's name has 1 to %d bytes", NAME_LEN_MAX);
-	if (name.len >= strlen(FACT_PREFIX) && memcmp(name.data, FACT_PREFIX, strlen(FACT_PREFIX)) == 0)
-		return error_set(e, -E_NOT_PERMITTED, "the attributes user.daybook.* are read-only");
+	if (name.len >= strlen(FACT_PREFIX) &&
+	    memcmp(name.data, FACT_PREFIX, strlen(FACT_PREFIX)) == 0)
+		return error_set(e, -E_NOT_PERMITTED,
+				 "the attributes user.daybook.* are read-only");
 	if (value.len > XATTRS_BYTES_MAX)
 		return error_set(e, -E_XATTR_SPACE, "");
 	if (is_acl(name) && value.len && !acl_is_valid(value))
@@ -178,9 +190,10 @@ static int check_xattr(struct view name, struct view value, struct error *e)
 	return 0;
 }
 
-/* Puts value under name (value.data NULL: takes it away) into the inode's list, with what an ACL does to the mode. */
-static int edit_xattr(struct change *c, struct inode_record *inode, struct view name, struct view value, int flags,
-		      struct buf *memory, struct error *e)
+/* Puts value under name (value.data NULL: takes it away) into the inode's list, with what an ACL
+ * does to the mode. */
+static int edit_xattr(struct change *c, struct inode_record *inode, struct view name,
+		      struct view value, int flags, struct buf *memory, struct error *e)
 {
 	bool access = view_equal(name, view_str(ACL_ACCESS_NAME)) && value.len;
 
@@ -207,8 +220,9 @@ static int edit_xattr(struct change *c, struct inode_record *inode, struct view 
 	return rc;
 }
 
-static int change_xattr(struct store *store, const struct actor *actor, enum log_operation op, uint64_t ino,
-			struct view name, struct view value, int flags, struct error *e)
+static int change_xattr(struct store *store, const struct actor *actor, enum log_operation op,
+			uint64_t ino, struct view name, struct view value, int flags,
+			struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	CLEANUP(change_abort) struct change c = { 0 };
@@ -237,16 +251,17 @@ static int change_xattr(struct store *store, const struct actor *actor, enum log
 	return rc < 0 ? rc : change_commit(&c, e);
 }
 
-int namespace_setxattr(struct store *store, const struct actor *actor, uint64_t ino, struct view name,
-		       struct view value, int flags, struct error *e)
+int namespace_setxattr(struct store *store, const struct actor *actor, uint64_t ino,
+		       struct view name, struct view value, int flags, struct error *e)
 {
 	if (!value.data)
 		value.data = "";
 	return change_xattr(store, actor, OP_SETXATTR, ino, name, value, flags, e);
 }
 
-int namespace_removexattr(struct store *store, const struct actor *actor, uint64_t ino, struct view name,
-			  struct error *e)
+int namespace_removexattr(struct store *store, const struct actor *actor, uint64_t ino,
+			  struct view name, struct error *e)
 {
-	return change_xattr(store, actor, OP_RMXATTR, ino, name, view_of(NULL, 0), XATTR_REPLACE, e);
+	return change_xattr(store, actor, OP_RMXATTR, ino, name, view_of(NULL, 0), XATTR_REPLACE,
+			    e);
 }

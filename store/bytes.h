@@ -1,9 +1,10 @@
-/* bytes.h - borrowed bytes, owned bytes, and the codec cursor every record is read and written with.
+/* bytes.h - borrowed bytes, owned bytes, and the codec cursor every record is read and written
+ * with.
  *
- * A *view* borrows; it is valid as long as what it points into.  A *buf* owns; all zero is an empty buf and
- * safe to release.  A *reader* walks a view with a sticky error: after the first short or malformed field every
- * further read returns zeros, and reader_done() tells once at the end.  Bytes from disk or from a client are
- * only ever decoded through a reader. */
+ * A *view* borrows; it is valid as long as what it points into.  A *buf* owns; all zero is an empty
+ * buf and safe to release.  A *reader* walks a view with a sticky error: after the first short or
+ * malformed field every further read returns zeros, and reader_done() tells once at the end.  Bytes
+ * from disk or from a client are only ever decoded through a reader. */
 #ifndef DAYBOOK_BYTES_H
 #define DAYBOOK_BYTES_H
 
@@ -36,8 +37,8 @@ static inline bool view_equal(struct view a, struct view b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* An owned, growing run of bytes.  A failed allocation makes it sticky-failed: further appends do nothing and
- * buf_check() reports it, so that encoders need no check per field. */
+/* An owned, growing run of bytes.  A failed allocation makes it sticky-failed: further appends do
+ * nothing and buf_check() reports it, so that encoders need no check per field. */
 struct buf {
 	uint8_t *data;
 	size_t len, cap;
@@ -47,10 +48,12 @@ struct buf {
 void buf_release(struct buf *b);              /* frees; the buf is empty afterwards */
 void buf_clear(struct buf *b);                /* length 0, keeps the memory, forgets a failure */
 struct view buf_view(const struct buf *b);
-void *buf_grow(struct buf *b, size_t n);      /* n more bytes, uninitialised; NULL when out of memory */
+/* N more bytes, uninitialised; NULL when out of memory. */
+void *buf_grow(struct buf *b, size_t n);
 void buf_append(struct buf *b, const void *data, size_t n);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-const char *buf_cstr(struct buf *b);          /* NUL-terminated (the NUL is not counted); "" when out of memory */
+/* NUL-terminated (the NUL is not counted); "" when out of memory. */
+const char *buf_cstr(struct buf *b);
 int buf_check(const struct buf *b, struct error *e); /* 0 or -E_NO_MEMORY */
 struct buf buf_take(struct buf *b);           /* moves: *b is empty afterwards */
 

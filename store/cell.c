@@ -82,7 +82,11 @@ void cells_csv(struct buf *out, const struct cell *cells, size_t count)
 static size_t utf8_length(const uint8_t *at, size_t left)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
+	size_t n = at[0] < 0x80       ? 1
+		   : at[0] >> 5 == 6  ? 2
+		   : at[0] >> 4 == 14 ? 3
+		   : at[0] >> 3 == 30 ? 4
+				      : 0;
 	uint32_t point = n > 1 ? at[0] & (0xffu >> (n + 1)) : at[0];
 
 	if (n == 0 || n > left)

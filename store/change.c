@@ -16,8 +16,8 @@ static void put(struct change *c, enum family family, struct key key, const stru
 	kv_batch_put_buf(c->batch, family, key_view(&key), value);
 }
 
-int change_begin(struct store *store, const struct actor *actor, enum log_operation op, struct kv_batch *batch,
-		 struct change *c, struct error *e)
+int change_begin(struct store *store, const struct actor *actor, enum log_operation op,
+		 struct kv_batch *batch, struct change *c, struct error *e)
 {
 	memset(c, 0, sizeof(*c));
 	if (store->read_only)
@@ -61,7 +61,8 @@ void change_abort(struct change *c)
 static int inode_slot(struct change *c, struct inode_edit **ret, struct error *e)
 {
 	if (c->inode_count == CHANGE_EDITS_MAX)
-		return error_set(e, -E_INVALID, "one change touches more than %d inodes", CHANGE_EDITS_MAX);
+		return error_set(e, -E_INVALID, "one change touches more than %d inodes",
+				 CHANGE_EDITS_MAX);
 	*ret = &c->inodes[c->inode_count++];
 	memset(*ret, 0, sizeof(**ret));
 	return 0;
@@ -108,7 +109,8 @@ int change_inode_new(struct change *c, struct inode_record **ret, struct error *
 static int document_slot(struct change *c, struct document_edit **ret, struct error *e)
 {
 	if (c->document_count == CHANGE_EDITS_MAX)
-		return error_set(e, -E_INVALID, "one change touches more than %d documents", CHANGE_EDITS_MAX);
+		return error_set(e, -E_INVALID, "one change touches more than %d documents",
+				 CHANGE_EDITS_MAX);
 	*ret = &c->documents[c->document_count++];
 	memset(*ret, 0, sizeof(**ret));
 	return 0;
@@ -138,7 +140,8 @@ int change_document(struct change *c, uint64_t doc, struct document_record **ret
 	return 0;
 }
 
-int change_document_new(struct change *c, uint64_t *ret_id, struct document_record **ret, struct error *e)
+int change_document_new(struct change *c, uint64_t *ret_id, struct document_record **ret,
+			struct error *e)
 {
 	struct document_edit *edit = NULL;
 	int rc = document_slot(c, &edit, e);
@@ -163,7 +166,8 @@ struct name_edit {
 };
 
 /* Notes what becomes of a name, for when it is written. */
-static void note_name(struct change *c, uint64_t parent, struct view name, const struct dirent_state *state)
+static void note_name(struct change *c, uint64_t parent, struct view name,
+		      const struct dirent_state *state)
 {
 	struct name_edit edit = { parent, name.len, *state };
 
@@ -177,14 +181,15 @@ static void apply_names(struct change *c)
 
 	for (size_t at = 0; at < c->names.len; at += sizeof(edit) + edit.len) {
 		memcpy(&edit, c->names.data + at, sizeof(edit));
-		dirents_commit(c->store->dirents, edit.parent, view_of(c->names.data + at + sizeof(edit), edit.len),
-			       &edit.state);
+		dirents_commit(c->store->dirents, edit.parent,
+			       view_of(c->names.data + at + sizeof(edit), edit.len), &edit.state);
 	}
 	if (c->new_directory)
 		dirents_commit_new(c->store->dirents, c->new_directory);
 }
 
-void change_dirent(struct change *c, uint64_t parent, struct view name, const struct dirent_record *dirent)
+void change_dirent(struct change *c, uint64_t parent, struct view name,
+		   const struct dirent_record *dirent)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct dirent_record r = *dirent;
@@ -194,11 +199,12 @@ void change_dirent(struct change *c, uint64_t parent, struct view name, const st
 	r.until_time = 0;
 	dirent_encode(&value, &r);
 	put(c, FAMILY_DIRENT, key_name(parent, store_cookie(c->store, name), name), &value);
-	note_name(c, parent, name, &(struct dirent_state){ .live = DIRENT_THERE, .live_record = r });
+	note_name(c, parent, name,
+		  &(struct dirent_state){ .live = DIRENT_THERE, .live_record = r });
 }
 
-void change_dirent_end(struct change *c, uint64_t parent, struct view name, const struct dirent_record *old,
-		       enum slot_end how)
+void change_dirent_end(struct change *c, uint64_t parent, struct view name,
+		       const struct dirent_record *old, enum slot_end how)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	uint64_t cookie = store_cookie(c->store, name);
@@ -211,10 +217,13 @@ void change_dirent_end(struct change *c, uint64_t parent, struct view name, cons
 	dirent_encode(&value, &r);
 	kv_batch_delete(c->batch, FAMILY_DIRENT, key_view(&live));
 	put(c, FAMILY_PAST_DIRENT, key_past_name(parent, cookie, name, r.since), &value);
-	note_name(c, parent, name, &(struct dirent_state){ .live = DIRENT_NONE, .past = DIRENT_THERE, .past_record = r });
+	note_name(c, parent, name,
+		  &(struct dirent_state){
+			  .live = DIRENT_NONE, .past = DIRENT_THERE, .past_record = r });
 }
 
-void change_put_version(struct change *c, uint64_t doc, uint64_t number, const struct version_record *v)
+void change_put_version(struct change *c, uint64_t doc, uint64_t number,
+			const struct version_record *v)
 {
 	CLEANUP(buf_release) struct buf value = { 0 }, content = { 0 };
 
@@ -224,9 +233,11 @@ void change_put_version(struct change *c, uint64_t doc, uint64_t number, const s
 	put(c, FAMILY_BY_DIGEST, key_by_digest(&v->digest, doc, number), &content);
 }
 
-void change_delete_version(struct change *c, uint64_t doc, uint64_t number, const struct version_record *v)
+void change_delete_version(struct change *c, uint64_t doc, uint64_t number,
+			   const struct version_record *v)
 {
-	struct key version = key_numbers(doc, ~number), digest = key_by_digest(&v->digest, doc, number);
+	struct key version = key_numbers(doc, ~number),
+		   digest = key_by_digest(&v->digest, doc, number);
 
 	kv_batch_delete(c->batch, FAMILY_VERSION, key_view(&version));
 	kv_batch_delete(c->batch, FAMILY_BY_DIGEST, key_view(&digest));
@@ -240,7 +251,8 @@ void change_put_conflict(struct change *c, uint64_t directory, const struct conf
 	put(c, FAMILY_CONFLICT, key_numbers(directory, c->number), &value);
 }
 
-void change_put_tag(struct change *c, uint64_t directory, struct view name, const struct tag_record *r)
+void change_put_tag(struct change *c, uint64_t directory, struct view name,
+		    const struct tag_record *r)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
@@ -255,7 +267,8 @@ void change_delete_tag(struct change *c, uint64_t directory, struct view name)
 	kv_batch_delete(c->batch, FAMILY_TAG, key_view(&key));
 }
 
-int change_name(struct change *c, uint64_t ino, uint64_t parent, struct view name, bool second, struct error *e)
+int change_name(struct change *c, uint64_t ino, uint64_t parent, struct view name, bool second,
+		struct error *e)
 {
 	struct buf *path = second ? &c->path2 : &c->path;
 	int rc;
@@ -284,7 +297,8 @@ int change_check_depth(const struct change *c, bool second, struct error *e)
 		depth += path->data[i] == '/';
 	return depth <= DIRECTORY_DEPTH_MAX
 		       ? 0
-		       : error_set(e, -E_TOO_DEEP, "a directory is at most %d deep", DIRECTORY_DEPTH_MAX);
+		       : error_set(e, -E_TOO_DEEP, "a directory is at most %d deep",
+				   DIRECTORY_DEPTH_MAX);
 }
 
 bool indexed_note(struct indexed *indexed, uint64_t change, enum family family, uint64_t id)
@@ -331,14 +345,14 @@ static int put_under(struct change *c, uint64_t directory, struct error *e)
 	return buf_check(&c->above, e);
 }
 
-/* A directory changed again within the second in which it last changed, in nothing but times and links: the record
- * in between would only say what nobody can ask for, so it is not kept. */
+/* A directory changed again within the second in which it last changed, in nothing but times and
+ * links: the record in between would only say what nobody can ask for, so it is not kept. */
 static bool is_coalesced(const struct inode_record *old, const struct inode_record *r)
 {
-	return S_ISDIR(r->mode) && old->mode == r->mode && old->uid == r->uid && old->gid == r->gid &&
-	       old->parent == r->parent && view_equal(old->name, r->name) && view_equal(old->xattrs, r->xattrs) &&
-	       old->mtime != r->mtime && old->ctime / NS_PER_SECOND == r->ctime / NS_PER_SECOND &&
-	       old->since > 1;
+	return S_ISDIR(r->mode) && old->mode == r->mode && old->uid == r->uid &&
+	       old->gid == r->gid && old->parent == r->parent && view_equal(old->name, r->name) &&
+	       view_equal(old->xattrs, r->xattrs) && old->mtime != r->mtime &&
+	       old->ctime / NS_PER_SECOND == r->ctime / NS_PER_SECOND && old->since > 1;
 }
 
 /* The record as it is to be, and the inode that readers will have of it. */
@@ -349,7 +363,8 @@ static int put_inode(struct change *c, struct inode_edit *edit, struct error *e)
 	inode_encode(&encoded, &edit->r);
 	put(c, FAMILY_INODE, key_number(edit->r.ino), &encoded);
 	int rc = buf_check(&encoded, e);
-	return rc < 0 ? rc : inode_cache_make(c->store->inodes, buf_view(&encoded), &edit->fresh, e);
+	return rc < 0 ? rc
+		      : inode_cache_make(c->store->inodes, buf_view(&encoded), &edit->fresh, e);
 }
 
 /* Moves what the inode was into the past, unless nobody can ask for it. */
@@ -359,7 +374,8 @@ static void put_past(struct change *c, struct inode_edit *edit)
 	bool coalesced = edit->old && is_coalesced(&edit->old->r, &edit->r);
 
 	edit->r.since = coalesced ? edit->old->r.since : c->number;
-	if (!edit->old || coalesced || edit->old->r.since >= c->number) /* the last: had no name until now */
+	if (!edit->old || coalesced ||
+	    edit->old->r.since >= c->number) /* the last: had no name until now */
 		return;
 	inode_encode(&past, &edit->old->r);
 	put(c, FAMILY_PAST_INODE, key_numbers(edit->r.ino, ~edit->old->r.since), &past);
@@ -386,7 +402,8 @@ void store_put_next_inode(const struct store *store, struct kv_batch *batch)
 /* Whether the second of the change before is over, so that its last change is known. */
 static bool begins_a_second(const struct change *c)
 {
-	return c->store->head_change && c->time / NS_PER_SECOND != c->store->last_time / NS_PER_SECOND;
+	return c->store->head_change &&
+	       c->time / NS_PER_SECOND != c->store->last_time / NS_PER_SECOND;
 }
 
 static void fill_log(struct change *c, struct log_record *r)
@@ -432,7 +449,8 @@ static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 	put(c, FAMILY_LOG, key_number(c->number), &value);
 	put_index(c, FAMILY_BY_USER, c->actor->uid, key_by_user(c->actor->uid, c->number));
 	if (begins_a_second(c))
-		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)), &number);
+		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)),
+		    &number);
 	return 0;
 }
 
@@ -512,8 +530,8 @@ int change_commit(struct change *c, struct error *e)
 	return rc;
 }
 
-int change_note(struct store *store, const struct actor *actor, enum log_operation op, struct view after,
-		struct error *e)
+int change_note(struct store *store, const struct actor *actor, enum log_operation op,
+		struct view after, struct error *e)
 {
 	CLEANUP(change_abort) struct change c = { 0 };
 	int rc = change_begin(store, actor, op, NULL, &c, e);
@@ -526,7 +544,8 @@ int change_note(struct store *store, const struct actor *actor, enum log_operati
 	return change_commit(&c, e);
 }
 
-int change_note_gap(struct store *store, const struct actor *actor, const struct log_gap *gap, struct error *e)
+int change_note_gap(struct store *store, const struct actor *actor, const struct log_gap *gap,
+		    struct error *e)
 {
 	CLEANUP(change_abort) struct change c = { 0 };
 	char name[48], text[120];
@@ -534,9 +553,10 @@ int change_note_gap(struct store *store, const struct actor *actor, const struct
 
 	if (rc < 0)
 		return rc;
-	snprintf(name, sizeof(name), "%llu-%llu", (unsigned long long)gap->first, (unsigned long long)gap->last);
-	snprintf(text, sizeof(text), "the log's records of changes %llu to %llu are lost", (unsigned long long)gap->first,
+	snprintf(name, sizeof(name), "%llu-%llu", (unsigned long long)gap->first,
 		 (unsigned long long)gap->last);
+	snprintf(text, sizeof(text), "the log's records of changes %llu to %llu are lost",
+		 (unsigned long long)gap->first, (unsigned long long)gap->last);
 	c.log.ino = ROOT_INODE;
 	c.log.before = view_str(name);
 	c.log.after = view_str(text);

@@ -20,7 +20,8 @@ struct log_walk {
 	struct index indexes[2];
 	size_t index_count;
 	uint64_t at;      /* the change to go on with */
-	uint64_t until;   /* the last one of the block that is being read; none is when standing is false */
+	/* The last one of the block that is being read; none is when standing is false. */
+	uint64_t until;
 	bool standing, ended;
 };
 
@@ -29,7 +30,8 @@ static void add_index(struct log_walk *w, enum family family, struct key prefix)
 	struct index *index = &w->indexes[w->index_count++];
 
 	index->prefix = prefix;
-	index->it = kv_iter_open(w->store->kv, NULL, family, key_view(&prefix), !w->query.oldest_first);
+	index->it =
+		kv_iter_open(w->store->kv, NULL, family, key_view(&prefix), !w->query.oldest_first);
 }
 
 struct log_walk *changelog_walk(struct store *store, const struct log_query *query)
@@ -47,7 +49,9 @@ struct log_walk *changelog_walk(struct store *store, const struct log_query *que
 		add_index(w, FAMILY_UNDER, key_number(query->under));
 	if (query->by_uid)
 		add_index(w, FAMILY_BY_USER, user);
-	changelog_walk_seek(w, query->oldest_first ? query->first : query->last ? query->last : UINT64_MAX);
+	changelog_walk_seek(w, query->oldest_first ? query->first
+			       : query->last       ? query->last
+						   : UINT64_MAX);
 	return w;
 }
 
@@ -87,7 +91,8 @@ static int index_seek(struct index *index, uint64_t block, uint64_t *ret, struct
 	return reader_done(&r) ? 1 : error_set(e, -E_CORRUPT, "an index key of the log is damaged");
 }
 
-/* The first block at or beyond *block that all indexes have: each in turn leaps to where another stands. */
+/* The first block at or beyond *block that all indexes have: each in turn leaps to where another
+ * stands. */
 static int find_block(struct log_walk *w, uint64_t *block, struct error *e)
 {
 	for (size_t i = 0, agreed = 0; agreed < w->index_count; i = (i + 1) % w->index_count) {
@@ -102,7 +107,8 @@ static int find_block(struct log_walk *w, uint64_t *block, struct error *e)
 	return 1;
 }
 
-/* Goes to the next block that may have what is asked for, at or beyond w->at: 1, or 0 at the end. */
+/* Goes to the next block that may have what is asked for, at or beyond w->at: 1, or 0 at the
+ * end. */
 static int enter_block(struct log_walk *w, struct error *e)
 {
 	bool up = w->query.oldest_first;
@@ -124,7 +130,8 @@ static int enter_block(struct log_walk *w, struct error *e)
 
 static bool matches(const struct log_query *query, const struct log_record *r)
 {
-	return (!query->under || log_is_above(r, query->under)) && (!query->by_uid || r->uid == query->uid);
+	return (!query->under || log_is_above(r, query->under)) &&
+	       (!query->by_uid || r->uid == query->uid);
 }
 
 /* The next record of the block: 1, or 0 when it has no more. */
@@ -172,7 +179,8 @@ int changelog_get(struct store *store, uint64_t change, struct log_record *ret, 
 	int rc = kv_get(store->kv, NULL, FAMILY_LOG, key_view(&key), memory, e);
 
 	if (rc == 0)
-		return error_set(e, -E_TIME_RANGE, "there is no change %llu", (unsigned long long)change);
+		return error_set(e, -E_TIME_RANGE, "there is no change %llu",
+				 (unsigned long long)change);
 	rc = rc < 0 ? rc : log_decode(ret, buf_view(memory), e);
 	return rc < 0 ? error_prefix(e, rc, "change %llu", (unsigned long long)change) : 0;
 }
@@ -250,7 +258,8 @@ static void record_digest(struct view encoded, struct digest *ret)
 	crypto_generichash(ret->bytes, DIGEST_LEN, encoded.data, encoded.len, NULL, 0);
 }
 
-int changelog_head(struct store *store, uint64_t *ret_change, struct digest *ret_digest, struct error *e)
+int changelog_head(struct store *store, uint64_t *ret_change, struct digest *ret_digest,
+		   struct error *e)
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(store->kv, NULL, FAMILY_LOG, view_of(NULL, 0), true);
@@ -289,7 +298,8 @@ bool changelog_names_gap(const struct log_record *record, const struct log_gap *
 {
 	char name[48];
 
-	snprintf(name, sizeof(name), "%llu-%llu", (unsigned long long)gap->first, (unsigned long long)gap->last);
+	snprintf(name, sizeof(name), "%llu-%llu", (unsigned long long)gap->first,
+		 (unsigned long long)gap->last);
 	return record->op == OP_REPAIR && view_equal(record->before, view_str(name)) &&
 	       memcmp(record->digest_before.bytes, gap->before.bytes, DIGEST_LEN) == 0 &&
 	       memcmp(record->digest_after.bytes, gap->after.bytes, DIGEST_LEN) == 0;
@@ -306,7 +316,8 @@ struct chain {
 	size_t gap_count;
 };
 
-/* What the record after change-1 must name as its predecessor; when it is missing the walk begins without. */
+/* What the record after change-1 must name as its predecessor; when it is missing the walk begins
+ * without. */
 static int chain_begin(struct chain *chain, struct store *store, uint64_t change, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
@@ -325,7 +336,8 @@ static int chain_begin(struct chain *chain, struct store *store, uint64_t change
 
 static int missing(uint64_t change, struct error *e)
 {
-	return error_set(e, -E_FAILED_VERIFY, "change %llu is missing from the log", (unsigned long long)change);
+	return error_set(e, -E_FAILED_VERIFY, "change %llu is missing from the log",
+			 (unsigned long long)change);
 }
 
 /* A gap waits for the record that names it. */
@@ -333,8 +345,10 @@ static int note_gap(struct chain *chain, const struct log_record *record, struct
 {
 	if (chain->gap_count == GAPS_MAX)
 		return missing(chain->number + 1, e);
-	chain->gaps[chain->gap_count++] = (struct log_gap){ .first = chain->number + 1, .last = record->change - 1,
-							    .before = chain->digest, .after = record->prev };
+	chain->gaps[chain->gap_count++] = (struct log_gap){ .first = chain->number + 1,
+							    .last = record->change - 1,
+							    .before = chain->digest,
+							    .after = record->prev };
 	return 0;
 }
 
@@ -346,11 +360,14 @@ static int check_record(struct chain *chain, struct view key, struct view value,
 	int rc = 0;
 
 	if (!reader_done(&r) || log_decode(&record, value, NULL) < 0 || record.change != number)
-		return error_set(e, -E_FAILED_VERIFY, "change %llu: the record is damaged", (unsigned long long)number);
+		return error_set(e, -E_FAILED_VERIFY, "change %llu: the record is damaged",
+				 (unsigned long long)number);
 	if (chain->begun && number != chain->number + 1)
 		rc = note_gap(chain, &record, e);
 	else if (chain->begun && memcmp(record.prev.bytes, chain->digest.bytes, DIGEST_LEN) != 0)
-		rc = error_set(e, -E_FAILED_VERIFY, "change %llu does not chain to the one before it: one of the two was edited",
+		rc = error_set(e, -E_FAILED_VERIFY,
+			       "change %llu does not chain to the one before it: one of the two "
+			       "was edited",
 			       (unsigned long long)number);
 	for (size_t i = 0; i < chain->gap_count; i++) {
 		if (changelog_names_gap(&record, &chain->gaps[i]))

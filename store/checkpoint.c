@@ -29,7 +29,8 @@ static bool is_name(const char *name)
 {
 	size_t n = strlen(PREFIX);
 
-	return strncmp(name, PREFIX, n) == 0 && name[n] && strspn(name + n, "0123456789.") == strlen(name + n) &&
+	return strncmp(name, PREFIX, n) == 0 && name[n] &&
+	       strspn(name + n, "0123456789.") == strlen(name + n) &&
 	       strlen(name) < CHECKPOINT_NAME_MAX;
 }
 
@@ -74,7 +75,8 @@ void checkpoint_drop_old(struct store *store, int64_t age_s)
 }
 
 /* Copies a file as long as it is now; the end of one that grows meanwhile is cut where it falls. */
-static int copy_file(int from_fd, const char *from_name, int to_fd, const char *to_name, struct error *e)
+static int copy_file(int from_fd, const char *from_name, int to_fd, const char *to_name,
+		     struct error *e)
 {
 	int from = openat(from_fd, from_name, O_RDONLY | O_CLOEXEC), to, rc = 0;
 	ssize_t n = 0;
@@ -105,7 +107,8 @@ static int copy_journal(void *arg, const char *name, struct error *e)
 	return name[0] == '.' ? 0 : copy_file(c->from, name, c->to, name, e);
 }
 
-/* Journals come before the database: what is saved in between is then in both, and found unchanged. */
+/* Journals come before the database: what is saved in between is then in both, and found
+ * unchanged. */
 static int copy_journals(struct store *store, int to_fd, struct error *e)
 {
 	struct copying copying = { store->staging_fd, -1 };
@@ -122,7 +125,8 @@ static int fill(struct store *store, struct checkpoint *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf database = { 0 };
 	int fd = openat(store->directory_fd, ret->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 ? error_system(e, "%s/%s", store->path, ret->name) : copy_journals(store, fd, e);
+	int rc = fd < 0 ? error_system(e, "%s/%s", store->path, ret->name)
+			: copy_journals(store, fd, e);
 
 	if (rc == 0)
 		rc = copy_file(store->directory_fd, STORE_FORMAT_NAME, fd, STORE_FORMAT_NAME, e);
@@ -152,8 +156,9 @@ int checkpoint_make(struct store *store, struct checkpoint *ret, struct error *e
 	if (store->read_only)
 		return error_set(e, -E_READ_ONLY, "the store is open for looking only");
 	checkpoint_drop_old(store, OLD_S);
-	snprintf(ret->name, sizeof(ret->name), PREFIX "%lld.%ld.%u", (long long)(clock_now() / NS_PER_SECOND),
-		 (long)getpid(), atomic_fetch_add(&count, 1));
+	snprintf(ret->name, sizeof(ret->name), PREFIX "%lld.%ld.%u",
+		 (long long)(clock_now() / NS_PER_SECOND), (long)getpid(),
+		 atomic_fetch_add(&count, 1));
 	if (mkdirat(store->directory_fd, ret->name, 0700) < 0)
 		return error_system(e, "%s/%s", store->path, ret->name);
 	rc = fill(store, ret, e);

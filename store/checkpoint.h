@@ -1,8 +1,9 @@
 /* checkpoint.h - the store as of one instant, as files that stay as they are: for backups.
  *
- * A *checkpoint* is a directory STORE/checkpoint-NUMBER.N that is laid out as a store: FORMAT, db/ (tables are hard
- * links, so it takes no room and no time that counts), staging/ (copies of the journals of unsaved bytes).  What is
- * left behind by somebody who died is removed when the store is opened, and those a day old when the next is made. */
+ * A *checkpoint* is a directory STORE/checkpoint-NUMBER.N that is laid out as a store: FORMAT, db/
+ * (tables are hard links, so it takes no room and no time that counts), staging/ (copies of the
+ * journals of unsaved bytes).  What is left behind by somebody who died is removed when the store
+ * is opened, and those a day old when the next is made. */
 #ifndef DAYBOOK_CHECKPOINT_H
 #define DAYBOOK_CHECKPOINT_H
 

@@ -31,7 +31,8 @@ static void stretch_secret(uint8_t out[CHUNK_SECRET_LEN], const uint8_t secret[3
 
 static int last_id(struct kv *kv, uint64_t *ret, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(kv, NULL, FAMILY_CHUNK, view_of(NULL, 0), true);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(kv, NULL, FAMILY_CHUNK, view_of(NULL, 0), true);
 	struct view key;
 	int r = kv_iter_next(it, &key, NULL, e);
 
@@ -45,7 +46,8 @@ static int last_id(struct kv *kv, uint64_t *ret, struct error *e)
 	return reader_done(&in) ? 0 : error_set(e, -E_CORRUPT, "a chunk's key is damaged");
 }
 
-int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_t cache_bytes, struct error *e)
+int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_t cache_bytes,
+		struct error *e)
 {
 	uint64_t last;
 	int r = last_id(kv, &last, e);
@@ -73,8 +75,8 @@ void chunk_name(const struct chunks *c, struct view bytes, uint8_t name[CHUNK_NA
 {
 	XXH128_canonical_t canonical;
 
-	XXH128_canonicalFromHash(&canonical,
-				 XXH3_128bits_withSecret(bytes.data, bytes.len, c->secret, CHUNK_SECRET_LEN));
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSecret(bytes.data, bytes.len,
+								     c->secret, CHUNK_SECRET_LEN));
 	if (atomic_load_explicit(&all_names_equal, memory_order_relaxed))
 		memset(&canonical, 0, sizeof(canonical));
 	memcpy(name, canonical.digest, CHUNK_NAME_LEN);
@@ -128,19 +130,23 @@ static int decompress(struct chunks *c, struct chunk *chunk, struct view body, s
 	ZSTD_freeDCtx(atomic_exchange(&c->decompressor, with));
 	if (!with || ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	return n == chunk->len ? 0 : error_set(e, -E_CORRUPT, "chunk %llu is damaged: it does not decompress",
-					       (unsigned long long)chunk->entry.key);
+	return n == chunk->len
+		       ? 0
+		       : error_set(e, -E_CORRUPT, "chunk %llu is damaged: it does not decompress",
+				   (unsigned long long)chunk->entry.key);
 }
 
 /* A chunk's value: codec u8, bytes. */
-static int chunk_decode(struct chunks *c, uint64_t id, struct view value, struct chunk **ret, struct error *e)
+static int chunk_decode(struct chunks *c, uint64_t id, struct view value, struct chunk **ret,
+			struct error *e)
 {
 	struct reader in = reader_of(value);
 	uint8_t codec = reader_u8(&in);
 	struct view body = reader_bytes(&in, reader_left(&in));
 
 	if (!in.failed && codec > CHUNK_ZSTD)
-		return error_set(e, -E_FORMAT_NEWER, "chunk %llu was written by a newer Daybook: upgrade this one",
+		return error_set(e, -E_FORMAT_NEWER,
+				 "chunk %llu was written by a newer Daybook: upgrade this one",
 				 (unsigned long long)id);
 	size_t len = in.failed ? 0 : decoded_len(codec, body);
 	if (len == 0 || len > CHUNK_LEN_MAX)
@@ -172,7 +178,8 @@ int chunk_load_fresh(struct chunks *c, uint64_t id, struct chunk **ret, struct e
 	return chunk_load_at(c, NULL, id, ret, e);
 }
 
-int chunk_stored_bytes(struct chunks *c, size_t n, const uint64_t *ids, uint64_t *ret, struct error *e)
+int chunk_stored_bytes(struct chunks *c, size_t n, const uint64_t *ids, uint64_t *ret,
+		       struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
@@ -188,8 +195,8 @@ int chunk_stored_bytes(struct chunks *c, size_t n, const uint64_t *ids, uint64_t
 	return 0;
 }
 
-int chunk_load_at(struct chunks *c, const struct kv_snapshot *snapshot, uint64_t id, struct chunk **ret,
-		  struct error *e)
+int chunk_load_at(struct chunks *c, const struct kv_snapshot *snapshot, uint64_t id,
+		  struct chunk **ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct id_key key = id_key_of(id);
@@ -201,7 +208,8 @@ int chunk_load_at(struct chunks *c, const struct kv_snapshot *snapshot, uint64_t
 }
 
 /* Loads those of ids whose place in ret is still NULL. */
-static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret, struct error *e)
+static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret,
+			 struct error *e)
 {
 	struct id_key keys[CHUNK_MANY_MAX];
 	struct view views[CHUNK_MANY_MAX] = { 0 };
@@ -221,8 +229,9 @@ static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct
 		struct chunk **chunk = &ret[where[i]];
 
 		if (r == 0)
-			r = found[i] ? chunk_decode(c, ids[where[i]], buf_view(&values[i]), chunk, e) :
-				       missing(ids[where[i]], e);
+			r = found[i]
+				    ? chunk_decode(c, ids[where[i]], buf_view(&values[i]), chunk, e)
+				    : missing(ids[where[i]], e);
 		if (*chunk)
 			lru_add(&c->cache, &(*chunk)->entry);
 		buf_release(&values[i]);
@@ -230,7 +239,8 @@ static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct
 	return r;
 }
 
-int chunk_load_many(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret, struct error *e)
+int chunk_load_many(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret,
+		    struct error *e)
 {
 	size_t absent = 0;
 	int r = 0;
@@ -276,7 +286,8 @@ void chunk_writer_release(struct chunk_writer *w)
 }
 
 /* The slot that holds name, or the free one where it would go; NULL while there is no table. */
-static struct chunk_pending *pending_slot(const struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN])
+static struct chunk_pending *pending_slot(const struct chunk_writer *w,
+					  const uint8_t name[CHUNK_NAME_LEN])
 {
 	uint64_t hash;
 
@@ -293,7 +304,8 @@ static struct chunk_pending *pending_slot(const struct chunk_writer *w, const ui
 
 static int pending_widen(struct chunk_writer *w, struct error *e)
 {
-	struct chunk_writer wide = { .pending_slots = w->pending_slots ? 2 * w->pending_slots : PENDING_SLOTS_MIN };
+	struct chunk_writer wide = { .pending_slots = w->pending_slots ? 2 * w->pending_slots
+								       : PENDING_SLOTS_MIN };
 
 	wide.pending = calloc(wide.pending_slots, sizeof(*wide.pending));
 	if (!wide.pending)
@@ -308,7 +320,8 @@ static int pending_widen(struct chunk_writer *w, struct error *e)
 	return 0;
 }
 
-static int pending_add(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t id, struct error *e)
+static int pending_add(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t id,
+		       struct error *e)
 {
 	struct chunk_pending *slot;
 
@@ -368,7 +381,8 @@ void chunks_keep(struct chunks *c, bool keep)
 	lock_drop(&c->removal);
 }
 
-int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_removed, struct error *e)
+int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_removed,
+		  struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	size_t removed = 0;
@@ -384,7 +398,8 @@ int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_remo
 		if (c->doomed[i].rescued)
 			continue;
 		kv_batch_delete(&batch, FAMILY_CHUNK, view_of(&key, 8));
-		kv_batch_delete(&batch, FAMILY_CHUNK_NAME, view_of(c->doomed[i].name, CHUNK_NAME_LEN));
+		kv_batch_delete(&batch, FAMILY_CHUNK_NAME,
+				view_of(c->doomed[i].name, CHUNK_NAME_LEN));
 		lru_remove(&c->cache, c->doomed[i].id);
 		removed++;
 	}
@@ -394,10 +409,12 @@ int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_remo
 	return r < 0 ? r : 1;
 }
 
-static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e);
+static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
+		       struct error *e);
 
 /* 1 and *ret_id when the database knows the name; 0 when not.  What is found so stays. */
-static int look_up(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e)
+static int look_up(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
+		   struct error *e)
 {
 	if (!atomic_load(&c->any_doomed))
 		return look_up_any(c, name, ret_id, e);
@@ -409,7 +426,8 @@ static int look_up(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_
 	return r;
 }
 
-static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e)
+static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
+		       struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	int r = kv_get(c->kv, NULL, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value, e);
@@ -418,7 +436,8 @@ static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uin
 		return r;
 	struct reader in = reader_of(buf_view(&value));
 	*ret_id = reader_varint(&in);
-	return reader_done(&in) && *ret_id ? 1 : 0; /* a damaged name costs a second copy, no more */
+	/* A damaged name costs a second copy, no more. */
+	return reader_done(&in) && *ret_id ? 1 : 0;
 }
 
 int chunk_is_known(struct chunks *c, struct view bytes, struct error *e)
@@ -431,7 +450,8 @@ int chunk_is_known(struct chunks *c, struct view bytes, struct error *e)
 }
 
 /* The same in the batch and the database. */
-static int find_name(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id, struct error *e)
+static int find_name(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
+		     struct error *e)
 {
 	const struct chunk_pending *slot = pending_slot(w, name);
 
@@ -441,7 +461,8 @@ static int find_name(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN],
 	return 1;
 }
 
-/* 1: chunk id holds those very bytes.  One that is gone or damaged holds them not, and is stored anew. */
+/* 1: chunk id holds those very bytes.  One that is gone or damaged holds them not, and is stored
+ * anew. */
 static int holds(struct chunks *c, uint64_t id, struct view bytes, struct error *e)
 {
 	struct chunk *chunk = NULL;
@@ -456,8 +477,9 @@ static int holds(struct chunks *c, uint64_t id, struct view bytes, struct error 
 	return equal;
 }
 
-/* The value of a chunk, in w->compressed: as it is where compression gains less than a sixteenth.  Behind some chunks
- * in a row with which it did not (zip members, pictures), it is tried with some only, until it does. */
+/* The value of a chunk, in w->compressed: as it is where compression gains less than a sixteenth.
+ * Behind some chunks in a row with which it did not (zip members, pictures), it is tried with some
+ * only, until it does. */
 static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
 {
 	size_t bound = ZSTD_compressBound(bytes.len), n = SIZE_MAX;
@@ -472,7 +494,8 @@ static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
 	if (!w->compressor || !to)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
 	if (w->raw_run < RAW_RUN || w->raw_run % RAW_TRY == 0)
-		n = ZSTD_compressCCtx(w->compressor, to, bound, bytes.data, bytes.len, COMPRESSION_LEVEL);
+		n = ZSTD_compressCCtx(w->compressor, to, bound, bytes.data, bytes.len,
+				      COMPRESSION_LEVEL);
 	if (!ZSTD_isError(n) && n < bytes.len - bytes.len / 16) {
 		w->compressed.len = 1 + n;
 		w->raw_run = 0;
@@ -485,7 +508,8 @@ static int encode(struct chunk_writer *w, struct view bytes, struct error *e)
 	return buf_check(&w->compressed, e);
 }
 
-/* So that the next of its kind in this batch can be compared with it, and the first reader has it at once. */
+/* So that the next of its kind in this batch can be compared with it, and the first reader has it
+ * at once. */
 static void remember(struct chunks *c, uint64_t id, struct view bytes)
 {
 	struct chunk *chunk = chunk_alloc(id, bytes.len);

@@ -6,8 +6,8 @@
 #define KIB ((size_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
 
-/* splitmix64 seeded with "daybook1".  Never changed: other numbers cut elsewhere, and nothing old would be shared
- * with anything new. */
+/* splitmix64 seeded with "daybook1".  Never changed: other numbers cut elsewhere, and nothing old
+ * would be shared with anything new. */
 static const uint64_t gear[256] = {
 	0x36305e40b1b3f384, 0x5ce34e624ade5446, 0xa37d4414c8ed82b6, 0x995510877f4fdf70,
 	0x22bb9f160e1d14d1, 0xf5a74a57a6abf312, 0xa4b571218faf8b80, 0x5583136bc6d7b44f,
@@ -75,7 +75,8 @@ static const uint64_t gear[256] = {
 	0x09c24918ac337a14, 0xe74dc64d1afefcf1, 0x001c34e853ba8225, 0x19c23eeda1b0f1de,
 };
 
-/* The top bits of the rolling hash: they depend on the last 64 bytes, and a mask of more bits holds one of fewer. */
+/* The top bits of the rolling hash: they depend on the last 64 bytes, and a mask of more bits holds
+ * one of fewer. */
 static uint64_t top_bits(unsigned n)
 {
 	return ~(uint64_t)0 << (64 - n);
@@ -97,7 +98,8 @@ struct chunker chunker_for(uint64_t size)
 
 size_t chunker_cut(const struct chunker *c, const uint8_t *data, size_t n, bool last)
 {
-	size_t end = n < c->max ? n : c->max, middle = end < c->average ? end : c->average, i = c->min;
+	size_t end = n < c->max ? n : c->max, middle = end < c->average ? end : c->average,
+	       i = c->min;
 	uint64_t hash = 0;
 
 	for (; i < middle; i++) {

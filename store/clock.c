@@ -1,4 +1,5 @@
-/* clock.c - see clock.h.  Calendar arithmetic is done here (proleptic Gregorian, UTC), without the time zone. */
+/* clock.c - see clock.h.  Calendar arithmetic is done here (proleptic Gregorian, UTC), without the
+ * time zone. */
 #include "clock.h"
 
 #include <inttypes.h>
@@ -38,7 +39,8 @@ struct timespec clock_timespec(int64_t ns)
 {
 	int64_t rest = ns % NS_PER_SECOND;
 
-	return (struct timespec){ floor_div(ns, NS_PER_SECOND), rest < 0 ? rest + NS_PER_SECOND : rest };
+	return (struct timespec){ floor_div(ns, NS_PER_SECOND),
+				  rest < 0 ? rest + NS_PER_SECOND : rest };
 }
 
 /* Days since 1970-01-01, counted in years that begin in March so that the leap day comes last. */
@@ -55,7 +57,8 @@ static struct civil civil_from_seconds(int64_t seconds)
 	int64_t days = floor_div(seconds, SECONDS_PER_DAY), rest = seconds - days * SECONDS_PER_DAY;
 	int64_t z = days + 719468, era = floor_div(z, 146097), of_era = z - era * 146097;
 	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int64_t of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100),
+		m = (5 * of_year + 2) / 153;
 	unsigned month = (unsigned)(m < 10 ? m + 3 : m - 9);
 
 	return (struct civil){ .year = year + era * 400 + (month <= 2),
@@ -78,8 +81,9 @@ void clock_name(char out[CLOCK_NAME_LEN + 1], int64_t ns)
 {
 	struct civil c = civil_from_seconds(floor_div(ns, NS_PER_SECOND));
 
-	snprintf(out, CLOCK_NAME_LEN + 1, "%04u-%02u-%02u_%02u.%02u.%02uZ", (unsigned)c.year % 10000, c.month % 100,
-		 c.day % 100, c.hour % 100, c.minute % 100, c.second % 100);
+	snprintf(out, CLOCK_NAME_LEN + 1, "%04u-%02u-%02u_%02u.%02u.%02uZ",
+		 (unsigned)c.year % 10000, c.month % 100, c.day % 100, c.hour % 100, c.minute % 100,
+		 c.second % 100);
 }
 
 void clock_iso(char out[31], int64_t ns)
@@ -87,16 +91,18 @@ void clock_iso(char out[31], int64_t ns)
 	struct timespec t = clock_timespec(ns);
 	struct civil c = civil_from_seconds(t.tv_sec);
 
-	snprintf(out, 31, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", (unsigned)c.year % 10000, c.month % 100, c.day % 100,
-		 c.hour % 100, c.minute % 100, c.second % 100, (unsigned)t.tv_nsec % 1000000000u);
+	snprintf(out, 31, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", (unsigned)c.year % 10000,
+		 c.month % 100, c.day % 100, c.hour % 100, c.minute % 100, c.second % 100,
+		 (unsigned)t.tv_nsec % 1000000000u);
 }
 
 static int bad_time(struct view text, struct error *e)
 {
-	return error_set(e, -E_BAD_TIME,
-			 "\"%.*s\" is no time: write 2026-03-03_14.15.20Z or a beginning of it (2026-03), "
-			 "2026-03-03T14:15:20Z, now, today, yesterday, -3d or \"3 days ago\"",
-			 (int)(text.len > 60 ? 60 : text.len), (const char *)text.data);
+	return error_set(
+		e, -E_BAD_TIME,
+		"\"%.*s\" is no time: write 2026-03-03_14.15.20Z or a beginning of it (2026-03), "
+		"2026-03-03T14:15:20Z, now, today, yesterday, -3d or \"3 days ago\"",
+		(int)(text.len > 60 ? 60 : text.len), (const char *)text.data);
 }
 
 /* A cursor over the text; both helpers leave it where it was when they do not match. */
@@ -132,11 +138,12 @@ static bool scan_any(struct scan *s, const char *set)
 
 static int64_t seconds_of(const struct civil *c)
 {
-	return days_from_civil(c->year, c->month, c->day) * SECONDS_PER_DAY + c->hour * 3600 + c->minute * 60 +
-	       c->second;
+	return days_from_civil(c->year, c->month, c->day) * SECONDS_PER_DAY + c->hour * 3600 +
+	       c->minute * 60 + c->second;
 }
 
-/* The nanoseconds of the second that an optional fraction names: ".5" is a tenth, its end is ".599...". */
+/* The nanoseconds of the second that an optional fraction names: ".5" is a tenth, its end is
+ * ".599...". */
 static bool scan_fraction(struct scan *s, int64_t *ret_first, int64_t *ret_last)
 {
 	int64_t unit = NS_PER_SECOND, begin = 0;
@@ -245,12 +252,13 @@ static bool parse_relative(struct view text, int64_t now_ns, int64_t *ret_last_n
 		return false;
 	int64_t second = floor_div(now_ns, NS_PER_SECOND) - count * unit;
 
-	*ret_last_ns = second < 0 ? -1 : (second + 1) * NS_PER_SECOND - 1; /* no store is older than 1970 */
+	/* No store is older than 1970. */
+	*ret_last_ns = second < 0 ? -1 : (second + 1) * NS_PER_SECOND - 1;
 	return true;
 }
 
-int clock_parse_period(struct view text, int64_t now_ns, int64_t *ret_first_ns, int64_t *ret_last_ns,
-		       struct error *e)
+int clock_parse_period(struct view text, int64_t now_ns, int64_t *ret_first_ns,
+		       int64_t *ret_last_ns, struct error *e)
 {
 	int64_t day = SECONDS_PER_DAY * NS_PER_SECOND, today = floor_div(now_ns, day) * day;
 

@@ -31,7 +31,8 @@ static void lead(struct coalesce *c, int (*run)(void *arg, struct error *e), voi
 	pthread_cond_broadcast(&c->done);
 }
 
-int coalesce_run(struct coalesce *c, int (*run)(void *arg, struct error *e), void *arg, struct error *e)
+int coalesce_run(struct coalesce *c, int (*run)(void *arg, struct error *e), void *arg,
+		 struct error *e)
 {
 	int r = 0;
 

@@ -1,7 +1,8 @@
 /* coalesce.h - concurrent callers of one slow operation share a run of it.
  *
- * What a run does for everybody who asked before it began (a sync of a log, say), it need not do for each of them.
- * One caller leads a run, the others wait; whoever comes while one runs waits for the next. */
+ * What a run does for everybody who asked before it began (a sync of a log, say), it need not do
+ * for each of them. One caller leads a run, the others wait; whoever comes while one runs waits for
+ * the next. */
 #ifndef DAYBOOK_COALESCE_H
 #define DAYBOOK_COALESCE_H
 
@@ -21,8 +22,9 @@ struct coalesce {
 void coalesce_init(struct coalesce *c, enum lock_rank rank);
 void coalesce_release(struct coalesce *c);
 
-/* Returns the outcome of a run that began after this call: this thread's or another's.  When a later run ended
- * before a waiter woke, a failure of either is reported. */
-int coalesce_run(struct coalesce *c, int (*run)(void *arg, struct error *e), void *arg, struct error *e);
+/* Returns the outcome of a run that began after this call: this thread's or another's.  When a
+ * later run ended before a waiter woke, a failure of either is reported. */
+int coalesce_run(struct coalesce *c, int (*run)(void *arg, struct error *e), void *arg,
+		 struct error *e);
 
 #endif

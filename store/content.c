@@ -1,4 +1,5 @@
-/* content.c - see content.h: contents are opened, read and checked here; content_put.c makes them. */
+/* content.c - see content.h: contents are opened, read and checked here; content_put.c makes
+ * them. */
 #include "content.h"
 
 #include <errno.h>
@@ -10,17 +11,20 @@
 #include "manifest.h"
 #include "packed.h"
 
-#define AHEAD_BYTES (512u << 10) /* read further than asked by a reader that goes through a content in order */
+/* Read further than asked by a reader that goes through a content in order. */
+#define AHEAD_BYTES (512u << 10)
 
-/* After a power cut a staging journal may name a content whose record was lost with the log's unsynced tail.  Its id
- * must not come to mean another content: ids begin past all that half a minute of saves could have taken. */
+/* After a power cut a staging journal may name a content whose record was lost with the log's
+ * unsynced tail.  Its id must not come to mean another content: ids begin past all that half a
+ * minute of saves could have taken. */
 #define CONTENT_ID_SKIP (1u << 20)
 
 /* ---- open and close ---- */
 
 static int last_id(struct kv *kv, enum family family, uint64_t *ret, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(kv, NULL, family, view_of(NULL, 0), true);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(kv, NULL, family, view_of(NULL, 0), true);
 	struct view key = view_of(NULL, 0);
 	int r = kv_iter_next(it, &key, NULL, e);
 
@@ -28,10 +32,13 @@ static int last_id(struct kv *kv, enum family family, uint64_t *ret, struct erro
 		return r;
 	struct reader in = reader_of(key);
 	*ret = r == 0 ? 0 : reader_u64(&in);
-	return reader_done(&in) ? 0 : error_set(e, -E_CORRUPT, "the key of the last content or segment is damaged");
+	return reader_done(&in) ? 0
+				: error_set(e, -E_CORRUPT,
+					    "the key of the last content or segment is damaged");
 }
 
-static int open_parts(struct content_store *cs, const uint8_t secret[32], size_t cache_bytes, struct error *e)
+static int open_parts(struct content_store *cs, const uint8_t secret[32], size_t cache_bytes,
+		      struct error *e)
 {
 	uint64_t content, segment;
 	int r = last_id(cs->kv, FAMILY_CONTENT, &content, e);
@@ -53,8 +60,8 @@ static int open_parts(struct content_store *cs, const uint8_t secret[32], size_t
 	return r < 0 ? error_set(e, r, "out of memory") : 0;
 }
 
-int content_store_open(struct kv *kv, const uint8_t secret[32], size_t cache_bytes, struct content_store **ret,
-		       struct error *e)
+int content_store_open(struct kv *kv, const uint8_t secret[32], size_t cache_bytes,
+		       struct content_store **ret, struct error *e)
 {
 	struct content_store *cs;
 
@@ -86,14 +93,17 @@ void content_store_close(struct content_store *cs)
 	free(cs);
 }
 
-int content_stat(struct content_store *cs, uint64_t content, struct content_ref *ret, struct error *e)
+int content_stat(struct content_store *cs, uint64_t content, struct content_ref *ret,
+		 struct error *e)
 {
 	struct pieces *manifest;
 	int r = manifest_load(cs, content, &manifest, e);
 
 	if (r < 0)
 		return r;
-	*ret = (struct content_ref){ .id = content, .size = manifest->size, .digest = manifest->digest,
+	*ret = (struct content_ref){ .id = content,
+				     .size = manifest->size,
+				     .digest = manifest->digest,
 				     .data_bytes = manifest->data };
 	manifest_drop(cs, manifest);
 	return 0;
@@ -118,13 +128,16 @@ struct row {
 	size_t count;
 };
 
-/* Where to stop loading: at what is asked for, but further on when the chunk is new and the one before was read. */
+/* Where to stop loading: at what is asked for, but further on when the chunk is new and the one
+ * before was read. */
 static uint64_t load_until(const struct place *p, uint64_t end)
 {
 	const struct piece *at = p->segment->at;
-	bool in_order = p->chunk_index == 0 || lru_has(&p->cs->chunks.cache, at[p->chunk_index - 1].id);
+	bool in_order =
+		p->chunk_index == 0 || lru_has(&p->cs->chunks.cache, at[p->chunk_index - 1].id);
 
-	return in_order && !lru_has(&p->cs->chunks.cache, at[p->chunk_index].id) ? end + AHEAD_BYTES : end;
+	return in_order && !lru_has(&p->cs->chunks.cache, at[p->chunk_index].id) ? end + AHEAD_BYTES
+										 : end;
 }
 
 static int row_load(struct row *row, struct place *p, uint64_t end, struct error *e)
@@ -132,7 +145,8 @@ static int row_load(struct row *row, struct place *p, uint64_t end, struct error
 	end = load_until(p, end);
 	row->count = 0;
 	for (size_t i = p->chunk_index; i < p->segment->count && row->count < CHUNK_MANY_MAX; i++) {
-		if (p->segment_start + piece_start(p->segment, i) >= end || p->segment->at[i].id == 0)
+		if (p->segment_start + piece_start(p->segment, i) >= end ||
+		    p->segment->at[i].id == 0)
 			break;
 		row->ids[row->count++] = p->segment->at[i].id;
 	}
@@ -141,8 +155,8 @@ static int row_load(struct row *row, struct place *p, uint64_t end, struct error
 }
 
 /* Copies what the row has of [offset, offset + n); the count, which is more than 0. */
-static int row_copy(const struct row *row, const struct place *p, uint64_t offset, uint8_t *out, size_t n,
-		    struct error *e)
+static int row_copy(const struct row *row, const struct place *p, uint64_t offset, uint8_t *out,
+		    size_t n, struct error *e)
 {
 	size_t done = 0;
 
@@ -153,8 +167,11 @@ static int row_copy(const struct row *row, const struct place *p, uint64_t offse
 		size_t skip = (size_t)(offset + done - start), part = (size_t)(end - start) - skip;
 
 		if (row->chunks[i]->len != end - start)
-			return error_set(e, -E_CORRUPT, "chunk %llu is damaged: it is not as long as content %llu has "
-					 "it", (unsigned long long)row->ids[i], (unsigned long long)p->content);
+			return error_set(
+				e, -E_CORRUPT,
+				"chunk %llu is damaged: it is not as long as content %llu has "
+				"it",
+				(unsigned long long)row->ids[i], (unsigned long long)p->content);
 		part = part < n - done ? part : n - done;
 		memcpy(out + done, row->chunks[i]->data + skip, part);
 		done += part;
@@ -201,8 +218,8 @@ static int read_some(struct place *p, uint64_t offset, uint8_t *out, size_t n, s
 }
 
 /* content_read with a place to begin from; [offset, offset + n) lies within the content. */
-static int read_at(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset, uint8_t *out,
-		   size_t n, struct error *e)
+static int read_at(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset,
+		   uint8_t *out, size_t n, struct error *e)
 {
 	for (size_t done = 0; done < n;) {
 		int r = place_set(p, cs, content, offset + done, e);
@@ -216,7 +233,8 @@ static int read_at(struct place *p, struct content_store *cs, uint64_t content, 
 	return (int)n;
 }
 
-int content_read(struct content_store *cs, uint64_t content, uint64_t offset, void *out, size_t n, struct error *e)
+int content_read(struct content_store *cs, uint64_t content, uint64_t offset, void *out, size_t n,
+		 struct error *e)
 {
 	CLEANUP(place_release) struct place p = { 0 };
 	struct content_ref ref;
@@ -255,14 +273,16 @@ static int read_staged(int fd, uint64_t offset, uint8_t *out, size_t n, struct e
 		if (got < 0 && errno != EINTR)
 			return error_system(e, "reading unsaved bytes");
 		if (got == 0)
-			return error_set(e, -E_CORRUPT, "the file of unsaved bytes is shorter than it was");
+			return error_set(e, -E_CORRUPT,
+					 "the file of unsaved bytes is shorter than it was");
 		done += got > 0 ? (size_t)got : 0;
 	}
 	return (int)n;
 }
 
-static int read_extent(struct place *p, struct content_store *cs, const struct work *work, const struct extent *x,
-		       uint64_t skip, uint8_t *out, size_t n, struct error *e)
+static int read_extent(struct place *p, struct content_store *cs, const struct work *work,
+		       const struct extent *x, uint64_t skip, uint8_t *out, size_t n,
+		       struct error *e)
 {
 	switch (x->kind) {
 	case EXTENT_CONTENT:
@@ -276,7 +296,8 @@ static int read_extent(struct place *p, struct content_store *cs, const struct w
 	return (int)n;
 }
 
-int work_read(struct content_store *cs, const struct work *work, uint64_t offset, void *out, size_t n, struct error *e)
+int work_read(struct content_store *cs, const struct work *work, uint64_t offset, void *out,
+	      size_t n, struct error *e)
 {
 	CLEANUP(place_release) struct place p = { 0 };
 	size_t done = 0, i;
@@ -298,8 +319,8 @@ int work_read(struct content_store *cs, const struct work *work, uint64_t offset
 	return (int)done;
 }
 
-int work_run(struct place *p, struct content_store *cs, const struct work *work, uint64_t offset, bool *ret_hole,
-	     uint64_t *ret_end, struct error *e)
+int work_run(struct place *p, struct content_store *cs, const struct work *work, uint64_t offset,
+	     bool *ret_hole, uint64_t *ret_end, struct error *e)
 {
 	const struct extent *x = &work->extents[extent_find(work, offset)];
 
@@ -315,8 +336,8 @@ int work_run(struct place *p, struct content_store *cs, const struct work *work,
 	return 0;
 }
 
-int work_seek(struct content_store *cs, const struct work *work, uint64_t offset, bool hole, uint64_t *ret_offset,
-	      struct error *e)
+int work_seek(struct content_store *cs, const struct work *work, uint64_t offset, bool hole,
+	      uint64_t *ret_offset, struct error *e)
 {
 	CLEANUP(place_release) struct place p = { 0 };
 
@@ -350,7 +371,8 @@ unsigned content_hold(struct content_store *cs)
 		atomic_fetch_add(&cs->holds[epoch & 1], 1);
 		if (atomic_load(&cs->epoch) == epoch)
 			return epoch;
-		atomic_fetch_sub(&cs->holds[epoch & 1], 1); /* too late: it may have been waited for already */
+		/* Too late: it may have been waited for already. */
+		atomic_fetch_sub(&cs->holds[epoch & 1], 1);
 	}
 }
 
@@ -361,7 +383,8 @@ void content_unhold(struct content_store *cs, unsigned hold)
 
 /* ---- checking ---- */
 
-static int check_chunk(struct content_store *cs, uint64_t id, uint64_t len, struct digester *d, struct error *e)
+static int check_chunk(struct content_store *cs, uint64_t id, uint64_t len, struct digester *d,
+		       struct error *e)
 {
 	struct chunk *chunk = NULL;
 	int r;
@@ -374,14 +397,16 @@ static int check_chunk(struct content_store *cs, uint64_t id, uint64_t len, stru
 	if (r < 0)
 		return r;
 	if (chunk->len != len)
-		r = error_set(e, -E_CORRUPT, "chunk %llu is damaged: its length is not the one that was saved",
+		r = error_set(e, -E_CORRUPT,
+			      "chunk %llu is damaged: its length is not the one that was saved",
 			      (unsigned long long)id);
 	digest_add(d, chunk->data, chunk->len);
 	chunk_drop(&cs->chunks, chunk);
 	return r;
 }
 
-/* After a digest did not match: the first chunk whose bytes are not known by their name is the damaged one. */
+/* After a digest did not match: the first chunk whose bytes are not known by their name is the
+ * damaged one. */
 static int blame(struct content_store *cs, const struct pieces *segment, struct error *e)
 {
 	unsigned long long segment_id = segment->entry.key;
@@ -395,10 +420,14 @@ static int blame(struct content_store *cs, const struct pieces *segment, struct 
 		int known = chunk_is_known(&cs->chunks, view_of(chunk->data, chunk->len), NULL);
 		chunk_drop(&cs->chunks, chunk);
 		if (known == 0)
-			return error_set(e, -E_CORRUPT, "chunk %llu in segment %llu is damaged: its bytes do not have "
-					 "their name", (unsigned long long)id, segment_id);
+			return error_set(
+				e, -E_CORRUPT,
+				"chunk %llu in segment %llu is damaged: its bytes do not have "
+				"their name",
+				(unsigned long long)id, segment_id);
 	}
-	return error_set(e, -E_CORRUPT, "segment %llu is damaged: its bytes do not have its digest", segment_id);
+	return error_set(e, -E_CORRUPT, "segment %llu is damaged: its bytes do not have its digest",
+			 segment_id);
 }
 
 static int check_segment(struct content_store *cs, const struct pieces *segment, struct error *e)
@@ -409,7 +438,8 @@ static int check_segment(struct content_store *cs, const struct pieces *segment,
 		return packed_check(cs, segment->entry.key, e);
 	digest_start(&d);
 	for (size_t i = 0; i < segment->count; i++) {
-		int r = check_chunk(cs, segment->at[i].id, segment->at[i].end - piece_start(segment, i), &d, e);
+		int r = check_chunk(cs, segment->at[i].id,
+				    segment->at[i].end - piece_start(segment, i), &d, e);
 
 		if (r < 0)
 			return r;
@@ -418,8 +448,9 @@ static int check_segment(struct content_store *cs, const struct pieces *segment,
 	return digest_equal(&digest, &segment->digest) ? 0 : blame(cs, segment, e);
 }
 
-static int check_pieces(struct content_store *cs, const struct pieces *manifest, struct digest_list *digests,
-			uint64_t *data, content_was_read read, void *arg, struct error *e)
+static int check_pieces(struct content_store *cs, const struct pieces *manifest,
+			struct digest_list *digests, uint64_t *data, content_was_read read,
+			void *arg, struct error *e)
 {
 	CLEANUP(place_release) struct place p = { 0 };
 
@@ -435,16 +466,20 @@ static int check_pieces(struct content_store *cs, const struct pieces *manifest,
 			return r;
 		uint64_t before = *data;
 		for (size_t k = 0; p.segment && k < p.segment->count; k++)
-			*data += p.segment->at[k].id ? p.segment->at[k].end - piece_start(p.segment, k) : 0;
+			*data += p.segment->at[k].id
+					 ? p.segment->at[k].end - piece_start(p.segment, k)
+					 : 0;
 		r = read ? read(arg, *data - before, e) : 0;
 		if (r < 0)
 			return r;
-		digest_list_add(digests, manifest->at[i].end - start, p.segment ? &p.segment->digest : NULL);
+		digest_list_add(digests, manifest->at[i].end - start,
+				p.segment ? &p.segment->digest : NULL);
 	}
 	return 0;
 }
 
-int content_check(struct content_store *cs, uint64_t content, content_was_read read, void *arg, struct error *e)
+int content_check(struct content_store *cs, uint64_t content, content_was_read read, void *arg,
+		  struct error *e)
 {
 	struct digest_list digests;
 	struct pieces *manifest;
@@ -459,13 +494,15 @@ int content_check(struct content_store *cs, uint64_t content, content_was_read r
 	if (r < 0)
 		error_prefix(e, r, "content %llu", (unsigned long long)content);
 	else if (!digest_equal(&digest, &manifest->digest) || data != manifest->data)
-		r = error_set(e, -E_CORRUPT, "content %llu is damaged: its segments do not have its digest",
+		r = error_set(e, -E_CORRUPT,
+			      "content %llu is damaged: its segments do not have its digest",
 			      (unsigned long long)content);
 	manifest_drop(cs, manifest);
 	return r;
 }
 
-int content_check_name(struct content_store *cs, struct view key, struct view value, size_t *ret_len, struct error *e)
+int content_check_name(struct content_store *cs, struct view key, struct view value,
+		       size_t *ret_len, struct error *e)
 {
 	struct reader in = reader_of(value);
 	unsigned long long id = reader_varint(&in);
@@ -480,6 +517,8 @@ int content_check_name(struct content_store *cs, struct view key, struct view va
 	chunk_name(&cs->chunks, view_of(chunk->data, chunk->len), name);
 	*ret_len = chunk->len;
 	chunk_drop(&cs->chunks, chunk);
-	return view_equal(key, view_of(name, sizeof(name))) ? 0 :
-		error_set(e, -E_CORRUPT, "chunk %llu is damaged: its bytes do not have their name", id);
+	return view_equal(key, view_of(name, sizeof(name)))
+		       ? 0
+		       : error_set(e, -E_CORRUPT,
+				   "chunk %llu is damaged: its bytes do not have their name", id);
 }

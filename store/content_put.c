@@ -1,4 +1,5 @@
-/* content_put.c - makes a content of a work: what is there already is shared, the rest is chunked and stored. */
+/* content_put.c - makes a content of a work: what is there already is shared, the rest is chunked
+ * and stored. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -9,9 +10,11 @@
 
 #define WINDOW_BYTES ((size_t)1 << 20)
 #define BATCH_BYTES_MAX ((size_t)1 << 20)
-#define LARGE_BYTES_MIN ((uint64_t)16 << 20) /* unsaved bytes of a segment that are worth a thread */
+/* Unsaved bytes of a segment that are worth a thread. */
+#define LARGE_BYTES_MIN ((uint64_t)16 << 20)
 
-_Static_assert(WINDOW_BYTES >= 2 * CHUNK_LEN_MAX, "a window holds any chunk and what comes after it");
+_Static_assert(WINDOW_BYTES >= 2 * CHUNK_LEN_MAX,
+	       "a window holds any chunk and what comes after it");
 
 /* One content_put() under way. */
 struct put {
@@ -20,7 +23,8 @@ struct put {
 	struct extent *extents;
 	struct chunker chunker;
 	struct chunk_writer writer;
-	struct place reading, shared; /* where runs are looked up, and whose chunks may be taken over */
+	/* Where runs are looked up, and whose chunks may be taken over. */
+	struct place reading, shared;
 	uint8_t *window;          /* bytes of the work from window_at on */
 	size_t window_size, window_len;
 	uint64_t window_at;
@@ -43,11 +47,12 @@ static bool continues(const struct extent *a, const struct extent *b)
 {
 	if (a->kind != b->kind)
 		return false;
-	return a->kind == EXTENT_ZERO ||
-	       (a->from + a->len == b->from && (a->kind == EXTENT_STAGED || a->content == b->content));
+	return a->kind == EXTENT_ZERO || (a->from + a->len == b->from &&
+					  (a->kind == EXTENT_STAGED || a->content == b->content));
 }
 
-/* Copies the extents, joining those that continue each other; refuses a work that does not cover its size. */
+/* Copies the extents, joining those that continue each other; refuses a work that does not cover
+ * its size. */
 static int take_work(struct put *put, const struct work *work, struct error *e)
 {
 	uint64_t at = 0;
@@ -68,7 +73,9 @@ static int take_work(struct put *put, const struct work *work, struct error *e)
 		else
 			put->extents[put->work.count++] = *x;
 	}
-	return at == work->size ? 0 : error_set(e, -E_INVALID, "the extents of a file are not its size");
+	return at == work->size
+		       ? 0
+		       : error_set(e, -E_INVALID, "the extents of a file are not its size");
 }
 
 /* The extent that holds offset. */
@@ -88,8 +95,8 @@ static const struct extent *extent_at(const struct put *put, uint64_t offset)
 }
 
 /* The hole or data that begins at offset, whole: *ret_end is where it ends, at most limit. */
-static int whole_run(struct put *put, uint64_t offset, uint64_t limit, bool *ret_hole, uint64_t *ret_end,
-		     struct error *e)
+static int whole_run(struct put *put, uint64_t offset, uint64_t limit, bool *ret_hole,
+		     uint64_t *ret_end, struct error *e)
 {
 	int r = work_run(&put->reading, put->cs, &put->work, offset, ret_hole, ret_end, e);
 
@@ -126,8 +133,10 @@ static int window_fill(struct put *put, uint64_t at, uint64_t until, struct erro
 	if (r < 0)
 		return r;
 	put->window_len += (size_t)r;
-	return put->window_len == want ? 0 : error_set(e, -E_CORRUPT, "a file that is being saved is shorter than "
-						       "it should be");
+	return put->window_len == want ? 0
+				       : error_set(e, -E_CORRUPT,
+						   "a file that is being saved is shorter than "
+						   "it should be");
 }
 
 /* Ensures that the window holds n bytes from at on, all of which lie before end. */
@@ -145,9 +154,10 @@ static void draft_add(struct segment_draft *draft, uint64_t id, uint64_t len)
 	draft->data += id ? len : 0;
 }
 
-/* When the bytes at offset, of the data run that ends at end, are those of an existing chunk that chunking them anew
- * would give again: its length, and *ret_id.  0 when not. */
-static int shareable_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_t *ret_id, struct error *e)
+/* When the bytes at offset, of the data run that ends at end, are those of an existing chunk that
+ * chunking them anew would give again: its length, and *ret_id.  0 when not. */
+static int shareable_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_t *ret_id,
+			   struct error *e)
 {
 	const struct extent *x = extent_at(put, offset);
 	uint64_t from = x->from + (offset - x->at), chunk_start, chunk_end;
@@ -159,13 +169,15 @@ static int shareable_chunk(struct put *put, uint64_t offset, uint64_t end, uint6
 		return r;
 	*ret_id = place_chunk(&put->shared, &chunk_start, &chunk_end);
 	uint64_t len = chunk_end - chunk_start;
-	if (*ret_id == 0 || put->shared.segment->packed || chunk_start != from || from + len > x->from + x->len || offset + len > end ||
+	if (*ret_id == 0 || put->shared.segment->packed || chunk_start != from ||
+	    from + len > x->from + x->len || offset + len > end ||
 	    chunker_for(put->shared.manifest->size).average != put->chunker.average)
 		return 0;
 	return place_chunk_is_cut(&put->shared) || offset + len == end ? (int)len : 0;
 }
 
-static int put_new_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_t *ret_id, struct error *e)
+static int put_new_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_t *ret_id,
+			 struct error *e)
 {
 	size_t most = end - offset < put->chunker.max ? (size_t)(end - offset) : put->chunker.max;
 	int r = window_need(put, offset, most, end, e);
@@ -181,7 +193,8 @@ static int put_new_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_
 }
 
 /* Chunks the data run [offset, end). */
-static int put_data(struct put *put, struct segment_draft *draft, uint64_t offset, uint64_t end, struct error *e)
+static int put_data(struct put *put, struct segment_draft *draft, uint64_t offset, uint64_t end,
+		    struct error *e)
 {
 	while (offset < end) {
 		uint64_t id;
@@ -195,7 +208,8 @@ static int put_data(struct put *put, struct segment_draft *draft, uint64_t offse
 		if (r < 0)
 			return r;
 		if (!draft->hasher)
-			digest_add(&draft->digester, put->window + (offset - put->window_at), (size_t)len);
+			digest_add(&draft->digester, put->window + (offset - put->window_at),
+				   (size_t)len);
 		draft_add(draft, id, (uint64_t)len);
 		offset += (uint64_t)len;
 	}
@@ -211,7 +225,8 @@ static void put_record(struct put *put, enum family family, uint64_t id, struct 
 	kv_batch_put_buf(put->writer.batch, family, key_view(&key), record);
 }
 
-static void list_segment(struct put *put, uint64_t id, uint64_t len, const struct digest *digest, uint64_t data)
+static void list_segment(struct put *put, uint64_t id, uint64_t len, const struct digest *digest,
+			 uint64_t data)
 {
 	buf_varint(&put->segments, id);
 	buf_varint(&put->segments, len);
@@ -219,7 +234,8 @@ static void list_segment(struct put *put, uint64_t id, uint64_t len, const struc
 	put->data += data;
 }
 
-static int draft_fill(struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end, struct error *e)
+static int draft_fill(struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end,
+		      struct error *e)
 {
 	while (start < end) {
 		bool hole;
@@ -258,7 +274,8 @@ static void *hash(void *arg)
 	if (!bytes)
 		error_set(&h->error, -E_NO_MEMORY, "out of memory");
 	while (bytes && h->start < h->end) {
-		size_t n = h->end - h->start < WINDOW_BYTES ? (size_t)(h->end - h->start) : WINDOW_BYTES;
+		size_t n = h->end - h->start < WINDOW_BYTES ? (size_t)(h->end - h->start)
+							    : WINDOW_BYTES;
 
 		if (work_read(h->put->cs, &h->put->work, h->start, bytes, n, &h->error) != (int)n)
 			break;
@@ -270,7 +287,8 @@ static void *hash(void *arg)
 }
 
 /* Without a thread to be had it is not large. */
-static void hasher_start(struct hasher *h, struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end)
+static void hasher_start(struct hasher *h, struct put *put, struct segment_draft *draft,
+			 uint64_t start, uint64_t end)
 {
 	*h = (struct hasher){ .put = put, .start = start, .end = end };
 	digest_start(&h->digester);
@@ -287,23 +305,27 @@ static int hasher_end(struct segment_draft *draft, struct error *e)
 	draft->digester = h->digester;
 	if (h->start == h->end)
 		return 0;
-	return h->error.code ? error_set(e, h->error.code, "%s", h->error.text) :
-			       error_set(e, -E_CORRUPT, "a file that is being saved is shorter than it should be");
+	return h->error.code ? error_set(e, h->error.code, "%s", h->error.text)
+			     : error_set(e, -E_CORRUPT,
+					 "a file that is being saved is shorter than it should be");
 }
 
 static bool is_large(const struct put *put, uint64_t start, uint64_t end)
 {
 	uint64_t bytes = 0;
 
-	for (const struct extent *x = extent_at(put, start); x < put->extents + put->work.count && x->at < end; x++) {
-		uint64_t from = x->at > start ? x->at : start, to = x->at + x->len < end ? x->at + x->len : end;
+	for (const struct extent *x = extent_at(put, start);
+	     x < put->extents + put->work.count && x->at < end; x++) {
+		uint64_t from = x->at > start ? x->at : start,
+			 to = x->at + x->len < end ? x->at + x->len : end;
 
 		bytes += x->kind == EXTENT_STAGED ? to - from : 0;
 	}
 	return bytes >= LARGE_BYTES_MIN;
 }
 
-static int fill_large(struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end, struct error *e)
+static int fill_large(struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end,
+		      struct error *e)
 {
 	struct hasher hasher;
 
@@ -386,7 +408,8 @@ static int put_segments(struct put *put, struct error *e)
 	uint64_t size = put->work.size, start = 0, hole = 0;
 
 	while (start < size) {
-		uint64_t end = size - start > CONTENT_SEGMENT_MAX ? start + CONTENT_SEGMENT_MAX : size;
+		uint64_t end =
+			size - start > CONTENT_SEGMENT_MAX ? start + CONTENT_SEGMENT_MAX : size;
 		int r = size > CONTENT_SEGMENT_MAX ? hole_segment(put, start, &hole, e) : 0;
 
 		if (r == 0 && hole) {
@@ -421,17 +444,20 @@ static bool is_whole(struct put *put, uint64_t id)
 }
 
 /* Whether content id can be read here and is those bytes. */
-static bool is_same(struct put *put, uint64_t id, const struct digest *digest, struct content_ref *ret)
+static bool is_same(struct put *put, uint64_t id, const struct digest *digest,
+		    struct content_ref *ret)
 {
 	return content_stat(put->cs, id, ret, NULL) == 0 && ret->size == put->work.size &&
 	       digest_equal(&ret->digest, digest) && is_whole(put, id);
 }
 
 /* 1 and *ret: a version has a content of that digest already. */
-static int find_same(struct put *put, const struct digest *digest, struct content_ref *ret, struct error *e)
+static int find_same(struct put *put, const struct digest *digest, struct content_ref *ret,
+		     struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it =
-		kv_iter_open(put->cs->kv, NULL, FAMILY_BY_DIGEST, view_of(digest, DIGEST_LEN), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(put->cs->kv, NULL, FAMILY_BY_DIGEST,
+					  view_of(digest, DIGEST_LEN), false);
 	struct view key, value;
 	int r, tries = 4; /* all have the same content but for damage */
 
@@ -449,15 +475,19 @@ static int put_content(struct put *put, struct content_ref *ret, struct error *e
 {
 	CLEANUP(buf_release) struct buf record = { 0 };
 	struct digest digest = digest_list_end(&put->digests);
-	/* What has bytes that no content had is hardly one of those there are (zeros in the place of a hole, other cuts). */
+	/* What has bytes that no content had is hardly one of those there are (zeros in the place
+	 * of a hole, other cuts). */
 	int r = put->writer.new_bytes ? 0 : find_same(put, &digest, ret, e);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	struct content_record content = { put->work.size, digest, buf_view(&put->segments), put->data };
+	struct content_record content = { put->work.size, digest, buf_view(&put->segments),
+					  put->data };
 	content_encode(&record, &content);
-	*ret = (struct content_ref){ .id = atomic_fetch_add(&put->cs->next_content, 1), .size = put->work.size,
-				     .digest = digest, .data_bytes = put->data };
+	*ret = (struct content_ref){ .id = atomic_fetch_add(&put->cs->next_content, 1),
+				     .size = put->work.size,
+				     .digest = digest,
+				     .data_bytes = put->data };
 	put_record(put, FAMILY_CONTENT, ret->id, &record);
 	return buf_check(&record, e);
 }
@@ -495,8 +525,8 @@ static void put_release(struct put *put)
 	free(put->extents);
 }
 
-int content_put(struct content_store *cs, const struct work *work, struct kv_batch *batch, struct content_ref *ret,
-		struct error *e)
+int content_put(struct content_store *cs, const struct work *work, struct kv_batch *batch,
+		struct content_ref *ret, struct error *e)
 {
 	CLEANUP(put_release) struct put put = { .cs = cs };
 	int r = take_work(&put, work, e);

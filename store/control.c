@@ -1,4 +1,5 @@
-/* control.c - see control.h: finding the handler, checking its arguments, walking to what a path means. */
+/* control.c - see control.h: finding the handler, checking its arguments, walking to what a path
+ * means. */
 #include "control.h"
 
 #include <errno.h>
@@ -31,8 +32,8 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-int control_run(const struct control_context *context, const struct request *request, const struct answer *answer,
-		struct error *e)
+int control_run(const struct control_context *context, const struct request *request,
+		const struct answer *answer, struct error *e)
 {
 	struct command c = { context, request, answer, context->store, context->who };
 
@@ -41,8 +42,10 @@ int control_run(const struct control_context *context, const struct request *req
 			continue;
 		for (size_t j = 0; j < request->count; j++) {
 			if (!has_word(commands[i].arguments, request->arguments[j].name))
-				return error_set(e, -E_USAGE, "%s takes no argument %s: see `daybook %s --help`",
-						 request->command, request->arguments[j].name, request->command);
+				return error_set(e, -E_USAGE,
+						 "%s takes no argument %s: see `daybook %s --help`",
+						 request->command, request->arguments[j].name,
+						 request->command);
 		}
 		int rc = commands[i].run(&c, e);
 
@@ -50,11 +53,14 @@ int control_run(const struct control_context *context, const struct request *req
 			context->await_kernel(context->arg);
 		return rc;
 	}
-	return error_set(e, -E_USAGE, "%s: there is no such command; daybookd may be older than daybook: restart it",
-			 request->command);
+	return error_set(
+		e, -E_USAGE,
+		"%s: there is no such command; daybookd may be older than daybook: restart it",
+		request->command);
 }
 
-int control_number(const struct command *c, const char *name, uint64_t fallback, uint64_t *ret, struct error *e)
+int control_number(const struct command *c, const char *name, uint64_t fallback, uint64_t *ret,
+		   struct error *e)
 {
 	struct view text = request_get(c->request, name);
 	const char *at = text.data;
@@ -96,7 +102,7 @@ struct cell control_digest(const char *name, const struct digest *digest, char *
 	return cell_text(name, view_of(text, 2 * DIGEST_LEN));
 }
 
-/* --- paths ------------------------------------------------------------------------------------------------------ */
+/* --- paths ---------------------------------------------------------------- */
 
 /* Writes the path without needless slashes and dots to out. */
 static int normalize(struct view path, struct buf *out, struct error *e)
@@ -112,12 +118,16 @@ static int normalize(struct view path, struct buf *out, struct error *e)
 		if (name.len == 0 || view_equal(name, view_str(".")))
 			continue;
 		if (view_equal(name, view_str("..")) || memchr(name.data, '\0', name.len))
-			return error_set(e, -E_NAME_BAD, "a path from the share's root has no .. and no NUL in it");
+			return error_set(e, -E_NAME_BAD,
+					 "a path from the share's root has no .. and no NUL in it");
 		if (view_equal(name, view_str(HISTORY_NAME)))
 			return error_set(e, -E_NAME_RESERVED,
-					 "what is in " HISTORY_NAME " is the past: name the file or directory itself");
+					 "what is in " HISTORY_NAME
+					 " is the past: name the file or directory itself");
 		if (name.len > NAME_LEN_MAX)
-			return error_set(e, -E_NAME_LONG, "a name in the path is longer than %d bytes", NAME_LEN_MAX);
+			return error_set(e, -E_NAME_LONG,
+					 "a name in the path is longer than %d bytes",
+					 NAME_LEN_MAX);
 		if (out->len)
 			buf_u8(out, '/');
 		buf_append(out, name.data, name.len);
@@ -125,7 +135,8 @@ static int normalize(struct view path, struct buf *out, struct error *e)
 	return buf_check(out, e);
 }
 
-static bool take_first(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool take_first(void *arg, struct view name, uint64_t cookie,
+		       const struct dirent_record *dirent)
 {
 	(void)name, (void)cookie;
 	*(struct dirent_record *)arg = *dirent;
@@ -151,7 +162,8 @@ static int find_name(const struct command *c, struct spot *spot, struct error *e
 /* Also said of one that was there, to those who may not enter it. */
 static int no_directory(const struct spot *spot, struct error *e)
 {
-	return error_set(e, -E_NO_ENTRY, "%.*s: there is no such directory, nor was one that you may search",
+	return error_set(e, -E_NO_ENTRY,
+			 "%.*s: there is no such directory, nor was one that you may search",
 			 (int)spot->name.len, (const char *)spot->name.data);
 }
 
@@ -167,16 +179,23 @@ static int enter(const struct command *c, struct spot *spot, struct error *e)
 	if (r == 0 && !spot->live)
 		return no_directory(spot, e);
 	if (r == 0)
-		return error_set(e, -E_DENIED, "%.*s: permission denied: you may not search a directory on the way",
-				 (int)spot->path.len, (const char *)spot->path.data);
+		return error_set(
+			e, -E_DENIED,
+			"%.*s: permission denied: you may not search a directory on the way",
+			(int)spot->path.len, (const char *)spot->path.data);
 	spot->parent = spot->ino;
 	spot->parent_live = spot->live;
 	return r < 0 ? r : 0;
 }
 
-int control_find(const struct command *c, struct view path, struct spot *ret, struct buf *memory, struct error *e)
+int control_find(const struct command *c, struct view path, struct spot *ret, struct buf *memory,
+		 struct error *e)
 {
-	struct spot spot = { .parent = ROOT_INODE, .parent_live = true, .known = true, .live = true, .ino = ROOT_INODE,
+	struct spot spot = { .parent = ROOT_INODE,
+			     .parent_live = true,
+			     .known = true,
+			     .live = true,
+			     .ino = ROOT_INODE,
 			     .type = S_IFDIR };
 	int r = normalize(path, memory, e);
 	const char *at = (const char *)memory->data, *end = at ? at + memory->len : at;

@@ -1,8 +1,9 @@
 /* control_folder.c - restore of a folder: whatever was in it at an instant, and below, is put back.
  *
- * A file that holds other bytes now gets a new version; what is gone is made again, with the rights it had; what came
- * later stays.  What cannot be put back does not stop the rest: at the end the first of these is told, and how many.
- * Each file is a change of its own, so that others save meanwhile, and all are on stable storage at the end. */
+ * A file that holds other bytes now gets a new version; what is gone is made again, with the rights
+ * it had; what came later stays.  What cannot be put back does not stop the rest: at the end the
+ * first of these is told, and how many. Each file is a change of its own, so that others save
+ * meanwhile, and all are on stable storage at the end. */
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -20,7 +21,8 @@ struct folder {
 	uint64_t instant;
 	struct buf path;    /* of what is at hand, in the live tree */
 	uint64_t done, bad;
-	uint64_t head, own; /* the newest change when work on this name began, and how many were made here since */
+	/* The newest change when work on this name began, and how many were made here since. */
+	uint64_t head, own;
 	int64_t resumed_ns; /* when that was */
 	int64_t busy_ns;    /* others saved; until then more of that is expected */
 	struct error first; /* of what could not be put back */
@@ -35,7 +37,7 @@ struct level {
 
 static int fill(struct folder *f, uint64_t then, uint64_t live, struct error *e);
 
-/* --- one name --------------------------------------------------------------------------------------------------- */
+/* --- one name ------------------------------------------------------------- */
 
 static int denied(const struct folder *f, const char *what, struct error *e)
 {
@@ -44,8 +46,8 @@ static int denied(const struct folder *f, const char *what, struct error *e)
 }
 
 /* The inode as it was, when the caller may see it (P4). */
-static int inode_then(const struct folder *f, uint64_t ino, struct inode_record *ret, struct buf *memory,
-		      struct error *e)
+static int inode_then(const struct folder *f, uint64_t ino, struct inode_record *ret,
+		      struct buf *memory, struct error *e)
 {
 	int r = timeline_inode(f->command->store, f->instant, ino, ret, memory, e);
 
@@ -54,17 +56,18 @@ static int inode_then(const struct folder *f, uint64_t ino, struct inode_record 
 	return r == 0 ? denied(f, "see what it was", e) : r < 0 ? r : 0;
 }
 
-/* What bears the name in the live directory: 1 and its inode, 0 when it is free and the caller may make it. */
-static int inode_now(const struct folder *f, uint64_t live, struct view name, uint32_t type, struct inode **ret,
-		     struct error *e)
+/* What bears the name in the live directory: 1 and its inode, 0 when it is free and the caller may
+ * make it. */
+static int inode_now(const struct folder *f, uint64_t live, struct view name, uint32_t type,
+		     struct inode **ret, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *directory = NULL;
 	struct dirent_record dirent;
 	int r = namespace_lookup(f->command->store, live, name, &dirent, e);
 
 	if (r == 0 && (dirent.type & S_IFMT) != type)
-		return error_set(e, -E_EXISTS, "%.*s: something else bears that name now", (int)f->path.len,
-				 (const char *)f->path.data);
+		return error_set(e, -E_EXISTS, "%.*s: something else bears that name now",
+				 (int)f->path.len, (const char *)f->path.data);
 	if (r == 0) {
 		r = inode_get(f->command->store, dirent.ino, ret, e);
 		return r < 0 ? r : 1;
@@ -84,11 +87,13 @@ static void changed(const struct folder *f, uint64_t ino, uint64_t parent, struc
 		context->changed(context->arg, ino, parent, name);
 }
 
-static int make(struct folder *f, uint64_t live, struct view name, const struct inode_record *then, struct inode **ret,
-		struct error *e)
+static int make(struct folder *f, uint64_t live, struct view name, const struct inode_record *then,
+		struct inode **ret, struct error *e)
 {
 	const struct actor *actor = &f->command->context->actor;
-	struct make how = { .mode = (uint32_t)then->mode & (S_IFMT | 0777), .uid = actor->uid, .gid = actor->gid,
+	struct make how = { .mode = (uint32_t)then->mode & (S_IFMT | 0777),
+			    .uid = actor->uid,
+			    .gid = actor->gid,
 			    .target = then->target };
 	int r = namespace_make(f->command->store, actor, live, name, &how, ret, e);
 
@@ -98,8 +103,8 @@ static int make(struct folder *f, uint64_t live, struct view name, const struct 
 	return r;
 }
 
-static int put_directory(struct folder *f, uint64_t live, struct view name, const struct inode_record *then,
-			 struct error *e)
+static int put_directory(struct folder *f, uint64_t live, struct view name,
+			 const struct inode_record *then, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *now = NULL;
 	int r = inode_now(f, live, name, S_IFDIR, &now, e);
@@ -109,7 +114,8 @@ static int put_directory(struct folder *f, uint64_t live, struct view name, cons
 	return r < 0 ? r : fill(f, then->ino, now->r.ino, e);
 }
 
-static int put_link(struct folder *f, uint64_t live, struct view name, const struct inode_record *then, struct error *e)
+static int put_link(struct folder *f, uint64_t live, struct view name,
+		    const struct inode_record *then, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *now = NULL;
 	int r = inode_now(f, live, name, S_IFLNK, &now, e);
@@ -142,19 +148,22 @@ static int check_version(const struct folder *f, const struct inode_record *then
 	int r = version_get(f->command->store, then->doc, then->version, &v, &memory, e);
 
 	if (r == 0)
-		r = access_version(f->command->store, f->command->who, then->doc, then->version, &v, e);
+		r = access_version(f->command->store, f->command->who, then->doc, then->version, &v,
+				   e);
 	return r == 0 ? denied(f, "read that version", e) : r < 0 ? r : 0;
 }
 
-static int put_version(struct folder *f, uint64_t live, struct view name, const struct inode_record *then,
-		       struct inode *now, struct error *e)
+static int put_version(struct folder *f, uint64_t live, struct view name,
+		       const struct inode_record *then, struct inode *now, struct error *e)
 {
 	const struct command *c = f->command;
 	const struct actor *actor = &c->context->actor;
 	struct dirent_record dirent = { .ino = now ? now->r.ino : 0 };
 	struct saved saved = { 0 };
-	int r = now ? version_restore(c->store, actor, dirent.ino, then->doc, then->version, &saved, e) :
-		      version_restore_at(c->store, actor, live, name, then->doc, then->version, &saved, e);
+	int r = now ? version_restore(c->store, actor, dirent.ino, then->doc, then->version, &saved,
+				      e)
+		    : version_restore_at(c->store, actor, live, name, then->doc, then->version,
+					 &saved, e);
 
 	f->own += now ? 1 : 2;
 	if (r == 0 && !now)
@@ -172,7 +181,8 @@ static int put_version(struct folder *f, uint64_t live, struct view name, const 
 	return control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
 }
 
-static int put_file(struct folder *f, uint64_t live, struct view name, const struct inode_record *then, struct error *e)
+static int put_file(struct folder *f, uint64_t live, struct view name,
+		    const struct inode_record *then, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *now = NULL;
 	int r = inode_now(f, live, name, S_IFREG, &now, e);
@@ -187,9 +197,10 @@ static int put_file(struct folder *f, uint64_t live, struct view name, const str
 	return r < 0 ? r : put_version(f, live, name, then, now, e);
 }
 
-/* --- all of them ------------------------------------------------------------------------------------------------ */
+/* --- all of them ---------------------------------------------------------- */
 
-static int put_back(struct level *at, struct view name, const struct dirent_record *dirent, struct error *e)
+static int put_back(struct level *at, struct view name, const struct dirent_record *dirent,
+		    struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct folder *f = at->folder;
@@ -218,7 +229,8 @@ static int64_t monotonic_ns(void)
 	return t.tv_sec * NS_PER_SECOND + t.tv_nsec;
 }
 
-/* Saves go first: while others change things, this thread rests for some times as long as it worked. */
+/* Saves go first: while others change things, this thread rests for some times as long as it
+ * worked. */
 static void give_way(struct folder *f)
 {
 	int64_t time, now = monotonic_ns(), rest = (now - f->resumed_ns) * RESTS;
@@ -228,7 +240,8 @@ static void give_way(struct folder *f)
 	if (f->head && head > f->head + f->own)
 		f->busy_ns = now + BUSY_NS;
 	if (now < f->busy_ns)
-		nanosleep(&(struct timespec){ .tv_nsec = rest < REST_NS_MAX ? rest : REST_NS_MAX }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = rest < REST_NS_MAX ? rest : REST_NS_MAX },
+			  NULL);
 	store_head(f->command->store, &f->head, &time);
 	f->own = 0;
 	f->resumed_ns = monotonic_ns();
@@ -246,14 +259,16 @@ static bool visit(void *arg, struct view name, uint64_t cookie, const struct dir
 	if (len)
 		buf_u8(&f->path, '/');
 	buf_append(&f->path, name.data, name.len);
-	int r = f->path.failed ? error_set(&e, -E_NO_MEMORY, "out of memory") : put_back(at, name, dirent, &e);
+	int r = f->path.failed ? error_set(&e, -E_NO_MEMORY, "out of memory")
+			       : put_back(at, name, dirent, &e);
 	f->path.len = len;
 	give_way(f);
 	if (r < 0 && f->bad++ == 0)
 		f->first = e;
 	if (r == -ECANCELED || r == -E_NO_MEMORY || r == -E_NO_SPACE)
 		f->stop = r;
-	if (++f->done % TELL_EVERY == 0 && answer->progress && !answer->progress(answer->arg, f->done, 0))
+	if (++f->done % TELL_EVERY == 0 && answer->progress &&
+	    !answer->progress(answer->arg, f->done, 0))
 		f->stop = control_canceled(&f->first);
 	return f->stop == 0;
 }
@@ -272,7 +287,8 @@ static int fill(struct folder *f, uint64_t then, uint64_t live, struct error *e)
 }
 
 /* The live directory that takes it all: the folder's own, or --to; made when it is not there. */
-static int find_directory(struct folder *f, const struct spot *to, uint64_t then, struct inode **ret, struct error *e)
+static int find_directory(struct folder *f, const struct spot *to, uint64_t then,
+			  struct inode **ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct inode_record was;
@@ -281,16 +297,19 @@ static int find_directory(struct folder *f, const struct spot *to, uint64_t then
 	if (!to->name.len)
 		return inode_get(f->command->store, ROOT_INODE, ret, e);
 	if (!to->parent_live)
-		return error_set(e, -E_NO_ENTRY, "%.*s: its directory is not there any more: make it, or give another "
-				 "place with --to", length, (const char *)to->path.data);
+		return error_set(
+			e, -E_NO_ENTRY,
+			"%.*s: its directory is not there any more: make it, or give another "
+			"place with --to",
+			length, (const char *)to->path.data);
 	r = inode_then(f, then, &was, &memory, e);
 	if (r == 0)
 		r = inode_now(f, to->parent, to->name, S_IFDIR, ret, e);
 	return r == 0 ? make(f, to->parent, to->name, &was, ret, e) : r < 0 ? r : 0;
 }
 
-int control_restore_folder(const struct command *c, const struct spot *to, uint64_t instant, uint64_t then,
-			   struct error *e)
+int control_restore_folder(const struct command *c, const struct spot *to, uint64_t instant,
+			   uint64_t then, struct error *e)
 {
 	struct folder f = { .command = c, .instant = instant };
 	CLEANUP(inode_release) struct inode *live = NULL;
@@ -306,7 +325,8 @@ int control_restore_folder(const struct command *c, const struct spot *to, uint6
 	if (!f.bad)
 		return 0;
 	*e = f.first;
-	return f.bad == 1 ? f.first.code :
-			    error_prefix(e, f.first.code, "%llu of %llu could not be put back, the first of them",
+	return f.bad == 1 ? f.first.code
+			  : error_prefix(e, f.first.code,
+					 "%llu of %llu could not be put back, the first of them",
 					 (unsigned long long)f.bad, (unsigned long long)f.done);
 }

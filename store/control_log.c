@@ -16,7 +16,8 @@ struct listing {
 	const struct command *command;
 	struct log_query query;
 	int64_t since, until;
-	struct view author;  /* when the user is not known here any more: by name; data NULL: anybody */
+	/* When the user is not known here any more: by name; data NULL: anybody. */
+	struct view author;
 	struct spot spot;
 	bool of_file;        /* only what concerns the spot's file */
 	uint64_t limit, seen, shown;
@@ -31,7 +32,7 @@ static void listing_release(struct listing *l)
 	buf_release(&l->path_memory);
 }
 
-/* --- which ------------------------------------------------------------------------------------------------------ */
+/* --- which ---------------------------------------------------------------- */
 
 /* Does the record concern the file at the spot? */
 static bool is_about(const struct listing *l, const struct log_record *r)
@@ -49,7 +50,8 @@ static bool is_about(const struct listing *l, const struct log_record *r)
 	const char *slash = r->path.len ? memrchr(r->path.data, '/', r->path.len) : NULL;
 	const char *name = slash ? slash + 1 : r->path.data;
 	return r->parent == s->parent && r->path.len &&
-	       view_equal(view_of(name, (size_t)((const char *)r->path.data + r->path.len - name)), s->name);
+	       view_equal(view_of(name, (size_t)((const char *)r->path.data + r->path.len - name)),
+			  s->name);
 }
 
 static bool matches(const struct listing *l, const struct log_record *r)
@@ -67,7 +69,8 @@ static bool list_record(void *arg, const struct log_record *record)
 	const struct command *c = l->command;
 	struct cell cells[LOG_COLUMN_COUNT];
 
-	if (++l->seen % PROGRESS_EVERY == 0 && c->answer->progress && !c->answer->progress(c->answer->arg, l->seen, 0)) {
+	if (++l->seen % PROGRESS_EVERY == 0 && c->answer->progress &&
+	    !c->answer->progress(c->answer->arg, l->seen, 0)) {
 		l->r = control_canceled(l->e);
 		return false;
 	}
@@ -83,7 +86,7 @@ static bool list_record(void *arg, const struct log_record *record)
 	return l->r == 0 && (++l->shown < l->limit || !l->limit);
 }
 
-/* --- the question ----------------------------------------------------------------------------------------------- */
+/* --- the question --------------------------------------------------------- */
 
 static bool is_number(struct view text)
 {
@@ -143,7 +146,8 @@ static int read_times(struct listing *l, struct error *e)
 	if (since.data) {
 		r = clock_parse_period(since, now, &l->since, &other, e);
 		if (r == 0)
-			r = change_at(l->command->store, l->since / NS_PER_SECOND * NS_PER_SECOND - 1, &change, e);
+			r = change_at(l->command->store,
+				      l->since / NS_PER_SECOND * NS_PER_SECOND - 1, &change, e);
 		l->query.first = change + 1;
 	}
 	if (r == 0 && until.data) {
@@ -178,9 +182,11 @@ static int was_elsewhere(const struct listing *l, bool *ret, struct error *e)
 	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
 	struct inode_record inode;
 	struct view key, value;
-	int r = l->spot.doc ? version_each(l->command->store, l->spot.doc, 0, is_elsewhere, &at, e) : 0;
+	int r = l->spot.doc ? version_each(l->command->store, l->spot.doc, 0, is_elsewhere, &at, e)
+			    : 0;
 
-	it = kv_iter_open(store_kv(l->command->store), NULL, FAMILY_PAST_INODE, key_view(&prefix), false);
+	it = kv_iter_open(store_kv(l->command->store), NULL, FAMILY_PAST_INODE, key_view(&prefix),
+			  false);
 	while (r >= 0 && !at.found && (r = kv_iter_next(it, &key, &value, e)) > 0) {
 		r = inode_decode(&inode, value, e);
 		at.found = r == 0 && inode.parent != at.parent;
@@ -192,12 +198,13 @@ static int was_elsewhere(const struct listing *l, bool *ret, struct error *e)
 /* Also said of a name that was there, to those who may see nothing of it. */
 static int no_name(const struct spot *spot, struct error *e)
 {
-	return error_set(e, -E_NO_ENTRY, "%.*s: there is no such name, nor was one that you may see",
+	return error_set(e, -E_NO_ENTRY,
+			 "%.*s: there is no such name, nor was one that you may see",
 			 (int)spot->path.len, (const char *)spot->path.data);
 }
 
-/* A directory's changes stand in an index of their own; a file's are sought among its directory's, or everywhere
- * when it moved. */
+/* A directory's changes stand in an index of their own; a file's are sought among its directory's,
+ * or everywhere when it moved. */
 static int read_path(struct listing *l, struct error *e)
 {
 	struct view path = request_get(l->command->request, "path");
@@ -240,10 +247,11 @@ int control_log(const struct command *c, struct error *e)
 	return l.shown || l.spot.live || c->who->uid == 0 ? 0 : no_name(&l.spot, e);
 }
 
-/* --- conflicts -------------------------------------------------------------------------------------------------- */
+/* --- conflicts ------------------------------------------------------------ */
 
 /* One row; what the caller may not see is passed over. */
-static int list_conflict(const struct command *c, uint64_t change, const struct conflict_record *r, struct error *e)
+static int list_conflict(const struct command *c, uint64_t change, const struct conflict_record *r,
+			 struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, version_memory = { 0 };
 	struct version_record version;
@@ -283,7 +291,8 @@ int control_conflicts(const struct command *c, struct error *e)
 	if (r < 0)
 		return r;
 	if (!spot.known || spot.type != S_IFDIR)
-		return error_set(e, -E_NOT_DIR, "conflicts are listed for a directory and what is below it");
+		return error_set(e, -E_NOT_DIR,
+				 "conflicts are listed for a directory and what is below it");
 	struct key prefix = key_number(spot.ino);
 	it = kv_iter_open(store_kv(c->store), NULL, FAMILY_CONFLICT, key_view(&prefix), true);
 	while (r >= 0 && (r = kv_iter_next(it, &key, &value, e)) > 0) {

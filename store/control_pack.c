@@ -14,13 +14,18 @@ static bool tell_progress(void *arg, uint64_t done, uint64_t total)
 int control_pack(const struct command *c, struct error *e)
 {
 	bool now = control_flag(c, "now");
-	struct pack_options options = { .age_ns = now ? -1 : PACK_AGE_NS, .dry_run = control_flag(c, "try"),
-					.all = now, .pause = tell_progress, .arg = (void *)(uintptr_t)c->answer };
+	struct pack_options options = { .age_ns = now ? -1 : PACK_AGE_NS,
+					.dry_run = control_flag(c, "try"),
+					.all = now,
+					.pause = tell_progress,
+					.arg = (void *)(uintptr_t)c->answer };
 	struct pack_report report;
 
 	if (c->who->uid != 0 && c->who->uid != geteuid())
-		return error_set(e, -E_DENIED, "permission denied: only root and the user that the store belongs to may "
-				 "pack it");
+		return error_set(
+			e, -E_DENIED,
+			"permission denied: only root and the user that the store belongs to may "
+			"pack it");
 	int r = pack_run(c->store, &options, &report, e);
 	if (r < 0)
 		return r;

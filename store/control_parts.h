@@ -19,30 +19,36 @@ CONTROL_COMMANDS(X)
 
 /* Where a path leads, or last led. */
 struct spot {
-	struct view path;   /* normal: no leading, double or trailing slash; borrows from *memory; "" is the root */
+	/* Normal: no leading, double or trailing slash; borrows from *memory; "" is the root. */
+	struct view path;
 	struct view name;   /* its last name, borrows too; empty for the root */
-	uint64_t parent;    /* the directory that has the name; the root's own number for the root */
+	/* The directory that has the name; the root's own number for the root. */
+	uint64_t parent;
 	bool parent_live;
 	bool known, live;   /* whether the name is or was there, and whether it is there now */
 	uint64_t ino, doc;  /* of the live or the last one; 0 when not known */
 	uint32_t type;      /* S_IFMT bits */
 };
 
-/* Finds the path for the command's caller, who needs search permission on every directory above.  What is gone is found
- * too, by the last that bore the name; a last name that never was gives known = false.
- * -E_DENIED, -E_NO_ENTRY (a directory on the way never was), -E_NAME_BAD (..), -E_NAME_RESERVED (.history). */
-int control_find(const struct command *c, struct view path, struct spot *ret, struct buf *memory, struct error *e);
+/* Finds the path for the command's caller, who needs search permission on every directory above.
+ * What is gone is found too, by the last that bore the name; a last name that never was gives known
+ * = false. -E_DENIED, -E_NO_ENTRY (a directory on the way never was), -E_NAME_BAD (..),
+ * -E_NAME_RESERVED (.history). */
+int control_find(const struct command *c, struct view path, struct spot *ret, struct buf *memory,
+		 struct error *e);
 
 /* The argument as a decimal number; fallback when it is not there.  -E_USAGE. */
-int control_number(const struct command *c, const char *name, uint64_t fallback, uint64_t *ret, struct error *e);
+int control_number(const struct command *c, const char *name, uint64_t fallback, uint64_t *ret,
+		   struct error *e);
 /* Whether the flag is set. */
 bool control_flag(const struct command *c, const char *name);
 
-/* Puts back everything that was in directory `then`, an inode number, at the instant: into the directory `to`, made when
- * it is not there.  A row for each file that is given other bytes than it has.  What cannot be put back is passed over:
- * the code and sentence are those of the first, and say how many. */
-int control_restore_folder(const struct command *c, const struct spot *to, uint64_t instant, uint64_t then,
-			   struct error *e);
+/* Puts back everything that was in directory `then`, an inode number, at the instant: into the
+ * directory `to`, made when it is not there.  A row for each file that is given other bytes than it
+ * has.  What cannot be put back is passed over: the code and sentence are those of the first, and
+ * say how many. */
+int control_restore_folder(const struct command *c, const struct spot *to, uint64_t instant,
+			   uint64_t then, struct error *e);
 
 /* Passes a row on: 0, or -ECANCELED when nobody listens. */
 int control_row(const struct command *c, const struct cell *cells, size_t count, struct error *e);

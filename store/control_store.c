@@ -11,7 +11,8 @@
 #include "timeline.h"
 #include "verify.h"
 
-/* One of what is known of a mount's processes (fs/holder.h); without a mount there is nothing to say. */
+/* One of what is known of a mount's processes (fs/holder.h); without a mount there is nothing to
+ * say. */
 static struct cell of_daemon(const struct control_context *context, struct cell cell)
 {
 	return context->workers ? cell : (struct cell){ .name = cell.name, .kind = CELL_NONE };
@@ -31,7 +32,8 @@ int control_status(const struct command *c, struct error *e)
 	struct digest chain;
 	uint64_t head;
 	char digest[DIGEST_TEXT];
-	const char *recovered = store_recovery_report(c->store), *mountpoint = c->context->mountpoint;
+	const char *recovered = store_recovery_report(c->store),
+		   *mountpoint = c->context->mountpoint;
 	int r = store_facts(c->store, &facts, e);
 
 	if (r == 0)
@@ -45,7 +47,8 @@ int control_status(const struct command *c, struct error *e)
 		recovered = "";
 	struct cell cells[] = { cell_text("store", view_str(facts.path)),
 				cell_text("share", view_str(facts.id)),
-				cell_text_some("mountpoint", view_str(mountpoint ? mountpoint : "")),
+				cell_text_some("mountpoint",
+					       view_str(mountpoint ? mountpoint : "")),
 				cell_number("changes", head),
 				control_digest("chain", &chain, digest),
 				cell_time("first_time", facts.first_time),
@@ -68,9 +71,12 @@ int control_restart(const struct command *c, struct error *e)
 	if (c->who->uid != 0)
 		return error_set(e, -E_NOT_PERMITTED, "only root may restart a share's daemon");
 	if (!c->context->workers)
-		return error_set(e, -E_NO_DAEMON, "no daemon serves this store: there is nothing to restart");
+		return error_set(e, -E_NO_DAEMON,
+				 "no daemon serves this store: there is nothing to restart");
 	if (!c->context->can_restart(c->context->arg))
-		return error_set(e, -E_INVALID, "this kernel cannot hand a mount over: unmount the share and mount it again");
+		return error_set(e, -E_INVALID,
+				 "this kernel cannot hand a mount over: unmount the share and "
+				 "mount it again");
 	struct cell cells[] = { DAEMON_CELLS(c->context) };
 	int r = control_row(c, cells, sizeof(cells) / sizeof(cells[0]), e);
 	if (r == 0)
@@ -78,7 +84,7 @@ int control_restart(const struct command *c, struct error *e)
 	return r;
 }
 
-/* --- tags ------------------------------------------------------------------------------------------------------- */
+/* --- tags ----------------------------------------------------------------- */
 
 /* Is directory ino the one at top, or below it?  1, 0 or a code. */
 static int is_below(struct store *store, uint64_t ino, uint64_t top, struct error *e)
@@ -96,8 +102,8 @@ static int is_below(struct store *store, uint64_t ino, uint64_t top, struct erro
 	return ino == top;
 }
 
-static int list_tag(const struct command *c, uint64_t directory, struct view name, const struct tag_record *tag,
-		    struct error *e)
+static int list_tag(const struct command *c, uint64_t directory, struct view name,
+		    const struct tag_record *tag, struct error *e)
 {
 	CLEANUP(buf_release) struct buf path = { 0 };
 	int r = access_place(c->store, c->who, directory, e);
@@ -127,7 +133,8 @@ int control_tags(const struct command *c, struct error *e)
 	if (r < 0)
 		return r;
 	if (!spot.known || spot.type != S_IFDIR)
-		return error_set(e, -E_NOT_DIR, "tags are listed for a directory and what is below it");
+		return error_set(e, -E_NOT_DIR,
+				 "tags are listed for a directory and what is below it");
 	it = kv_iter_open(store_kv(c->store), NULL, FAMILY_TAG, view_of("", 0), false);
 	while (r >= 0 && (r = kv_iter_next(it, &key, &value, e)) > 0) {
 		struct reader in = reader_of(key);
@@ -135,7 +142,8 @@ int control_tags(const struct command *c, struct error *e)
 		struct view name = key_name_left(&in);
 		struct tag_record tag;
 
-		r = in.failed ? error_set(e, -E_CORRUPT, "a tag is damaged") : tag_decode(&tag, value, e);
+		r = in.failed ? error_set(e, -E_CORRUPT, "a tag is damaged")
+			      : tag_decode(&tag, value, e);
 		if (r == 0)
 			r = is_below(c->store, directory, spot.ino, e);
 		if (r > 0)
@@ -144,13 +152,16 @@ int control_tags(const struct command *c, struct error *e)
 	return r;
 }
 
-/* --- checkpoints ------------------------------------------------------------------------------------------------- */
+/* --- checkpoints ---------------------------------------------------------- */
 
 static int check_keeper(const struct command *c, const char *what, struct error *e)
 {
 	if (c->who->uid == 0 || c->who->uid == geteuid())
 		return 0;
-	return error_set(e, -E_DENIED, "permission denied: only root and the user that the store belongs to may %s it", what);
+	return error_set(
+		e, -E_DENIED,
+		"permission denied: only root and the user that the store belongs to may %s it",
+		what);
 }
 
 int control_checkpoint(const struct command *c, struct error *e)
@@ -185,7 +196,7 @@ int control_uncheckpoint(const struct command *c, struct error *e)
 	return checkpoint_drop(c->store, buf_cstr(&name), e);
 }
 
-/* --- verification ----------------------------------------------------------------------------------------------- */
+/* --- verification --------------------------------------------------------- */
 
 static int tell_verified(const struct command *c, const char *damage, const char *lost,
 			 const struct verify_report *report, struct error *e)
@@ -223,27 +234,32 @@ static bool tell_progress(void *arg, uint64_t done, uint64_t total)
 	return !answer->progress || answer->progress(answer->arg, done, total);
 }
 
-/* Saves go first: this thread, which serves one connection, gets the processor time that they leave.  It may fail. */
+/* Saves go first: this thread, which serves one connection, gets the processor time that they
+ * leave.  It may fail. */
 static void step_back(void)
 {
 	setpriority(PRIO_PROCESS, (id_t)gettid(), 15);
 }
 
 #define RATE_MAX 1000000u /* MiB a second */
-/* While people save: a durable save of 16 KiB took 1.1 times as long beside it, and twice as long without a limit. */
+/* While people save: a durable save of 16 KiB took 1.1 times as long beside it, and twice as long
+ * without a limit. */
 #define RATE_BESIDE_SAVES 100
 
 int control_verify(const struct command *c, struct error *e)
 {
 	struct verify_report report = { 0 };
-	struct verify_options options = { .read_contents = true, .only_new = control_flag(c, "quick"), .resume = control_flag(c, "resume"),
+	struct verify_options options = { .read_contents = true,
+					  .only_new = control_flag(c, "quick"),
+					  .resume = control_flag(c, "resume"),
 					  .known = tell_known };
 	uint64_t rate;
 	int r, told;
 
 	r = check_keeper(c, "verify", e);
 	if (r == 0)
-		r = control_number(c, "rate", c->context->workers ? RATE_BESIDE_SAVES : 0, &rate, e);
+		r = control_number(c, "rate", c->context->workers ? RATE_BESIDE_SAVES : 0, &rate,
+				   e);
 	if (r < 0)
 		return r;
 	if (options.resume && options.only_new)

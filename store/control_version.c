@@ -8,7 +8,7 @@
 #include "logtext.h"
 #include "timeline.h"
 
-/* --- history ---------------------------------------------------------------------------------------------------- */
+/* --- history -------------------------------------------------------------- */
 
 struct history {
 	const struct command *command;
@@ -58,23 +58,28 @@ static bool list_version(void *arg, const struct name_version *v)
 	return h->r == 0;
 }
 
-/* What to say of a path that has no versions for this caller.  That a name was there once is told only to those who
- * may see something of it. */
+/* What to say of a path that has no versions for this caller.  That a name was there once is told
+ * only to those who may see something of it. */
 static int nothing_there(const struct spot *spot, bool hidden, struct error *e)
 {
 	int length = (int)spot->path.len;
 	const char *path = spot->path.data;
 
 	if (spot->live && spot->type == S_IFDIR)
-		return error_set(e, -E_IS_DIR, "%.*s: is a directory: name a file; or restore all of it with --at TIME; or see "
+		return error_set(e, -E_IS_DIR,
+				 "%.*s: is a directory: name a file; or restore all of it with "
+				 "--at TIME; or see "
 				 "`daybook log`",
 				 length ? length : 1, length ? path : "/");
 	if (spot->live && spot->type != S_IFREG)
-		return error_set(e, -E_INVALID, "%.*s: only regular files have versions", length, path);
-	if (spot->live && hidden)
-		return error_set(e, -E_DENIED, "%.*s: permission denied: you may read none of its versions", length,
+		return error_set(e, -E_INVALID, "%.*s: only regular files have versions", length,
 				 path);
-	return error_set(e, -E_NO_ENTRY, "%.*s: there is no such file, and no version of one that you may read",
+	if (spot->live && hidden)
+		return error_set(e, -E_DENIED,
+				 "%.*s: permission denied: you may read none of its versions",
+				 length, path);
+	return error_set(e, -E_NO_ENTRY,
+			 "%.*s: there is no such file, and no version of one that you may read",
 			 length, path);
 }
 
@@ -86,7 +91,8 @@ int control_history(const struct command *c, struct error *e)
 	int r = control_find(c, request_get(c->request, "path"), &spot, &memory, e);
 
 	if (r == 0 && spot.name.len)
-		r = timeline_name_versions(c->store, spot.parent, spot.name, control_flag(c, "all"), list_version, &h, e);
+		r = timeline_name_versions(c->store, spot.parent, spot.name, control_flag(c, "all"),
+					   list_version, &h, e);
 	if (r < 0 || h.r < 0)
 		return h.r < 0 ? h.r : r;
 	if (h.shown || (spot.live && spot.type == S_IFREG && !h.found))
@@ -94,7 +100,7 @@ int control_history(const struct command *c, struct error *e)
 	return nothing_there(&spot, h.found > 0, e);
 }
 
-/* --- restore: which version ------------------------------------------------------------------------------------- */
+/* --- restore: which version ----------------------------------------------- */
 
 struct wanted {
 	const struct command *command;
@@ -114,7 +120,8 @@ static bool consider(void *arg, const struct name_version *v)
 {
 	struct wanted *w = arg;
 
-	if (w->by_number ? v->number != w->number || (w->doc && v->doc != w->doc) : v->version->time > w->until)
+	if (w->by_number ? v->number != w->number || (w->doc && v->doc != w->doc)
+			 : v->version->time > w->until)
 		return true;
 	bool best = !w->by_number || w->doc || v->doc == w->live_doc;
 	if (w->found && !best)
@@ -122,7 +129,8 @@ static bool consider(void *arg, const struct name_version *v)
 	w->found = true;
 	w->best.doc = v->doc;
 	w->best.number = v->number;
-	w->best.granted = access_version(w->command->store, w->command->who, v->doc, v->number, v->version, w->e);
+	w->best.granted = access_version(w->command->store, w->command->who, v->doc, v->number,
+					 v->version, w->e);
 	return !best;
 }
 
@@ -140,16 +148,19 @@ static bool read_digits(const char **at, uint64_t *ret)
 /* "12" or "3@12", or a time. */
 static int read_wanted(struct wanted *w, struct error *e)
 {
-	struct view version = request_get(w->command->request, "version"), at = request_get(w->command->request, "at");
+	struct view version = request_get(w->command->request, "version"),
+		    at = request_get(w->command->request, "at");
 	char text[64];
 	const char *p = text;
 
 	if (!version.data == !at.data)
-		return error_set(e, -E_USAGE, "say which version: either --version NUMBER or --at TIME");
+		return error_set(e, -E_USAGE,
+				 "say which version: either --version NUMBER or --at TIME");
 	if (at.data)
 		return clock_parse(at, clock_now(), &w->until, e);
 	w->by_number = true;
-	snprintf(text, sizeof(text), "%.*s", (int)(version.len < 60 ? version.len : 60), (const char *)version.data);
+	snprintf(text, sizeof(text), "%.*s", (int)(version.len < 60 ? version.len : 60),
+		 (const char *)version.data);
 	bool ok = read_digits(&p, &w->number);
 	if (ok && *p == '@') {
 		p++;
@@ -157,12 +168,14 @@ static int read_wanted(struct wanted *w, struct error *e)
 		ok = read_digits(&p, &w->number);
 	}
 	if (!ok || *p)
-		return error_set(e, -E_USAGE, "--version takes a number (12), or document and number (3@12), as "
+		return error_set(e, -E_USAGE,
+				 "--version takes a number (12), or document and number (3@12), as "
 				 "`daybook history` lists them");
 	return 0;
 }
 
-static int choose(const struct command *c, const struct spot *spot, struct wanted *w, struct error *e)
+static int choose(const struct command *c, const struct spot *spot, struct wanted *w,
+		  struct error *e)
 {
 	int length = (int)spot->path.len, r;
 	const char *path = spot->path.data;
@@ -174,15 +187,21 @@ static int choose(const struct command *c, const struct spot *spot, struct wante
 	if (w->found && w->best.granted)
 		return 0;
 	if (spot->live && w->found)
-		return error_set(e, -E_DENIED, "%.*s: permission denied: you may not read that version", length, path);
+		return error_set(e, -E_DENIED,
+				 "%.*s: permission denied: you may not read that version", length,
+				 path);
 	if (w->by_number)
-		return error_set(e, -E_NO_VERSION, "%.*s: no version %llu that you may read; `daybook history` lists them",
-				 length, path, (unsigned long long)w->number);
-	return error_set(e, -E_NO_VERSION, "%.*s: no version at that time that you may read; `daybook history` lists them",
-			 length, path);
+		return error_set(
+			e, -E_NO_VERSION,
+			"%.*s: no version %llu that you may read; `daybook history` lists them",
+			length, path, (unsigned long long)w->number);
+	return error_set(
+		e, -E_NO_VERSION,
+		"%.*s: no version at that time that you may read; `daybook history` lists them",
+		length, path);
 }
 
-/* --- restore: where to ------------------------------------------------------------------------------------------ */
+/* --- restore: where to ---------------------------------------------------- */
 
 /* May the caller write the file there, or make it? */
 static int check_target(const struct command *c, const struct spot *to, struct error *e)
@@ -192,24 +211,29 @@ static int check_target(const struct command *c, const struct spot *to, struct e
 	const char *path = to->path.data;
 
 	if (!to->parent_live || !to->name.len)
-		return error_set(e, -E_NO_ENTRY, "%.*s: its directory is not there any more: make it, or give another "
-				 "place with --to", length, path);
+		return error_set(
+			e, -E_NO_ENTRY,
+			"%.*s: its directory is not there any more: make it, or give another "
+			"place with --to",
+			length, path);
 	if (to->live && to->type != S_IFREG)
 		return error_set(e, to->type == S_IFDIR ? -E_IS_DIR : -E_EXISTS,
-				 "%.*s: something else than a file bears that name now: give another with --to", length,
-				 path);
+				 "%.*s: something else than a file bears that name now: give "
+				 "another with --to",
+				 length, path);
 	r = inode_get(c->store, to->live ? to->ino : to->parent, &inode, e);
 	if (r < 0)
 		return r;
-	if (!access_inode(c->who, &inode->r, to->live ? ACCESS_WRITE : ACCESS_WRITE | ACCESS_SEARCH))
-		return error_set(e, -E_DENIED, "%.*s: permission denied: you may not write %s", length, path,
-				 to->live ? "it" : "in its directory");
+	if (!access_inode(c->who, &inode->r,
+			  to->live ? ACCESS_WRITE : ACCESS_WRITE | ACCESS_SEARCH))
+		return error_set(e, -E_DENIED, "%.*s: permission denied: you may not write %s",
+				 length, path, to->live ? "it" : "in its directory");
 	return 0;
 }
 
 /* Where to: the path itself, or --to, which in a directory means the file's name there. */
-static int find_target(const struct command *c, const struct spot *from, struct spot *ret, struct buf *memory,
-		       struct error *e)
+static int find_target(const struct command *c, const struct spot *from, struct spot *ret,
+		       struct buf *memory, struct error *e)
 {
 	CLEANUP(buf_release) struct buf below = { 0 };
 	struct view to = request_get(c->request, "to");
@@ -229,18 +253,19 @@ static int find_target(const struct command *c, const struct spot *from, struct 
 	return r < 0 ? r : control_find(c, buf_view(&below), ret, memory, e);
 }
 
-static int put_back(const struct command *c, struct spot *to, const struct wanted *w, struct saved *ret,
-		    struct error *e)
+static int put_back(const struct command *c, struct spot *to, const struct wanted *w,
+		    struct saved *ret, struct error *e)
 {
 	const struct control_context *context = c->context;
 	struct dirent_record dirent;
 	int r;
 
 	if (to->live)
-		r = version_restore(c->store, &context->actor, to->ino, w->best.doc, w->best.number, ret, e);
+		r = version_restore(c->store, &context->actor, to->ino, w->best.doc, w->best.number,
+				    ret, e);
 	else
-		r = version_restore_at(c->store, &context->actor, to->parent, to->name, w->best.doc, w->best.number, ret,
-				       e);
+		r = version_restore_at(c->store, &context->actor, to->parent, to->name, w->best.doc,
+				       w->best.number, ret, e);
 	if (r == 0)
 		r = store_sync(c->store, e);
 	if (r < 0)
@@ -267,8 +292,8 @@ static int tell_restored(const struct command *c, const struct spot *to, const s
 }
 
 /* Was the path a directory at --at?  1 and the instant and its inode, or 0. */
-static int find_folder(const struct command *c, const struct spot *from, const struct wanted *w, uint64_t *ret_instant,
-		       uint64_t *ret_ino, struct error *e)
+static int find_folder(const struct command *c, const struct spot *from, const struct wanted *w,
+		       uint64_t *ret_instant, uint64_t *ret_ino, struct error *e)
 {
 	struct dirent_record dirent = { .ino = ROOT_INODE, .type = S_IFDIR };
 	int r;
@@ -308,7 +333,8 @@ int control_restore(const struct command *c, struct error *e)
 	if (!is_folder && (!from.name.len || !from.known || (from.live && from.type != S_IFREG)))
 		return nothing_there(&from, false, e);
 	if (c->context->read_only || store_is_read_only(c->store))
-		return error_set(e, -E_READ_ONLY, "the share is mounted read-only: nothing can be restored in it");
+		return error_set(e, -E_READ_ONLY,
+				 "the share is mounted read-only: nothing can be restored in it");
 	if (is_folder)
 		return control_restore_folder(c, &to, instant, folder, e);
 	r = check_target(c, &to, e);

@@ -29,10 +29,12 @@ static int window_log(size_t bytes)
 	return log;
 }
 
-/* Long-distance matching finds what is alike however far apart; the level only sees to what is between. */
+/* Long-distance matching finds what is alike however far apart; the level only sees to what is
+ * between. */
 static void set_up(ZSTD_CCtx *c, struct view bytes, struct view base)
 {
-	ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, bytes.len > LARGE_BYTES ? LEVEL_LARGE : LEVEL);
+	ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel,
+			       bytes.len > LARGE_BYTES ? LEVEL_LARGE : LEVEL);
 	ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log(bytes.len + base.len));
 	ZSTD_CCtx_setParameter(c, ZSTD_c_enableLongDistanceMatching, base.len > 0);
 	ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 1);
@@ -55,7 +57,8 @@ int delta_make(struct view bytes, struct view base, struct buf *out, struct erro
 	return 0;
 }
 
-int delta_undo(struct view delta, struct view base, size_t size_max, struct buf *out, struct error *e)
+int delta_undo(struct view delta, struct view base, size_t size_max, struct buf *out,
+	       struct error *e)
 {
 	CLEANUP(release_decompressor) ZSTD_DCtx *d = ZSTD_createDCtx();
 	unsigned long long size = ZSTD_getFrameContentSize(delta.data, delta.len);

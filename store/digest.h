@@ -1,4 +1,5 @@
-/* digest.h - BLAKE2b-256, the digest of contents and of the log's chain (`b2sum -l 256` computes the same). */
+/* digest.h - BLAKE2b-256, the digest of contents and of the log's chain (`b2sum -l 256` computes
+ * the same). */
 #ifndef DAYBOOK_DIGEST_H
 #define DAYBOOK_DIGEST_H
 
@@ -7,7 +8,8 @@
 #include "format.h"
 
 struct digester {
-	crypto_generichash_state state; /* aligned to 64 bytes: keep it on the stack or allocate it so */
+	/* Aligned to 64 bytes: keep it on the stack or allocate it so. */
+	crypto_generichash_state state;
 };
 
 void digest_start(struct digester *d);

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-int directory_each(int directory_fd, const char *path, const char *shown, directory_visitor each, void *arg,
-		   struct error *e)
+int directory_each(int directory_fd, const char *path, const char *shown, directory_visitor each,
+		   void *arg, struct error *e)
 {
 	int fd = openat(directory_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);

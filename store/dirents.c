@@ -1,5 +1,5 @@
-/* dirents.c - see dirents.h: a chained hash table whose entries are also a list by use.  The entry of a whole directory
- * is that of the empty name in it. */
+/* dirents.c - see dirents.h: a chained hash table whose entries are also a list by use.  The entry
+ * of a whole directory is that of the empty name in it. */
 #include "dirents.h"
 
 #include <stdlib.h>
@@ -126,10 +126,12 @@ static void let_go_oldest(struct dirents *dirents)
 		let_go(dirents, whole);
 }
 
-/* A new entry, of which nothing is known; NULL when memory is out: then the directory is not whole. */
+/* A new entry, of which nothing is known; NULL when memory is out: then the directory is not
+ * whole. */
 static struct name_entry *add(struct dirents *dirents, uint64_t parent, struct view name)
 {
-	struct name_entry *entry = malloc(sizeof(*entry) + name.len), **bucket = bucket_of(dirents, parent, name);
+	struct name_entry *entry = malloc(sizeof(*entry) + name.len),
+			  **bucket = bucket_of(dirents, parent, name);
 
 	if (!entry) {
 		struct name_entry *whole = look_up(dirents, parent, view_of("", 0));
@@ -138,7 +140,8 @@ static struct name_entry *add(struct dirents *dirents, uint64_t parent, struct v
 			let_go(dirents, whole);
 		return NULL;
 	}
-	*entry = (struct name_entry){ .chain = *bucket, .parent = parent, .len = (uint8_t)name.len };
+	*entry =
+		(struct name_entry){ .chain = *bucket, .parent = parent, .len = (uint8_t)name.len };
 	if (name.len)
 		memcpy(entry->name, name.data, name.len);
 	*bucket = entry;
@@ -149,8 +152,8 @@ static struct name_entry *add(struct dirents *dirents, uint64_t parent, struct v
 	return entry;
 }
 
-void dirents_find(struct dirents *dirents, uint64_t parent, struct view name, struct dirent_state *ret,
-		  uint64_t *ret_epoch)
+void dirents_find(struct dirents *dirents, uint64_t parent, struct view name,
+		  struct dirent_state *ret, uint64_t *ret_epoch)
 {
 	*ret = (struct dirent_state){ 0 };
 	lock_take(&dirents->lock);
@@ -166,7 +169,8 @@ void dirents_find(struct dirents *dirents, uint64_t parent, struct view name, st
 }
 
 /* With the lock held. */
-static void keep(struct dirents *dirents, uint64_t parent, struct view name, const struct dirent_state *state)
+static void keep(struct dirents *dirents, uint64_t parent, struct view name,
+		 const struct dirent_state *state)
 {
 	struct name_entry *entry = look_up(dirents, parent, name);
 
@@ -188,8 +192,8 @@ static void keep(struct dirents *dirents, uint64_t parent, struct view name, con
 	}
 }
 
-void dirents_offer(struct dirents *dirents, uint64_t parent, struct view name, const struct dirent_state *state,
-		   uint64_t epoch)
+void dirents_offer(struct dirents *dirents, uint64_t parent, struct view name,
+		   const struct dirent_state *state, uint64_t epoch)
 {
 	if (name.len == 0)
 		return;
@@ -199,7 +203,8 @@ void dirents_offer(struct dirents *dirents, uint64_t parent, struct view name, c
 	lock_drop(&dirents->lock);
 }
 
-void dirents_commit(struct dirents *dirents, uint64_t parent, struct view name, const struct dirent_state *state)
+void dirents_commit(struct dirents *dirents, uint64_t parent, struct view name,
+		    const struct dirent_state *state)
 {
 	lock_take(&dirents->lock);
 	dirents->epoch++;

@@ -1,4 +1,5 @@
-/* document.c - document records: reading them (version.h), and what changes keep of them in memory (internal.h). */
+/* document.c - document records: reading them (version.h), and what changes keep of them in memory
+ * (internal.h). */
 #include <stdlib.h>
 
 #include "internal.h"
@@ -17,7 +18,8 @@ void document_keep(struct store *store, uint64_t doc, struct view encoded)
 	lru_remove(&store->documents, doc);
 	if (!cached)
 		return;
-	cached->entry = (struct lru_entry){ .key = doc, .bytes = sizeof(*cached) + encoded.len + 16 };
+	cached->entry =
+		(struct lru_entry){ .key = doc, .bytes = sizeof(*cached) + encoded.len + 16 };
 	cached->len = encoded.len;
 	memcpy(cached->encoded, encoded.data, encoded.len);
 	lru_add(&store->documents, &cached->entry);
@@ -47,6 +49,7 @@ int document_get(struct store *store, uint64_t doc, struct document_record *ret,
 	if (rc == 0)
 		rc = kv_get(store->kv, NULL, FAMILY_DOCUMENT, key_view(&key), memory, e);
 	if (rc == 0)
-		return error_set(e, -E_NO_VERSION, "there is no document %llu", (unsigned long long)doc);
+		return error_set(e, -E_NO_VERSION, "there is no document %llu",
+				 (unsigned long long)doc);
 	return rc < 0 ? rc : document_decode(ret, buf_view(memory), e);
 }

@@ -39,7 +39,9 @@ int error_set(struct error *e, int code, const char *format, ...)
 
 int error_system(struct error *e, const char *format, ...)
 {
-	int saved = errno, code = saved == ENOSPC || saved == EDQUOT ? -E_NO_SPACE : saved == ENOMEM ? -E_NO_MEMORY : -saved;
+	int saved = errno, code = saved == ENOSPC || saved == EDQUOT ? -E_NO_SPACE
+				  : saved == ENOMEM                  ? -E_NO_MEMORY
+								     : -saved;
 	va_list ap;
 	size_t n;
 

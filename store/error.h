@@ -1,15 +1,17 @@
 /* error.h - what went wrong, and why.
  *
- * Every function that can fail returns an int: 0 or a count on success, otherwise a negative number that is
- * either one of the codes below (one per cause, -1001 downwards) or plain -errno.  The sentence that goes with
- * it is left in the caller's struct error, which is fixed in size, never allocated, and may be NULL.
- * Codes become an errno in one place only, error_errno(), at the edge of the program. */
+ * Every function that can fail returns an int: 0 or a count on success, otherwise a negative number
+ * that is either one of the codes below (one per cause, -1001 downwards) or plain -errno.  The
+ * sentence that goes with it is left in the caller's struct error, which is fixed in size, never
+ * allocated, and may be NULL. Codes become an errno in one place only, error_errno(), at the edge
+ * of the program. */
 #ifndef DAYBOOK_ERROR_H
 #define DAYBOOK_ERROR_H
 
 #include <stdbool.h>
 
-/* X(code, number, errno at the edge, what it means) - numbers are an interface: never reused, never changed. */
+/* X(code, number, errno at the edge, what it means) - numbers are an interface: never reused, never
+ * changed. */
 #define ERROR_CODES(X) \
 	X(E_CORRUPT,       1001, EIO,          "stored bytes are damaged") \
 	X(E_KV,            1002, EIO,          "the key-value store failed") \
@@ -58,24 +60,30 @@ enum error_code {
 
 struct error {
 	int code;       /* what the function returned, negative */
-	char text[240]; /* one sentence for a person, no newline; bytes of names are shown as they are */
+	/* One sentence for a person, no newline; bytes of names are shown as they are. */
+	char text[240];
 };
 
-/* Records code and a printf-style sentence in *e (when e is not NULL) and returns code, so that one line can do
- * both: `return error_set(e, -E_NO_ENTRY, "%s: no such file", path);`.  An empty sentence takes the table's. */
-int error_set(struct error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Records code and a printf-style sentence in *e (when e is not NULL) and returns code, so that one
+ * line can do both: `return error_set(e, -E_NO_ENTRY, "%s: no such file", path);`.  An empty
+ * sentence takes the table's. */
+int error_set(struct error *e, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
-/* Like error_set for a failed system call: code is -errno as it stood at the call, ENOSPC and EDQUOT becoming
- * -E_NO_SPACE and ENOMEM -E_NO_MEMORY, and the sentence ends with strerror's words. */
+/* Like error_set for a failed system call: code is -errno as it stood at the call, ENOSPC and
+ * EDQUOT becoming -E_NO_SPACE and ENOMEM -E_NO_MEMORY, and the sentence ends with strerror's words.
+ * */
 int error_system(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "context: " before the sentence in *e; returns e->code.  No-op for a NULL e. */
-int error_prefix(struct error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int error_prefix(struct error *e, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The positive errno that stands for code (a negative code or -errno). */
 int error_errno(int code);
 
-/* The code's name ("E_CORRUPT", or strerrorname_np's for an errno) and its sentence in the table. */
+/* The code's name ("E_CORRUPT", or strerrorname_np's for an errno) and its sentence in the
+ * table. */
 const char *error_name(int code);
 const char *error_sentence(int code);
 

@@ -52,7 +52,8 @@ static struct extent without_first(struct extent x, uint64_t n)
 static bool join(struct extent *a, const struct extent *b)
 {
 	bool continues = a->kind == b->kind && a->at + a->len == b->at &&
-			 (a->kind == EXTENT_ZERO || (a->from + a->len == b->from && a->content == b->content));
+			 (a->kind == EXTENT_ZERO ||
+			  (a->from + a->len == b->from && a->content == b->content));
 
 	a->len += continues ? b->len : 0;
 	return continues;
@@ -109,7 +110,9 @@ void extents_set(struct extents *x, struct extent new)
 void extents_truncate(struct extents *x, uint64_t size)
 {
 	if (size > x->size) {
-		x->at[x->count++] = (struct extent){ .at = x->size, .len = size - x->size, .kind = EXTENT_ZERO };
+		x->at[x->count++] = (struct extent){ .at = x->size,
+						     .len = size - x->size,
+						     .kind = EXTENT_ZERO };
 		tidy(x, x->count - 1, x->count - 1);
 	} else if (size < x->size) {
 		size_t first = find(x, size);

@@ -1,4 +1,5 @@
-/* extents.h - where each byte of a file that is being written now is: an ordered list of extents without gaps. */
+/* extents.h - where each byte of a file that is being written now is: an ordered list of extents
+ * without gaps. */
 #ifndef DAYBOOK_EXTENTS_H
 #define DAYBOOK_EXTENTS_H
 
@@ -16,8 +17,8 @@ void extents_release(struct extents *x);
 /* Makes room for the next change, so that it cannot fail: 0 or -E_NO_MEMORY. */
 int extents_reserve(struct extents *x, struct error *e);
 
-/* The bytes [new->at, new->at + new->len) are now what new says; a gap before them becomes a hole, and the size grows
- * when they end past it.  Needs extents_reserve() before. */
+/* The bytes [new->at, new->at + new->len) are now what new says; a gap before them becomes a hole,
+ * and the size grows when they end past it.  Needs extents_reserve() before. */
 void extents_set(struct extents *x, struct extent new);
 
 /* Cuts the file, or makes it end in a hole.  Needs extents_reserve() before. */

@@ -1,8 +1,8 @@
 /* format.c - see format.h: the tables there become the codecs here. */
 #include "format.h"
 
-/* Of each kind of field: is it to be written, writing it, reading it, and what it is when it is not there.  `time` is
- * the time field before it in the record. */
+/* Of each kind of field: is it to be written, writing it, reading it, and what it is when it is not
+ * there.  `time` is the time field before it in the record. */
 
 static bool is_set_u(uint64_t v, int64_t *time)
 {
@@ -153,18 +153,23 @@ static void lack_h(struct digest *v, int64_t *time)
 }
 
 /* Reads the format byte and which of the `known` fields are there: 0 or a negative code. */
-static int open_record(struct reader *r, const char *what, unsigned known, uint64_t *ret_there, struct error *e)
+static int open_record(struct reader *r, const char *what, unsigned known, uint64_t *ret_there,
+		       struct error *e)
 {
 	uint8_t format = reader_u8(r);
 
 	*ret_there = 0;
 	if (!r->failed && format > RECORD_FORMAT)
-		return error_set(e, -E_FORMAT_NEWER, "a %s record was written by a newer Daybook: upgrade this one", what);
+		return error_set(e, -E_FORMAT_NEWER,
+				 "a %s record was written by a newer Daybook: upgrade this one",
+				 what);
 	*ret_there = reader_varint(r);
 	if (r->failed || format != RECORD_FORMAT)
 		return error_set(e, -E_CORRUPT, "a %s record is damaged", what);
 	if (*ret_there >> known)
-		return error_set(e, -E_FORMAT_NEWER, "a %s record was written by a newer Daybook: upgrade this one", what);
+		return error_set(e, -E_FORMAT_NEWER,
+				 "a %s record was written by a newer Daybook: upgrade this one",
+				 what);
 	return 0;
 }
 
@@ -288,7 +293,8 @@ bool staging_head_decode(struct staging_head *head, const uint8_t in[STAGING_HEA
 	head->content = reader_u64(&r);
 	head->from = reader_u64(&r);
 	head->checksum = reader_u64(&r);
-	return magic == STAGING_MAGIC && reader_done(&r) && head->type >= STAGING_BEGIN && head->type <= STAGING_TIMES;
+	return magic == STAGING_MAGIC && reader_done(&r) && head->type >= STAGING_BEGIN &&
+	       head->type <= STAGING_TIMES;
 }
 
 void seal_encode(uint8_t out[SEAL_LEN], const struct seal_record *r)

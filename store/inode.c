@@ -1,4 +1,5 @@
-/* inode.c - inode records in memory: the cache in front of the store (namespace.h has the contract). */
+/* inode.c - inode records in memory: the cache in front of the store (namespace.h has the
+ * contract). */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 struct inode_cache {
 	struct lock lock;
 	size_t bytes, bytes_max;
-	uint64_t epoch;              /* counts replacements: a record read before one may be stale */
+	/* Counts replacements: a record read before one may be stale. */
+	uint64_t epoch;
 	struct inode lru;            /* newer and older of this one are the ends */
 	struct inode *buckets[BUCKETS];
 };
@@ -110,7 +112,8 @@ void inode_cache_free(struct inode_cache *cache)
 	free(cache);
 }
 
-int inode_cache_make(struct inode_cache *cache, struct view encoded, struct inode **ret, struct error *e)
+int inode_cache_make(struct inode_cache *cache, struct view encoded, struct inode **ret,
+		     struct error *e)
 {
 	struct held_inode *h = malloc(sizeof(*h) + encoded.len);
 
@@ -142,7 +145,8 @@ void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct inode *
 	lock_drop(&cache->lock);
 }
 
-/* The cached inode with a reference for the caller, or NULL and the epoch at which it was missed. */
+/* The cached inode with a reference for the caller, or NULL and the epoch at which it was
+ * missed. */
 static struct inode *lookup(struct inode_cache *cache, uint64_t ino, uint64_t *ret_epoch)
 {
 	lock_take(&cache->lock);
@@ -186,7 +190,8 @@ int inode_get(struct store *store, uint64_t ino, struct inode **ret, struct erro
 	if ((*ret)->r.ino != ino) {
 		inode_put(*ret);
 		*ret = NULL;
-		return error_set(e, -E_CORRUPT, "inode %llu: the record is another inode's", (unsigned long long)ino);
+		return error_set(e, -E_CORRUPT, "inode %llu: the record is another inode's",
+				 (unsigned long long)ino);
 	}
 	offer(store->inodes, *ret, epoch);
 	return 0;

@@ -113,7 +113,8 @@ static int take_slice(rocksdb_pinnableslice_t *slice, struct buf *value, struct 
 	return buf_check(value, e);
 }
 
-/* RocksDB counts for each thread what it compares, in thread-local memory that costs more than the comparing. */
+/* RocksDB counts for each thread what it compares, in thread-local memory that costs more than the
+ * comparing. */
 static void stop_counting(void)
 {
 	static __thread bool stopped;
@@ -139,8 +140,9 @@ int kv_get(struct kv *kv, const struct kv_snapshot *snapshot, enum family family
 	int r = injected_failure("read", e);
 	if (r < 0)
 		return r;
-	rocksdb_pinnableslice_t *slice = rocksdb_get_pinned_cf(kv->db, snapshot ? snapshot->read : kv->read,
-							       kv->columns[column_of(family)], at, k.len, &message);
+	rocksdb_pinnableslice_t *slice =
+		rocksdb_get_pinned_cf(kv->db, snapshot ? snapshot->read : kv->read,
+				      kv->columns[column_of(family)], at, k.len, &message);
 	if (message)
 		return kv_error(kv, message, e);
 	if (!slice)
@@ -177,7 +179,8 @@ static void many_release(struct many *m)
 	free(m->messages);
 }
 
-static int many_init(struct many *m, enum family family, size_t n, const struct view *keys, struct error *e)
+static int many_init(struct many *m, enum family family, size_t n, const struct view *keys,
+		     struct error *e)
 {
 	m->n = n;
 	m->keys = calloc(n, sizeof(*m->keys));
@@ -196,7 +199,8 @@ static int many_init(struct many *m, enum family family, size_t n, const struct 
 	return 0;
 }
 
-static int many_take(struct kv *kv, struct many *m, struct buf *values, bool *found, struct error *e)
+static int many_take(struct kv *kv, struct many *m, struct buf *values, bool *found,
+		     struct error *e)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		char *message = m->messages[i];
@@ -224,8 +228,9 @@ int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family f
 	r = many_init(&m, family, n, keys, e);
 	if (r < 0)
 		return r;
-	rocksdb_batched_multi_get_cf(kv->db, snapshot ? snapshot->read : kv->read, kv->columns[column_of(family)], n,
-				     m.at, m.len, m.slices, m.messages, false);
+	rocksdb_batched_multi_get_cf(kv->db, snapshot ? snapshot->read : kv->read,
+				     kv->columns[column_of(family)], n, m.at, m.len, m.slices,
+				     m.messages, false);
 	return many_take(kv, &m, values, found, e);
 }
 
@@ -252,8 +257,9 @@ void kv_snapshot_release(struct kv *kv, struct kv_snapshot *snapshot)
 
 /* ---- iterators ---- */
 
-/* The upper one is the first key after all that begin with the lower: its last byte below 0xff plus one, and what
- * follows cut off.  There always is one, for the family's letter is never 0xff.  False: out of memory. */
+/* The upper one is the first key after all that begin with the lower: its last byte below 0xff plus
+ * one, and what follows cut off.  There always is one, for the family's letter is never 0xff.
+ * False: out of memory. */
 static bool set_bounds(struct kv_iter *it, enum family family, struct view prefix)
 {
 	struct buf *upper = &it->upper;
@@ -293,8 +299,10 @@ struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_snapshot *snapshot, 
 	it->read = rocksdb_readoptions_create();
 	if (snapshot)
 		rocksdb_readoptions_set_snapshot(it->read, snapshot->at);
-	rocksdb_readoptions_set_iterate_lower_bound(it->read, (char *)it->lower.data, it->lower.len);
-	rocksdb_readoptions_set_iterate_upper_bound(it->read, (char *)it->upper.data, it->upper.len);
+	rocksdb_readoptions_set_iterate_lower_bound(it->read, (char *)it->lower.data,
+						    it->lower.len);
+	rocksdb_readoptions_set_iterate_upper_bound(it->read, (char *)it->upper.data,
+						    it->upper.len);
 	it->at = rocksdb_create_iterator_cf(kv->db, it->read, kv->columns[column_of(family)]);
 	return it;
 }
@@ -317,8 +325,8 @@ static int order_of(const struct buf *a, const struct buf *b)
 	return order ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-/* Goes to the first key of the walk, or to where kv_iter_seek() said, without handing RocksDB a key out of
- * bounds.  False: nothing can be there. */
+/* Goes to the first key of the walk, or to where kv_iter_seek() said, without handing RocksDB a key
+ * out of bounds.  False: nothing can be there. */
 static bool iter_start(struct kv_iter *it)
 {
 	bool sought = it->sought;
@@ -389,14 +397,15 @@ static uint64_t memtable_bytes(struct kv *kv)
 	uint64_t sum = 0, bytes = 0;
 
 	for (size_t i = 0; i < COLUMNS; i++) {
-		if (rocksdb_property_int_cf(kv->db, kv->columns[i], "rocksdb.cur-size-all-mem-tables", &bytes) == 0)
+		if (rocksdb_property_int_cf(kv->db, kv->columns[i],
+					    "rocksdb.cur-size-all-mem-tables", &bytes) == 0)
 			sum += bytes;
 	}
 	return sum;
 }
 
-/* What is in the memtables has yet to be written out.  Content is refused sooner than the small records, so that
- * names can still be removed and what was saved be recorded. */
+/* What is in the memtables has yet to be written out.  Content is refused sooner than the small
+ * records, so that names can still be removed and what was saved be recorded. */
 static int check_space(struct kv *kv, const struct kv_batch *batch, struct error *e)
 {
 	uint64_t bytes = kv_batch_bytes(batch);
@@ -433,7 +442,8 @@ static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct
 		size_t key_len[2] = { 1, op.key.len }, value_len[1] = { op.value.len };
 
 		if (op.put)
-			rocksdb_writebatch_putv_cf(writes, column, 2, key, key_len, 1, value, value_len);
+			rocksdb_writebatch_putv_cf(writes, column, 2, key, key_len, 1, value,
+						   value_len);
 		else
 			rocksdb_writebatch_deletev_cf(writes, column, 2, key, key_len);
 	}
@@ -453,17 +463,20 @@ static bool memtables_are_empty(struct kv *kv)
 	uint64_t entries = 0;
 
 	for (size_t i = 0; i < COLUMNS && entries == 0; i++)
-		rocksdb_property_int_cf(kv->db, kv->columns[i], "rocksdb.num-entries-active-mem-table", &entries);
+		rocksdb_property_int_cf(kv->db, kv->columns[i],
+					"rocksdb.num-entries-active-mem-table", &entries);
 	return entries == 0;
 }
 
-/* RocksDB gets over a full disk by writing the memtables out, with which a new log begins.  When there is nothing in
- * them it takes that for done, goes on with the log that could not be written to, and asserts that nobody does (7.8). */
+/* RocksDB gets over a full disk by writing the memtables out, with which a new log begins.  When
+ * there is nothing in them it takes that for done, goes on with the log that could not be written
+ * to, and asserts that nobody does (7.8). */
 static void note_failure(struct kv *kv, int code)
 {
 	uint64_t fine = 0;
 
-	if (atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms()) && memtables_are_empty(kv))
+	if (atomic_compare_exchange_strong(&kv->stalled_ms, &fine, now_ms()) &&
+	    memtables_are_empty(kv))
 		atomic_store(&kv->stuck, code);
 }
 
@@ -471,8 +484,11 @@ static int check_stuck(struct kv *kv, struct error *e)
 {
 	int code = atomic_load(&kv->stuck);
 
-	return code ? error_set(e, code, "a write to the disk that holds the store failed: once it takes writes again the "
-				"store must be opened anew") : 0;
+	return code ? error_set(e, code,
+				"a write to the disk that holds the store failed: once it takes "
+				"writes again the "
+				"store must be opened anew")
+		    : 0;
 }
 
 static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error *e)
@@ -494,8 +510,9 @@ static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error 
 	return r;
 }
 
-/* Once it met a full disk, RocksDB refuses all writes until it finds, looking every 5 s, that there is room again, and
- * has written its memtables out.  When we see room before it does, we wait for it, but not for ever. */
+/* Once it met a full disk, RocksDB refuses all writes until it finds, looking every 5 s, that there
+ * is room again, and has written its memtables out.  When we see room before it does, we wait for
+ * it, but not for ever. */
 static bool may_recover_soon(const struct kv *kv)
 {
 	struct timespec pause = { .tv_nsec = 50000000 };
@@ -520,13 +537,15 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
 	rocksdb_writebatch_t *writes = batch_for_rocksdb(kv, batch);
 	do {
 		r = write_once(kv, writes, e);
-	} while (r == -E_NO_SPACE && !atomic_load(&kv->stuck) && check_space(kv, batch, e) == 0 && may_recover_soon(kv));
+	} while (r == -E_NO_SPACE && !atomic_load(&kv->stuck) && check_space(kv, batch, e) == 0 &&
+		 may_recover_soon(kv));
 	rocksdb_writebatch_destroy(writes);
 	return r;
 }
 
-/* After a write to its log failed, or a sync of it, RocksDB 7.8 asserts that nobody syncs that log, as a flush does too:
- * so an empty batch goes first, which it refuses until it has begun another log. */
+/* After a write to its log failed, or a sync of it, RocksDB 7.8 asserts that nobody syncs that log,
+ * as a flush does too: so an empty batch goes first, which it refuses until it has begun another
+ * log. */
 static int check_recovered(struct kv *kv, struct error *e)
 {
 	if (atomic_load(&kv->stalled_ms) == 0)
@@ -611,14 +630,15 @@ int kv_checkpoint(struct kv *kv, const char *path, struct error *e)
 
 uint64_t kv_approximate_bytes(struct kv *kv, enum family family)
 {
-	char first[1] = { family_letters[family] }, after[1] = { (char)(family_letters[family] + 1) };
+	char first[1] = { family_letters[family] },
+	     after[1] = { (char)(family_letters[family] + 1) };
 	const char *starts[1] = { first }, *limits[1] = { after };
 	size_t lens[1] = { 1 };
 	uint64_t bytes = 0;
 	char *message = NULL;
 
-	rocksdb_approximate_sizes_cf(kv->db, kv->columns[column_of(family)], 1, starts, lens, limits, lens, &bytes,
-				     &message);
+	rocksdb_approximate_sizes_cf(kv->db, kv->columns[column_of(family)], 1, starts, lens,
+				     limits, lens, &bytes, &message);
 	if (message)
 		rocksdb_free(message);
 	return bytes;
@@ -664,7 +684,8 @@ static int check_slice(struct table_check *c, rocksdb_iterator_t *it, struct err
 	return message ? kv_error(c->kv, message, e) : r;
 }
 
-static int check_column(struct table_check *c, rocksdb_column_family_handle_t *column, struct error *e)
+static int check_column(struct table_check *c, rocksdb_column_family_handle_t *column,
+			struct error *e)
 {
 	int r = 1;
 
@@ -679,9 +700,12 @@ static int check_column(struct table_check *c, rocksdb_column_family_handle_t *c
 	return r;
 }
 
-int kv_check(struct kv *kv, int (*read)(void *arg, uint64_t bytes, struct error *e), void *arg, struct error *e)
+int kv_check(struct kv *kv, int (*read)(void *arg, uint64_t bytes, struct error *e), void *arg,
+	     struct error *e)
 {
-	struct table_check c = { .kv = kv, .options = rocksdb_readoptions_create(), .read = read, .arg = arg };
+	struct table_check c = {
+		.kv = kv, .options = rocksdb_readoptions_create(), .read = read, .arg = arg
+	};
 	int r = 0;
 
 	rocksdb_readoptions_set_verify_checksums(c.options, 1);

@@ -14,7 +14,8 @@ void kv_batch_clear(struct kv_batch *batch)
 	batch->bulk = false;
 }
 
-static void batch_add(struct kv_batch *batch, enum family family, bool put, struct view key, struct view value)
+static void batch_add(struct kv_batch *batch, enum family family, bool put, struct view key,
+		      struct view value)
 {
 	buf_u8(&batch->operations, (uint8_t)family);
 	buf_u8(&batch->operations, put);
@@ -29,7 +30,8 @@ void kv_batch_put(struct kv_batch *batch, enum family family, struct view key, s
 	batch_add(batch, family, true, key, value);
 }
 
-void kv_batch_put_buf(struct kv_batch *batch, enum family family, struct view key, const struct buf *value)
+void kv_batch_put_buf(struct kv_batch *batch, enum family family, struct view key,
+		      const struct buf *value)
 {
 	kv_batch_put(batch, family, key, buf_view(value));
 	batch->operations.failed |= value->failed;

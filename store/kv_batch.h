@@ -1,6 +1,7 @@
 /* kv_batch.h - the inside of a batch, for kv.c: a list of operations in the order they were given.
  *
- * RocksDB's own batch wants the column handle of an open database at every put; ours is built without one. */
+ * RocksDB's own batch wants the column handle of an open database at every put; ours is built
+ * without one. */
 #ifndef DAYBOOK_KV_BATCH_H
 #define DAYBOOK_KV_BATCH_H
 

@@ -25,10 +25,13 @@ static void set_table_options(const struct kv *kv, rocksdb_options_t *options, s
 
 	rocksdb_block_based_options_set_block_cache(table, kv->cache);
 	rocksdb_block_based_options_set_block_size(table, block_bytes);
-	rocksdb_block_based_options_set_checksum(table, 4); /* XXH3: Debian's CRC32C is in software */
+	/* XXH3: Debian's CRC32C is in software. */
+	rocksdb_block_based_options_set_checksum(table, 4);
 	rocksdb_block_based_options_set_format_version(table, 5);
-	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
-	/* Partitioned, cached in parts: whole filters in a small cache took 27 ms for 100 gets, parts 0.8 ms. */
+	rocksdb_block_based_options_set_filter_policy(table,
+						      rocksdb_filterpolicy_create_bloom_full(10));
+	/* Partitioned, cached in parts: whole filters in a small cache took 27 ms for 100 gets,
+	 * parts 0.8 ms. */
 	rocksdb_block_based_options_set_index_type(
 		table, rocksdb_block_based_table_index_type_two_level_index_search);
 	rocksdb_block_based_options_set_partition_filters(table, 1);
@@ -54,36 +57,44 @@ static void set_database_options(rocksdb_options_t *options, size_t memtable_byt
 	/* Replays up to a torn end; wal_inspect() has made sure that it is one. */
 	rocksdb_options_set_wal_recovery_mode(options, rocksdb_point_in_time_recovery);
 	rocksdb_options_set_stats_dump_period_sec(options, 0);
-	/* Fatal only: on a full disk Debian's RocksDB aborts at the second line it cannot write to its LOG. */
+	/* Fatal only: on a full disk Debian's RocksDB aborts at the second line it cannot write to
+	 * its LOG. */
 	rocksdb_options_set_info_log_level(options, 4);
 	rocksdb_options_set_max_log_file_size(options, MIB);
 	rocksdb_options_set_keep_log_file_num(options, 3);
 }
 
-/* Options of the database and the column, in one object as the C API has it.  NULL: RocksDB refused our string. */
-static rocksdb_options_t *column_options(const struct kv *kv, size_t column, size_t memtable_bytes, char **message)
+/* Options of the database and the column, in one object as the C API has it.  NULL: RocksDB refused
+ * our string. */
+static rocksdb_options_t *column_options(const struct kv *kv, size_t column, size_t memtable_bytes,
+					 char **message)
 {
 	rocksdb_options_t *base = rocksdb_options_create(), *options = rocksdb_options_create();
 	bool chunks = column == 1;
 
 	set_database_options(base, memtable_bytes);
 	set_table_options(kv, base, chunks ? 64 * 1024 : 8 * 1024);
-	rocksdb_options_set_compression(base, chunks ? rocksdb_no_compression : rocksdb_lz4_compression);
+	rocksdb_options_set_compression(base,
+					chunks ? rocksdb_no_compression : rocksdb_lz4_compression);
 	if (!chunks)
 		rocksdb_options_set_bottommost_compression(base, rocksdb_zstd_compression);
 	rocksdb_options_set_write_buffer_size(base, memtable_bytes / (chunks ? 2 : 4));
 	rocksdb_options_set_target_file_size_base(base, chunks ? 64 * MIB : 16 * MIB);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(base, 1);
-	/* Where temporary names lived and died, walks would step over each: such tables are compacted soon. */
-	rocksdb_options_add_compact_on_deletion_collector_factory(base, DELETIONS_WINDOW, DELETIONS_WINDOW / 4);
-	/* Not in the C API otherwise.  The default of 1 MiB stops group commit near 128 KiB.  Many keys of a family come
-	 * in order, and changes come one by one: with a hint for each family (its letter) an insertion begins where
-	 * the one before it ended. */
-	rocksdb_get_options_from_string(base,
-					"max_write_batch_group_size_bytes=8388608;stats_persist_period_sec=0;"
-					"bgerror_resume_retry_interval=200000;"
-					"allow_concurrent_memtable_write=false;"
-					"memtable_insert_with_hint_prefix_extractor=fixed:1", options, message);
+	/* Where temporary names lived and died, walks would step over each: such tables are
+	 * compacted soon. */
+	rocksdb_options_add_compact_on_deletion_collector_factory(base, DELETIONS_WINDOW,
+								  DELETIONS_WINDOW / 4);
+	/* Not in the C API otherwise.  The default of 1 MiB stops group commit near 128 KiB.  Many
+	 * keys of a family come in order, and changes come one by one: with a hint for each family
+	 * (its letter) an insertion begins where the one before it ended. */
+	rocksdb_get_options_from_string(
+		base,
+		"max_write_batch_group_size_bytes=8388608;stats_persist_period_sec=0;"
+		"bgerror_resume_retry_interval=200000;"
+		"allow_concurrent_memtable_write=false;"
+		"memtable_insert_with_hint_prefix_extractor=fixed:1",
+		options, message);
 	rocksdb_options_destroy(base);
 	if (!*message)
 		return options;
@@ -142,8 +153,8 @@ static struct kv *kv_alloc(const char *path, const struct kv_options *options)
 	return NULL;
 }
 
-/* CURRENT names the manifest, hence the database.  Without it there is none; or a damaged one, that RocksDB would
- * replace by an empty one. */
+/* CURRENT names the manifest, hence the database.  Without it there is none; or a damaged one, that
+ * RocksDB would replace by an empty one. */
 static int check_presence(const char *path, bool create, struct error *e)
 {
 	CLEANUP(buf_release) struct buf current = { 0 }, identity = { 0 };
@@ -158,7 +169,8 @@ static int check_presence(const char *path, bool create, struct error *e)
 	if (errno != ENOENT && errno != ENOTDIR)
 		return error_system(e, "%s", whole);
 	if (access(other, F_OK) == 0)
-		return error_set(e, -E_CORRUPT, "%s is missing: restore that file from a backup", whole);
+		return error_set(e, -E_CORRUPT, "%s is missing: restore that file from a backup",
+				 whole);
 	return create ? 0 : error_set(e, -E_NOT_STORE, "%s: no database is here", path);
 }
 
@@ -167,14 +179,16 @@ static rocksdb_t *open_database(struct kv *kv, bool create, char **message)
 	const rocksdb_options_t *options[COLUMNS] = { kv->options[0], kv->options[1] };
 
 	if (kv->read_only)
-		return rocksdb_open_for_read_only_column_families(options[0], kv->path, COLUMNS, column_names, options,
+		return rocksdb_open_for_read_only_column_families(options[0], kv->path, COLUMNS,
+								  column_names, options,
 								  kv->columns, 0, message);
 	rocksdb_options_set_create_if_missing(kv->options[0], create);
-	return rocksdb_open_column_families(options[0], kv->path, COLUMNS, column_names, options, kv->columns,
-					    message);
+	return rocksdb_open_column_families(options[0], kv->path, COLUMNS, column_names, options,
+					    kv->columns, message);
 }
 
-/* RocksDB writes several files when it opens, and aborts when it cannot write the second line of its LOG. */
+/* RocksDB writes several files when it opens, and aborts when it cannot write the second line of
+ * its LOG. */
 static int check_room(struct kv *kv, struct error *e)
 {
 	bool room = kv->read_only || space_free_at_all(kv->directory) >= OPEN_BYTES_MIN;
@@ -182,20 +196,23 @@ static int check_room(struct kv *kv, struct error *e)
 
 	if (room && r != -E_NO_SPACE)
 		return r;
-	return error_set(e, -E_NO_SPACE, "the disk that holds %s is full: free %zu MiB to open the store, or open it "
-			 "for reading only", kv->path, OPEN_BYTES_MIN / MIB);
+	return error_set(
+		e, -E_NO_SPACE,
+		"the disk that holds %s is full: free %zu MiB to open the store, or open it "
+		"for reading only",
+		kv->path, OPEN_BYTES_MIN / MIB);
 }
 
-/* The sequence number that the database comes up to, and the oldest log that it needs, without changing anything.  For
- * when the logs do not show what the seal claims, or lack some numbers: what is missing has been written to tables
- * since, or is gone. */
+/* The sequence number that the database comes up to, and the oldest log that it needs, without
+ * changing anything.  For when the logs do not show what the seal claims, or lack some numbers:
+ * what is missing has been written to tables since, or is gone. */
 static int peek(struct kv *kv, uint64_t *ret_sequence, uint64_t *ret_oldest_log, struct error *e)
 {
 	const rocksdb_options_t *options[COLUMNS] = { kv->options[0], kv->options[1] };
 	rocksdb_column_family_handle_t *columns[COLUMNS];
 	char *message = NULL;
-	rocksdb_t *db = rocksdb_open_for_read_only_column_families(options[0], kv->path, COLUMNS, column_names, options,
-								   columns, 0, &message);
+	rocksdb_t *db = rocksdb_open_for_read_only_column_families(
+		options[0], kv->path, COLUMNS, column_names, options, columns, 0, &message);
 
 	if (message)
 		return kv_error(kv, message, e);
@@ -213,21 +230,27 @@ static int check_whole(struct kv *kv, struct error *e)
 {
 	struct seal_claim claim;
 	uint64_t there = 0, oldest = 0;
-	int r = seal_check(kv->directory, kv->seal.boot, &claim, e); /* first: a writer beside us goes on */
+	/* First: a writer beside us goes on. */
+	int r = seal_check(kv->directory, kv->seal.boot, &claim, e);
 
 	if (r == 0)
 		r = wal_inspect(kv->path, kv->seal.boot, 0, &kv->note, &there, e);
 	if (r > 0) {
 		r = peek(kv, &there, &oldest, e);
-		r = r < 0 ? r : wal_inspect(kv->path, kv->seal.boot, oldest ? oldest : 1, &kv->note, &there, e);
+		r = r < 0 ? r
+			  : wal_inspect(kv->path, kv->seal.boot, oldest ? oldest : 1, &kv->note,
+					&there, e);
 	}
 	if (r < 0 || !claim.known || claim.closed || there >= claim.sequence)
 		return r;
 	r = peek(kv, &there, &oldest, e);
 	if (r < 0 || there >= claim.sequence)
 		return r;
-	return error_set(e, -E_CORRUPT, "db/ lacks its last %llu changes: a .log file of it is missing or was cut; "
-			 "nothing was touched; restore db/ from a backup", (unsigned long long)(claim.sequence - there));
+	return error_set(
+		e, -E_CORRUPT,
+		"db/ lacks its last %llu changes: a .log file of it is missing or was cut; "
+		"nothing was touched; restore db/ from a backup",
+		(unsigned long long)(claim.sequence - there));
 }
 
 static int open_kv(struct kv *kv, const struct kv_options *options, struct error *e)
@@ -253,7 +276,8 @@ static int open_kv(struct kv *kv, const struct kv_options *options, struct error
 	if (r < 0 || kv->read_only)
 		return r;
 	buf_cstr(&kv->note);
-	return seal_start(&kv->seal, kv->directory, kv->seal.boot, rocksdb_get_latest_sequence_number(kv->db), e);
+	return seal_start(&kv->seal, kv->directory, kv->seal.boot,
+			  rocksdb_get_latest_sequence_number(kv->db), e);
 }
 
 int kv_open(const char *path, const struct kv_options *options, struct kv **ret_kv, struct error *e)

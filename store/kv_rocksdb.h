@@ -1,4 +1,5 @@
-/* kv_rocksdb.h - an open RocksDB, shared by kv.c and kv_open.c; nobody else includes this or <rocksdb/c.h>. */
+/* kv_rocksdb.h - an open RocksDB, shared by kv.c and kv_open.c; nobody else includes this or
+ * <rocksdb/c.h>. */
 #ifndef DAYBOOK_KV_ROCKSDB_H
 #define DAYBOOK_KV_ROCKSDB_H
 
@@ -9,7 +10,8 @@
 #include "seal.h"
 #include "space.h"
 
-/* Two column families: "default" for everything small, "chunk" for content (already compressed, large blocks). */
+/* Two column families: "default" for everything small, "chunk" for content (already compressed,
+ * large blocks). */
 #define COLUMNS 2
 
 struct kv {
@@ -27,7 +29,8 @@ struct kv {
 	struct seal seal; /* boot, and sequence numbers: also for the marks in the log */
 	struct buf note;
 	atomic_uint_least64_t stalled_ms; /* when a write first failed, 0: writes go well */
-	atomic_int stuck;                 /* the code of a failure that RocksDB must not be asked to get over, or 0 */
+	/* The code of a failure that RocksDB must not be asked to get over, or 0. */
+	atomic_int stuck;
 };
 
 /* Turns what RocksDB said into a code and a sentence, and frees it. */

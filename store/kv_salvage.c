@@ -1,10 +1,11 @@
 /* kv_salvage.c - see kv_salvage.h.
  *
- * The whole tables and the logs go through RocksDB's own repair, which puts them all at the first level of a new manifest.
- * Its result is only good for walking: walks merge by sequence number, single reads would trust the order of the files.
- * It knows of a column family only what a table tells, so that each gets one from a database that is made for it; and it
- * moves tables that it cannot read to the end to lost/.  Each of these is then read alone, under a manifest written here,
- * beginning again behind each bad place. */
+ * The whole tables and the logs go through RocksDB's own repair, which puts them all at the first
+ * level of a new manifest. Its result is only good for walking: walks merge by sequence number,
+ * single reads would trust the order of the files. It knows of a column family only what a table
+ * tells, so that each gets one from a database that is made for it; and it moves tables that it
+ * cannot read to the end to lost/.  Each of these is then read alone, under a manifest written
+ * here, beginning again behind each bad place. */
 #include "kv_salvage.h"
 
 #include <dirent.h>
@@ -59,10 +60,12 @@ static bool ends_with(const char *name, const char *ending)
 
 static int copy_bytes(const char *from, const char *to, struct error *e)
 {
-	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), r = 0;
+	int in = open(from, O_RDONLY | O_CLOEXEC),
+	    out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), r = 0;
 	ssize_t n = 0;
 
-	while (in >= 0 && out >= 0 && (n = copy_file_range(in, NULL, out, NULL, (size_t)1 << 30, 0)) > 0)
+	while (in >= 0 && out >= 0 &&
+	       (n = copy_file_range(in, NULL, out, NULL, (size_t)1 << 30, 0)) > 0)
 		;
 	if (in < 0 || out < 0 || n < 0)
 		r = error_system(e, "%s", from);
@@ -78,7 +81,9 @@ static int link_file(const char *from, const char *to, struct error *e)
 {
 	if (link(from, to) == 0)
 		return 0;
-	return errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP ? copy_bytes(from, to, e) : error_system(e, "%s", from);
+	return errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP
+		       ? copy_bytes(from, to, e)
+		       : error_system(e, "%s", from);
 }
 
 static int link_all(struct salvage *s, uint64_t *ret_last, struct error *e)
@@ -94,7 +99,8 @@ static int link_all(struct salvage *s, uint64_t *ret_last, struct error *e)
 		uint64_t number = strtoull(entry->d_name, NULL, 10);
 
 		if (!ends_with(entry->d_name, ".sst") && !ends_with(entry->d_name, ".log") &&
-		    strncmp(entry->d_name, "MANIFEST-", 9) != 0 && strcmp(entry->d_name, "CURRENT") != 0)
+		    strncmp(entry->d_name, "MANIFEST-", 9) != 0 &&
+		    strcmp(entry->d_name, "CURRENT") != 0)
 			continue;
 		buf_printf(&from, "%s/%s", s->path, entry->d_name);
 		buf_printf(&to, "%s/%s", buf_cstr(&s->tables), entry->d_name);
@@ -140,7 +146,8 @@ static void database_close(struct database *d)
 		rocksdb_options_destroy(d->options);
 }
 
-static int database_open(struct database *d, const char *path, size_t columns, bool make, struct error *e)
+static int database_open(struct database *d, const char *path, size_t columns, bool make,
+			 struct error *e)
 {
 	const rocksdb_options_t *options[COLUMNS];
 	char *message = NULL;
@@ -151,10 +158,11 @@ static int database_open(struct database *d, const char *path, size_t columns, b
 	rocksdb_options_set_create_if_missing(d->options, make);
 	rocksdb_options_set_create_missing_column_families(d->options, make);
 	if (make)
-		d->db = rocksdb_open_column_families(d->options, path, (int)columns, column_names, options, d->columns,
-						     &message);
+		d->db = rocksdb_open_column_families(d->options, path, (int)columns, column_names,
+						     options, d->columns, &message);
 	else
-		d->db = rocksdb_open_for_read_only_column_families(d->options, path, (int)columns, column_names, options,
+		d->db = rocksdb_open_for_read_only_column_families(d->options, path, (int)columns,
+								   column_names, options,
 								   d->columns, 0, &message);
 	if (!message) {
 		d->count = columns;
@@ -198,7 +206,8 @@ static void walk_start(struct walk *w)
 {
 	if (w->at)
 		rocksdb_iter_destroy(w->at);
-	w->at = rocksdb_create_iterator_cf(w->database->db, w->options, w->database->columns[w->column]);
+	w->at = rocksdb_create_iterator_cf(w->database->db, w->options,
+					   w->database->columns[w->column]);
 }
 
 static void walk_release(struct walk *w)
@@ -234,7 +243,8 @@ static int give_run(const struct salvage *s, struct walk *w, struct error *e)
 		buf_clear(&w->last);
 		buf_append(&w->last, key, key_len);
 		if (key_len && family_of(key[0], &family))
-			r = s->to->record(s->to->arg, family, view_of(key + 1, key_len - 1), view_of(value, len), w->again, e);
+			r = s->to->record(s->to->arg, family, view_of(key + 1, key_len - 1),
+					  view_of(value, len), w->again, e);
 	}
 	return r < 0 ? r : buf_check(&w->last, e);
 }
@@ -252,7 +262,8 @@ static bool step(uint8_t key[STEP_LEN], unsigned bit)
 	return !carry;
 }
 
-/* With a new iterator each time: one that failed may take the block that it failed at for another. */
+/* With a new iterator each time: one that failed may take the block that it failed at for
+ * another. */
 static bool can_seek(struct walk *w, const uint8_t key[STEP_LEN])
 {
 	walk_start(w);
@@ -260,8 +271,8 @@ static bool can_seek(struct walk *w, const uint8_t key[STEP_LEN])
 	return !walk_failed(w);
 }
 
-/* Moves on to the first record behind the bad place that follows the last one: ever further, until something can be read
- * again, then back by halves.  False: nothing follows. */
+/* Moves on to the first record behind the bad place that follows the last one: ever further, until
+ * something can be read again, then back by halves.  False: nothing follows. */
 static bool pass_bad_place(struct walk *w)
 {
 	uint8_t from[STEP_LEN] = { 0 }, at[STEP_LEN];
@@ -276,7 +287,8 @@ static bool pass_bad_place(struct walk *w)
 		if (can_seek(w, at))
 			break;
 	}
-	/* from + 2^bit can be read, from cannot: it is moved up as long as that stays so with ever smaller steps. */
+	/* from + 2^bit can be read, from cannot: it is moved up as long as that stays so with ever
+	 * smaller steps. */
 	for (unsigned below = bit; below-- > 0;) {
 		memcpy(at, from, STEP_LEN);
 		if (step(at, below) && !can_seek(w, at))
@@ -286,8 +298,8 @@ static bool pass_bad_place(struct walk *w)
 }
 
 /* Gives all of a column that can be read; *ret_places is at how many places it cannot. */
-static int give_column(const struct salvage *s, const struct database *d, size_t column, bool again, uint64_t *ret_places,
-		       bool *ret_any, struct error *e)
+static int give_column(const struct salvage *s, const struct database *d, size_t column, bool again,
+		       uint64_t *ret_places, bool *ret_any, struct error *e)
 {
 	CLEANUP(walk_release) struct walk w = { .database = d, .column = column, .again = again,
 						.options = rocksdb_readoptions_create() };
@@ -310,12 +322,14 @@ static int give_column(const struct salvage *s, const struct database *d, size_t
 
 /* ---- what is whole ---- */
 
-/* Tells of the tables that the manifest names and that are not there; one that cannot be read tells nothing. */
+/* Tells of the tables that the manifest names and that are not there; one that cannot be read tells
+ * nothing. */
 static void tell_missing(const struct salvage *s)
 {
 	CLEANUP(database_close) struct database d = { 0 };
 
-	if (!s->to->list || database_open(&d, (const char *)s->tables.data, COLUMNS, false, NULL) < 0)
+	if (!s->to->list ||
+	    database_open(&d, (const char *)s->tables.data, COLUMNS, false, NULL) < 0)
 		return;
 	const rocksdb_livefiles_t *files = rocksdb_livefiles(d.db);
 	for (int i = 0; i < rocksdb_livefiles_count(files); i++) {
@@ -360,7 +374,8 @@ static int seed_columns(struct salvage *s, uint64_t number, struct error *e)
 		if (!ends_with(entry->d_name, ".sst"))
 			continue;
 		buf_printf(&from, "%s/%s", buf_cstr(&seed), entry->d_name);
-		buf_printf(&to, "%s/%06llu.sst", buf_cstr(&s->tables), (unsigned long long)++number);
+		buf_printf(&to, "%s/%06llu.sst", buf_cstr(&s->tables),
+			   (unsigned long long)++number);
 		r = link_file(buf_cstr(&from), buf_cstr(&to), e);
 	}
 	if (directory)
@@ -395,8 +410,11 @@ static int give_whole(struct salvage *s, struct error *e)
 	if (r < 0)
 		return r;
 	s->sequence = rocksdb_get_latest_sequence_number(d.db);
-	return places ? error_set(e, -E_CORRUPT, "%s: tables that could be read a moment ago cannot be now: is the disk well?",
-				  s->path) : 0;
+	return places ? error_set(e, -E_CORRUPT,
+				  "%s: tables that could be read a moment ago cannot be now: is "
+				  "the disk well?",
+				  s->path)
+		      : 0;
 }
 
 /* ---- what is damaged ---- */
@@ -404,7 +422,8 @@ static int give_whole(struct salvage *s, struct error *e)
 /* One record of a manifest: a table at the second level that may hold every key. */
 static void encode_edit(struct buf *edit, uint64_t number, uint64_t bytes)
 {
-	static const char trailer_low[8] = "\1\0\0\0\0\0\0\0", trailer_high[8] = "\1\0\0\0\0\0\0\200";
+	static const char trailer_low[8] = "\1\0\0\0\0\0\0\0",
+			  trailer_high[8] = "\1\0\0\0\0\0\0\200";
 	CLEANUP(buf_release) struct buf smallest = { 0 }, largest = { 0 };
 
 	buf_append(&smallest, "\0", 1);
@@ -435,7 +454,9 @@ static int write_file(const char *directory, const char *name, struct view bytes
 
 	buf_printf(&path, "%s/%s", directory, name);
 	int fd = open(buf_cstr(&path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int r = fd < 0 || write(fd, bytes.data, bytes.len) != (ssize_t)bytes.len ? error_system(e, "%s", buf_cstr(&path)) : 0;
+	int r = fd < 0 || write(fd, bytes.data, bytes.len) != (ssize_t)bytes.len
+			? error_system(e, "%s", buf_cstr(&path))
+			: 0;
 	if (fd >= 0)
 		close(fd);
 	return r;
@@ -465,10 +486,12 @@ static void tell_table(const struct salvage *s, const char *name, bool any, uint
 	char text[160];
 
 	if (any)
-		snprintf(text, sizeof(text), "db/%.40s is damaged in %llu %s; what it holds beside that was read", name,
+		snprintf(text, sizeof(text),
+			 "db/%.40s is damaged in %llu %s; what it holds beside that was read", name,
 			 (unsigned long long)places, places == 1 ? "place" : "places");
 	else
-		snprintf(text, sizeof(text), "db/%.40s is damaged, and nothing of it could be read", name);
+		snprintf(text, sizeof(text), "db/%.40s is damaged, and nothing of it could be read",
+			 name);
 	s->to->lost(s->to->arg, text);
 }
 
@@ -491,7 +514,8 @@ static int give_alone(const struct salvage *s, const char *table, const char *na
 
 static int by_number(const struct dirent **a, const struct dirent **b)
 {
-	unsigned long long x = strtoull((*a)->d_name, NULL, 10), y = strtoull((*b)->d_name, NULL, 10);
+	unsigned long long x = strtoull((*a)->d_name, NULL, 10),
+			   y = strtoull((*b)->d_name, NULL, 10);
 
 	return (x > y) - (x < y);
 }
@@ -522,7 +546,8 @@ static int give_damaged(const struct salvage *s, struct error *e)
 	return r;
 }
 
-int kv_salvage(const char *path, const char *scratch, const struct kv_salvage *to, uint64_t *ret_sequence, struct error *e)
+int kv_salvage(const char *path, const char *scratch, const struct kv_salvage *to,
+	       uint64_t *ret_sequence, struct error *e)
 {
 	struct salvage s = { .path = path, .scratch = scratch, .to = to };
 	uint64_t last = 0;

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The name (below the store, "db/000012.sst") of the database file that message speaks of, or "db". */
+/* The name (below the store, "db/000012.sst") of the database file that message speaks of, or
+ * "db". */
 static void file_in_message(const char *path, const char *message, char *name, size_t size)
 {
-	static const char *const endings[] = { ".sst", ".ldb", ".log", "MANIFEST-", "CURRENT", "OPTIONS-", "IDENTITY" };
+	static const char *const endings[] = { ".sst",    ".ldb",     ".log",    "MANIFEST-",
+					       "CURRENT", "OPTIONS-", "IDENTITY" };
 	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
@@ -21,7 +23,8 @@ static void file_in_message(const char *path, const char *message, char *name, s
 		int length = (int)strcspn(start, " :,;");
 		/* A table that is missing is told by the ending that LevelDB gave tables. */
 		bool table = strcmp(endings[i], ".ldb") == 0 && end + 4 == start + length;
-		snprintf(name, size, "%s/%.*s%s", base, table ? length - 4 : length, start, table ? ".sst" : "");
+		snprintf(name, size, "%s/%.*s%s", base, table ? length - 4 : length, start,
+			 table ? ".sst" : "");
 		return;
 	}
 	snprintf(name, size, "%s", base);
@@ -29,15 +32,20 @@ static void file_in_message(const char *path, const char *message, char *name, s
 
 static int code_of_message(const char *message)
 {
-	if (strstr(message, "No space left") || strstr(message, "NoSpace") || strstr(message, "Disk quota"))
+	if (strstr(message, "No space left") || strstr(message, "NoSpace") ||
+	    strstr(message, "Disk quota"))
 		return -E_NO_SPACE;
-	if (strstr(message, "LOCK:") && (strstr(message, "temporarily unavailable") || strstr(message, "No locks available")))
+	if (strstr(message, "LOCK:") &&
+	    (strstr(message, "temporarily unavailable") || strstr(message, "No locks available")))
 		return -E_LOCKED;
 	if (strncmp(message, "Corruption", 10) == 0 || strstr(message, "Corruption:") ||
-	    (strstr(message, "No such file") && (strstr(message, ".sst") || strstr(message, "MANIFEST"))))
+	    (strstr(message, "No such file") &&
+	     (strstr(message, ".sst") || strstr(message, "MANIFEST"))))
 		return -E_CORRUPT;
-	if (strstr(message, "Column families not opened") || strstr(message, "nknown footer version") ||
-	    strstr(message, "nsupported format version") || strstr(message, "nrecognized checksum type"))
+	if (strstr(message, "Column families not opened") ||
+	    strstr(message, "nknown footer version") ||
+	    strstr(message, "nsupported format version") ||
+	    strstr(message, "nrecognized checksum type"))
 		return -E_FORMAT_NEWER;
 	return -E_KV;
 }
@@ -50,17 +58,24 @@ int kv_words(const char *path, const char *message, struct error *e)
 	file_in_message(path, message, file, sizeof(file));
 	switch (code) {
 	case -E_NO_SPACE:
-		error_set(e, code, "the disk that holds the store is full: free space on it and go on (%s)", file);
+		error_set(e, code,
+			  "the disk that holds the store is full: free space on it and go on (%s)",
+			  file);
 		break;
 	case -E_LOCKED:
-		error_set(e, code, "another process has the store open: stop it, or ask it (%.100s)", path);
+		error_set(e, code,
+			  "another process has the store open: stop it, or ask it (%.100s)", path);
 		break;
 	case -E_CORRUPT:
-		error_set(e, code, "%s is %s: keep a copy of the store, then restore that file from a backup; "
-			  "RocksDB says: %.110s", file, strstr(message, "No such file") ? "missing" : "damaged", message);
+		error_set(
+			e, code,
+			"%s is %s: keep a copy of the store, then restore that file from a backup; "
+			"RocksDB says: %.110s",
+			file, strstr(message, "No such file") ? "missing" : "damaged", message);
 		break;
 	case -E_FORMAT_NEWER:
-		error_set(e, code, "%s was written by a newer Daybook: upgrade this one (%.110s)", file, message);
+		error_set(e, code, "%s was written by a newer Daybook: upgrade this one (%.110s)",
+			  file, message);
 		break;
 	default:
 		error_set(e, code, "%s: the key-value store failed: %.170s", file, message);

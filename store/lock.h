@@ -1,8 +1,8 @@
 /* lock.h - every lock of store/ and fs/, in the order in which they may be taken.
  *
- * A thread may take a lock only while it holds none of the same or a later row (rows marked "many" are sets of
- * which a thread holds one at a time).  A thread-local mask asserts this in every build.  No lock is held across a
- * FUSE reply, a kernel notification or socket I/O. */
+ * A thread may take a lock only while it holds none of the same or a later row (rows marked "many"
+ * are sets of which a thread holds one at a time).  A thread-local mask asserts this in every
+ * build.  No lock is held across a FUSE reply, a kernel notification or socket I/O. */
 #ifndef DAYBOOK_LOCK_H
 #define DAYBOOK_LOCK_H
 

@@ -47,7 +47,8 @@ static struct cell digest_cell(const char *name, struct digest d, struct buf *me
 		return (struct cell){ .name = name, .kind = CELL_NONE };
 	hex_encode(hex, d.bytes, DIGEST_LEN);
 	buf_append(memory, hex, 2 * DIGEST_LEN);
-	return memory->failed ? cell_text(name, view_str("")) : cell_text(name, view_of(memory->data + at, 2 * DIGEST_LEN));
+	return memory->failed ? cell_text(name, view_str(""))
+			      : cell_text(name, view_of(memory->data + at, 2 * DIGEST_LEN));
 }
 
 static struct cell words_cell(const char *name, uint64_t flags, struct buf *memory)
@@ -76,7 +77,8 @@ static struct cell size_cell(const char *name, uint64_t size, const struct log_r
 #define CELL_digest(name, value) digest_cell(name, value, memory)
 #define CELL_words(name, value) words_cell(name, value, memory)
 
-void logtext_cells(struct cell cells[LOG_COLUMN_COUNT], const struct log_record *r, struct buf *memory)
+void logtext_cells(struct cell cells[LOG_COLUMN_COUNT], const struct log_record *r,
+		   struct buf *memory)
 {
 	buf_clear(memory);
 	/* The cells point into memory: it must not move while they are made. */

@@ -1,15 +1,16 @@
-/* logtext.h - a record of the log as a row of cells: the columns of `daybook log` and of .history/changes.csv.
+/* logtext.h - a record of the log as a row of cells: the columns of `daybook log` and of
+ * .history/changes.csv.
  *
- * The columns are an interface, described in daybook-changelog(5): never renamed, never reordered; new ones come at
- * the end. */
+ * The columns are an interface, described in daybook-changelog(5): never renamed, never reordered;
+ * new ones come at the end. */
 #ifndef DAYBOOK_LOGTEXT_H
 #define DAYBOOK_LOGTEXT_H
 
 #include "cell.h"
 #include "format.h"
 
-/* X(column, cell kind, value from `const struct log_record *r`, what it says)
- * some: 0 and "" are CELL_NONE; digest: hexadecimal, all zero is CELL_NONE; words: flags by name. */
+/* X(column, cell kind, value from `const struct log_record *r`, what it says) some: 0 and "" are
+ * CELL_NONE; digest: hexadecimal, all zero is CELL_NONE; words: flags by name. */
 #define LOG_COLUMNS(X) \
 	X(change,        number, r->change,           "number of the change, counted from 1") \
 	X(time,          time,   r->time,             "when, UTC; never before the change above it") \
@@ -61,8 +62,10 @@ enum log_column {
 	X(VERSION_COPIED,     "copied",     "not a save: another document's content came with a rename or a copy") \
 	X(VERSION_LOST,       "lost",       "its content is damaged and cannot be read, or not whole")
 
-/* Fills cells in the order of LOG_COLUMNS.  *memory is cleared and owns what the cells do not borrow from r. */
-void logtext_cells(struct cell cells[LOG_COLUMN_COUNT], const struct log_record *r, struct buf *memory);
+/* Fills cells in the order of LOG_COLUMNS.  *memory is cleared and owns what the cells do not
+ * borrow from r. */
+void logtext_cells(struct cell cells[LOG_COLUMN_COUNT], const struct log_record *r,
+		   struct buf *memory);
 
 /* The columns without values, for headers. */
 void logtext_columns(struct cell cells[LOG_COLUMN_COUNT]);

@@ -1,7 +1,8 @@
 /* lru.h - a bounded cache of decoded things by number; the least recently used go first.
  *
- * What is cached begins with a struct lru_entry and is one allocation, freed by free().  Entries are immutable and
- * counted: one that is evicted lives on until its last user drops it.  Called from any thread; lock rank CONTENT. */
+ * What is cached begins with a struct lru_entry and is one allocation, freed by free().  Entries
+ * are immutable and counted: one that is evicted lives on until its last user drops it.  Called
+ * from any thread; lock rank CONTENT. */
 #ifndef DAYBOOK_LRU_H
 #define DAYBOOK_LRU_H
 
@@ -26,14 +27,15 @@ struct lru {
 };
 
 int lru_init(struct lru *lru, size_t bytes_max); /* 0 or -E_NO_MEMORY */
-void lru_release(struct lru *lru);               /* nobody holds an entry any more; accepts a zeroed one */
+/* Nobody holds an entry any more; accepts a zeroed one. */
+void lru_release(struct lru *lru);
 
 /* The entry with that key, pinned for the caller, or NULL. */
 void *lru_find(struct lru *lru, uint64_t key);
 /* Whether the key is cached; changes no order. */
 bool lru_has(struct lru *lru, uint64_t key);
-/* Caches entry, whose key and bytes are set and whose pin the caller keeps.  When the key is cached already, that
- * one stays, and entry is freed when the caller drops it. */
+/* Caches entry, whose key and bytes are set and whose pin the caller keeps.  When the key is cached
+ * already, that one stays, and entry is freed when the caller drops it. */
 void lru_add(struct lru *lru, struct lru_entry *entry);
 /* Takes the entry with that key, if there is one, out of the cache; its users keep theirs. */
 void lru_remove(struct lru *lru, uint64_t key);

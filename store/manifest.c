@@ -19,8 +19,8 @@ static struct pieces *pieces_alloc(uint64_t id, size_t count_max)
 	return p;
 }
 
-/* Reads (varint id, varint bytes) pairs into p, which has room; false when they are damaged.  A piece that is no hole
- * has at most piece_max bytes. */
+/* Reads (varint id, varint bytes) pairs into p, which has room; false when they are damaged.  A
+ * piece that is no hole has at most piece_max bytes. */
 static bool pieces_decode(struct pieces *p, struct view list, uint64_t piece_max)
 {
 	struct reader in = reader_of(list);
@@ -28,8 +28,8 @@ static bool pieces_decode(struct pieces *p, struct view list, uint64_t piece_max
 	while (reader_left(&in) > 0) {
 		uint64_t id = reader_varint(&in), bytes = reader_varint(&in);
 
-		if (in.failed || bytes == 0 || bytes > CONTENT_SIZE_MAX || p->size > CONTENT_SIZE_MAX - bytes ||
-		    (id && bytes > piece_max))
+		if (in.failed || bytes == 0 || bytes > CONTENT_SIZE_MAX ||
+		    p->size > CONTENT_SIZE_MAX - bytes || (id && bytes > piece_max))
 			return false;
 		p->size += bytes;
 		p->at[p->count++] = (struct piece){ id, p->size };
@@ -37,8 +37,8 @@ static bool pieces_decode(struct pieces *p, struct view list, uint64_t piece_max
 	return !in.failed;
 }
 
-static int pieces_new(uint64_t id, struct view list, uint64_t piece_max, struct digest digest, struct pieces **ret,
-		      struct error *e)
+static int pieces_new(uint64_t id, struct view list, uint64_t piece_max, struct digest digest,
+		      struct pieces **ret, struct error *e)
 {
 	struct pieces *p = pieces_alloc(id, list.len / PIECE_BYTES_MIN + 1);
 
@@ -67,17 +67,20 @@ static int decode_content(uint64_t id, struct view value, struct pieces **ret, s
 		r = -E_CORRUPT;
 	}
 	if (r == -E_CORRUPT)
-		return error_set(e, r, "content %llu is damaged: its list of segments", (unsigned long long)id);
+		return error_set(e, r, "content %llu is damaged: its list of segments",
+				 (unsigned long long)id);
 	if (r == 0)
 		(*ret)->data = record.data;
 	return r;
 }
 
 /* Of a packed segment only the size is of use to walks. */
-static int packed_pieces(uint64_t id, const struct segment_record *record, struct pieces **ret, struct error *e)
+static int packed_pieces(uint64_t id, const struct segment_record *record, struct pieces **ret,
+			 struct error *e)
 {
 	if (record->size == 0 || record->size > CONTENT_SEGMENT_MAX)
-		return error_set(e, -E_CORRUPT, "segment %llu is damaged: its size", (unsigned long long)id);
+		return error_set(e, -E_CORRUPT, "segment %llu is damaged: its size",
+				 (unsigned long long)id);
 	*ret = pieces_alloc(id, 1);
 	if (!*ret)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
@@ -99,11 +102,13 @@ static int decode_segment(uint64_t id, struct view value, struct pieces **ret, s
 	if (record.form == SEGMENT_PACKED)
 		return packed_pieces(id, &record, ret, e);
 	if (record.form != SEGMENT_CHUNKS)
-		return error_set(e, -E_FORMAT_NEWER, "segment %llu was written by a newer Daybook: upgrade this one",
+		return error_set(e, -E_FORMAT_NEWER,
+				 "segment %llu was written by a newer Daybook: upgrade this one",
 				 (unsigned long long)id);
 	r = pieces_new(id, record.chunks, CHUNK_LEN_MAX, record.digest, ret, e);
 	if (r == -E_CORRUPT)
-		return error_set(e, r, "segment %llu is damaged: its list of chunks", (unsigned long long)id);
+		return error_set(e, r, "segment %llu is damaged: its list of chunks",
+				 (unsigned long long)id);
 	return r;
 }
 
@@ -123,8 +128,9 @@ static int load(struct content_store *cs, struct lru *cache, enum family family,
 		return 0;
 	int r = kv_get(cs->kv, NULL, family, key_view(&key), &value, e);
 	if (r == 0)
-		return id == LOST_ID ? error_set(e, -E_CORRUPT, LOST_SENTENCE) :
-				       error_set(e, -E_CORRUPT, "%s %llu is missing", what, (unsigned long long)id);
+		return id == LOST_ID ? error_set(e, -E_CORRUPT, LOST_SENTENCE)
+				     : error_set(e, -E_CORRUPT, "%s %llu is missing", what,
+						 (unsigned long long)id);
 	if (r < 0)
 		return r;
 	r = decode(id, buf_view(&value), ret, e);
@@ -139,7 +145,8 @@ static int load(struct content_store *cs, struct lru *cache, enum family family,
 int manifest_load(struct content_store *cs, uint64_t content, struct pieces **ret, struct error *e)
 {
 	if (content)
-		return load(cs, &cs->contents, FAMILY_CONTENT, "content", decode_content, content, ret, e);
+		return load(cs, &cs->contents, FAMILY_CONTENT, "content", decode_content, content,
+			    ret, e);
 	*ret = pieces_alloc(0, 0);
 	if (!*ret)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
@@ -182,7 +189,8 @@ size_t pieces_find(const struct pieces *p, uint64_t offset)
 	return low;
 }
 
-static int enter_content(struct place *p, struct content_store *cs, uint64_t content, struct error *e)
+static int enter_content(struct place *p, struct content_store *cs, uint64_t content,
+			 struct error *e)
 {
 	if (p->manifest && p->content == content)
 		return 0;
@@ -206,24 +214,30 @@ static int enter_segment(struct place *p, size_t index, struct error *e)
 	if (r == 0 && p->segment && p->segment->size != p->manifest->at[index].end - start) {
 		segment_drop(p->cs, p->segment);
 		p->segment = NULL;
-		return error_set(e, -E_CORRUPT, "segment %llu is damaged: it is not as long as content %llu has it",
-				 (unsigned long long)id, (unsigned long long)p->content);
+		return error_set(
+			e, -E_CORRUPT,
+			"segment %llu is damaged: it is not as long as content %llu has it",
+			(unsigned long long)id, (unsigned long long)p->content);
 	}
 	return r;
 }
 
-int place_set(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset, struct error *e)
+int place_set(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset,
+	      struct error *e)
 {
 	int r = enter_content(p, cs, content, e);
 
 	if (r < 0)
 		return r;
 	if (offset >= p->manifest->size)
-		return error_set(e, -E_CORRUPT, "content %llu is %llu bytes long, but bytes after that are wanted",
-				 (unsigned long long)content, (unsigned long long)p->manifest->size);
+		return error_set(e, -E_CORRUPT,
+				 "content %llu is %llu bytes long, but bytes after that are wanted",
+				 (unsigned long long)content,
+				 (unsigned long long)p->manifest->size);
 	r = enter_segment(p, pieces_find(p->manifest, offset), e);
 	if (r == 0)
-		p->chunk_index = p->segment ? pieces_find(p->segment, offset - p->segment_start) : 0;
+		p->chunk_index =
+			p->segment ? pieces_find(p->segment, offset - p->segment_start) : 0;
 	return r;
 }
 
@@ -263,11 +277,12 @@ uint64_t place_chunk(const struct place *p, uint64_t *ret_start, uint64_t *ret_e
 
 bool place_chunk_is_cut(const struct place *p)
 {
-	return p->segment && !p->segment->packed && p->chunk_index + 1 < p->segment->count && p->segment->at[p->chunk_index + 1].id != 0;
+	return p->segment && !p->segment->packed && p->chunk_index + 1 < p->segment->count &&
+	       p->segment->at[p->chunk_index + 1].id != 0;
 }
 
-int content_run(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset, bool *ret_hole,
-		uint64_t *ret_end, struct error *e)
+int content_run(struct place *p, struct content_store *cs, uint64_t content, uint64_t offset,
+		bool *ret_hole, uint64_t *ret_end, struct error *e)
 {
 	uint64_t start;
 	int r = place_set(p, cs, content, offset, e);

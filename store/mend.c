@@ -20,7 +20,8 @@ int mend_get(struct mend *m, enum family family, struct key key, struct buf *val
 	return kv_get(m->kv, NULL, family, key_view(&key), value, e);
 }
 
-static int write_one(struct mend *m, enum family family, struct view key, const struct buf *value, struct error *e)
+static int write_one(struct mend *m, enum family family, struct view key, const struct buf *value,
+		     struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 
@@ -31,7 +32,8 @@ static int write_one(struct mend *m, enum family family, struct view key, const 
 	return kv_write(m->kv, &batch, e);
 }
 
-int mend_put(struct mend *m, enum family family, struct key key, const struct buf *value, struct error *e)
+int mend_put(struct mend *m, enum family family, struct key key, const struct buf *value,
+	     struct error *e)
 {
 	return write_one(m, family, key_view(&key), value, e);
 }
@@ -43,7 +45,8 @@ int mend_delete(struct mend *m, enum family family, struct view key, struct erro
 
 int mend_each(struct mend *m, enum family family, bool reverse, mend_visitor each, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(m->kv, NULL, family, view_of(NULL, 0), reverse);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(m->kv, NULL, family, view_of(NULL, 0), reverse);
 	struct view key, value;
 	int r;
 
@@ -70,25 +73,29 @@ int mend_tell(struct mend *m, struct error *e, const char *format, ...)
 		if ((unsigned char)*at < 0x20 || *at == 0x7f)
 			*at = '?';
 	}
-	return m->lost(m->arg, sentence) ? 0 : error_set(e, -ECANCELED, "stopped; the store is as it was");
+	return m->lost(m->arg, sentence)
+		       ? 0
+		       : error_set(e, -ECANCELED, "stopped; the store is as it was");
 }
 
-int mend_inode(struct mend *m, uint64_t ino, struct inode_record *ret, struct buf *memory, struct error *e)
+int mend_inode(struct mend *m, uint64_t ino, struct inode_record *ret, struct buf *memory,
+	       struct error *e)
 {
 	int r = mend_get(m, FAMILY_INODE, key_number(ino), memory, e);
 
 	return r <= 0 ? r : inode_decode(ret, buf_view(memory), NULL) == 0;
 }
 
-int mend_document(struct mend *m, uint64_t doc, struct document_record *ret, struct buf *memory, struct error *e)
+int mend_document(struct mend *m, uint64_t doc, struct document_record *ret, struct buf *memory,
+		  struct error *e)
 {
 	int r = mend_get(m, FAMILY_DOCUMENT, key_number(doc), memory, e);
 
 	return r <= 0 ? r : document_decode(ret, buf_view(memory), NULL) == 0;
 }
 
-int mend_version(struct mend *m, uint64_t doc, uint64_t number, struct version_record *ret, struct buf *memory,
-		 struct error *e)
+int mend_version(struct mend *m, uint64_t doc, uint64_t number, struct version_record *ret,
+		 struct buf *memory, struct error *e)
 {
 	int r = mend_get(m, FAMILY_VERSION, key_numbers(doc, ~number), memory, e);
 
@@ -103,7 +110,8 @@ int mend_put_inode(struct mend *m, const struct inode_record *r, struct error *e
 	return mend_put(m, FAMILY_INODE, key_number(r->ino), &value, e);
 }
 
-int mend_put_document(struct mend *m, uint64_t doc, const struct document_record *r, struct error *e)
+int mend_put_document(struct mend *m, uint64_t doc, const struct document_record *r,
+		      struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
@@ -111,7 +119,8 @@ int mend_put_document(struct mend *m, uint64_t doc, const struct document_record
 	return mend_put(m, FAMILY_DOCUMENT, key_number(doc), &value, e);
 }
 
-int mend_put_version(struct mend *m, uint64_t doc, uint64_t number, const struct version_record *r, struct error *e)
+int mend_put_version(struct mend *m, uint64_t doc, uint64_t number, const struct version_record *r,
+		     struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
@@ -119,7 +128,7 @@ int mend_put_version(struct mend *m, uint64_t doc, uint64_t number, const struct
 	return mend_put(m, FAMILY_VERSION, key_numbers(doc, ~number), &value, e);
 }
 
-/* --- the log ------------------------------------------------------------------------------------------------------ */
+/* --- the log -------------------------------------------------------------- */
 
 static void raise_to(uint64_t *at, uint64_t value)
 {
@@ -146,7 +155,10 @@ static int visit_log(struct mend *m, struct view key, struct view value, struct 
 	if (!reader_done(&in) || log_decode(&r, value, NULL) < 0 || r.change != number)
 		return mend_delete(m, FAMILY_LOG, key, e);
 	if (number != m->last_logged + 1) {
-		struct log_gap gap = { .first = m->last_logged + 1, .last = number - 1, .before = m->last_digest, .after = r.prev };
+		struct log_gap gap = { .first = m->last_logged + 1,
+				       .last = number - 1,
+				       .before = m->last_digest,
+				       .after = r.prev };
 
 		buf_append(&m->gaps, &gap, sizeof(gap));
 	}
@@ -166,7 +178,8 @@ static int visit_user(struct mend *m, struct view key, struct view value, struct
 	(void)value;
 	(void)e;
 	reader_u32(&in);
-	raise_to(&m->last_change, reader_u64(&in) * INDEX_BLOCK); /* that, or one of those behind it */
+	/* That, or one of those behind it. */
+	raise_to(&m->last_change, reader_u64(&in) * INDEX_BLOCK);
 	return 0;
 }
 
@@ -191,7 +204,8 @@ static int visit_past_inode(struct mend *m, struct view key, struct view value, 
 	return visit_inode(m, key, value, e);
 }
 
-static int note_dirent(struct mend *m, enum family family, struct view key, struct view value, struct error *e)
+static int note_dirent(struct mend *m, enum family family, struct view key, struct view value,
+		       struct error *e)
 {
 	struct dirent_record r;
 
@@ -252,7 +266,9 @@ static int settle_gaps(struct mend *m, struct error *e)
 	}
 	m->gaps.len = kept * sizeof(*gaps);
 	if (m->last_change > m->last_logged) {
-		struct log_gap end = { .first = m->last_logged + 1, .last = m->last_change, .before = m->last_digest,
+		struct log_gap end = { .first = m->last_logged + 1,
+				       .last = m->last_change,
+				       .before = m->last_digest,
 				       .after = m->last_digest };
 
 		buf_append(&m->gaps, &end, sizeof(end));

@@ -1,4 +1,5 @@
-/* mend_tree.c - see mend.h: names lead to inodes and inodes to names, and both to what they were before. */
+/* mend_tree.c - see mend.h: names lead to inodes and inodes to names, and both to what they were
+ * before. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,7 +8,7 @@
 
 #define N(x) ((unsigned long long)(x))
 
-/* --- keys and records of names ------------------------------------------------------------------------------------ */
+/* --- keys and records of names -------------------------------------------- */
 
 static struct key name_key(struct mend *m, uint64_t parent, struct view name)
 {
@@ -24,15 +25,19 @@ static bool read_name(struct view key, uint64_t *ret_parent, struct view *ret_na
 	return !in.failed && ret_name->len > 0 && ret_name->len <= NAME_LEN_MAX;
 }
 
-static int get_dirent(struct mend *m, uint64_t parent, struct view name, struct dirent_record *ret, struct error *e)
+static int get_dirent(struct mend *m, uint64_t parent, struct view name, struct dirent_record *ret,
+		      struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
-	int r = name.len && name.len <= NAME_LEN_MAX ? mend_get(m, FAMILY_DIRENT, name_key(m, parent, name), &value, e) : 0;
+	int r = name.len && name.len <= NAME_LEN_MAX
+			? mend_get(m, FAMILY_DIRENT, name_key(m, parent, name), &value, e)
+			: 0;
 
 	return r <= 0 ? r : dirent_decode(ret, buf_view(&value), NULL) == 0;
 }
 
-static int put_dirent(struct mend *m, uint64_t parent, struct view name, const struct dirent_record *d, struct error *e)
+static int put_dirent(struct mend *m, uint64_t parent, struct view name,
+		      const struct dirent_record *d, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
@@ -40,16 +45,20 @@ static int put_dirent(struct mend *m, uint64_t parent, struct view name, const s
 	return mend_put(m, FAMILY_DIRENT, name_key(m, parent, name), &value, e);
 }
 
-static int put_past_dirent(struct mend *m, uint64_t parent, struct view name, const struct dirent_record *d, struct error *e)
+static int put_past_dirent(struct mend *m, uint64_t parent, struct view name,
+			   const struct dirent_record *d, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 
 	dirent_encode(&value, d);
-	return mend_put(m, FAMILY_PAST_DIRENT, key_past_name(parent, store_cookie(m->store, name), name, d->since), &value, e);
+	return mend_put(m, FAMILY_PAST_DIRENT,
+			key_past_name(parent, store_cookie(m->store, name), name, d->since), &value,
+			e);
 }
 
 /* The newest ended interval of a name: 1 or 0. */
-static int newest_past(struct mend *m, uint64_t parent, struct view name, struct dirent_record *ret, struct error *e)
+static int newest_past(struct mend *m, uint64_t parent, struct view name, struct dirent_record *ret,
+		       struct error *e)
 {
 	struct key prefix = key_past_name(parent, store_cookie(m->store, name), name, 0);
 	struct view key, value;
@@ -62,7 +71,8 @@ static int newest_past(struct mend *m, uint64_t parent, struct view name, struct
 }
 
 /* The newest record of an inode's past: 1 or 0. */
-static int newest_past_inode(struct mend *m, uint64_t ino, struct inode_record *ret, struct buf *memory, struct error *e)
+static int newest_past_inode(struct mend *m, uint64_t ino, struct inode_record *ret,
+			     struct buf *memory, struct error *e)
 {
 	struct key prefix = key_number(ino);
 	CLEANUP(kv_iter_release) struct kv_iter *it =
@@ -85,9 +95,10 @@ static int forget_past_inode(struct mend *m, uint64_t ino, uint64_t since, struc
 	return mend_delete(m, FAMILY_PAST_INODE, key_view(&key), e);
 }
 
-/* --- names that ended --------------------------------------------------------------------------------------------- */
+/* --- names that ended ----------------------------------------------------- */
 
-/* A live name whose past is as new as it is had ended; a past that reaches into it ended where it begins. */
+/* A live name whose past is as new as it is had ended; a past that reaches into it ended where it
+ * begins. */
 static int settle_name(struct mend *m, struct view key, struct view value, struct error *e)
 {
 	struct dirent_record live, past;
@@ -107,10 +118,11 @@ static int settle_name(struct mend *m, struct view key, struct view value, struc
 	return put_past_dirent(m, parent, name, &past, e);
 }
 
-/* --- inodes that are gone ----------------------------------------------------------------------------------------- */
+/* --- inodes that are gone ------------------------------------------------- */
 
 /* Gives a file what its document's newest version has. */
-static int take_version(struct mend *m, struct inode_record *inode, struct buf *memory, struct error *e)
+static int take_version(struct mend *m, struct inode_record *inode, struct buf *memory,
+			struct error *e)
 {
 	CLEANUP(buf_release) struct buf document = { 0 };
 	struct document_record d;
@@ -137,14 +149,16 @@ static int take_version(struct mend *m, struct inode_record *inode, struct buf *
 }
 
 /* The target of a symbolic link stands in the log, at the change that made it. */
-static int take_target(struct mend *m, struct inode_record *inode, uint64_t change, struct buf *memory, struct error *e)
+static int take_target(struct mend *m, struct inode_record *inode, uint64_t change,
+		       struct buf *memory, struct error *e)
 {
 	struct log_record log;
 	int r = mend_get(m, FAMILY_LOG, key_number(change), memory, e);
 
 	if (r <= 0)
 		return r;
-	if (log_decode(&log, buf_view(memory), NULL) < 0 || log.op != OP_SYMLINK || log.ino != inode->ino)
+	if (log_decode(&log, buf_view(memory), NULL) < 0 || log.op != OP_SYMLINK ||
+	    log.ino != inode->ino)
 		return 0;
 	inode->target = log.path2;
 	inode->size = log.path2.len;
@@ -156,8 +170,8 @@ static int take_target(struct mend *m, struct inode_record *inode, uint64_t chan
 }
 
 /* Makes the record of an inode again that a name leads to: 1, or 0 when it cannot be. */
-static int remake_inode(struct mend *m, uint64_t parent, struct view name, const struct dirent_record *d, bool past,
-			struct error *e)
+static int remake_inode(struct mend *m, uint64_t parent, struct view name,
+			const struct dirent_record *d, bool past, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, more = { 0 }, value = { 0 };
 	struct inode_record inode = { 0 };
@@ -167,8 +181,12 @@ static int remake_inode(struct mend *m, uint64_t parent, struct view name, const
 		return r;
 	uint64_t superseded = r > 0 ? inode.since : 0;
 	if (r == 0)
-		inode = (struct inode_record){ .ino = d->ino, .mode = d->type | (S_ISDIR(d->type) ? 0700 : 0600), .doc = d->doc,
-					       .atime = m->last_time, .mtime = m->last_time, .ctime = m->last_time };
+		inode = (struct inode_record){ .ino = d->ino,
+					       .mode = d->type | (S_ISDIR(d->type) ? 0700 : 0600),
+					       .doc = d->doc,
+					       .atime = m->last_time,
+					       .mtime = m->last_time,
+					       .ctime = m->last_time };
 	inode.parent = parent;
 	inode.name = name;
 	inode.since = d->since > superseded ? d->since : superseded;
@@ -216,18 +234,24 @@ static int make_directory(struct mend *m, uint64_t ino, struct error *e)
 	if (r <= 0 || ino == ROOT_INODE)
 		return r < 0 ? r : 0;
 	r = put_dirent(m, ROOT_INODE, view_str(name), &d, e);
-	return r < 0 ? r : mend_tell(m, e, "the name of directory %llu: it is called %s now, in the share's root", N(ino), name);
+	return r < 0 ? r
+		     : mend_tell(m, e,
+				 "the name of directory %llu: it is called %s now, in the share's "
+				 "root",
+				 N(ino), name);
 }
 
-/* --- names -------------------------------------------------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------- */
 
-static int drop_name(struct mend *m, uint64_t parent, struct view name, const char *why, struct error *e)
+static int drop_name(struct mend *m, uint64_t parent, struct view name, const char *why,
+		     struct error *e)
 {
 	struct key key = name_key(m, parent, name);
 	int r = mend_delete(m, FAMILY_DIRENT, key_view(&key), e);
 
-	return r < 0 ? r : mend_tell(m, e, "the name %.*s in directory %llu: %s", (int)name.len, (const char *)name.data, N(parent),
-				     why);
+	return r < 0 ? r
+		     : mend_tell(m, e, "the name %.*s in directory %llu: %s", (int)name.len,
+				 (const char *)name.data, N(parent), why);
 }
 
 /* A name that its inode does not know, which has one only: is it the old one, or the new one? */
@@ -268,7 +292,8 @@ static int visit_name(struct mend *m, struct view key, struct view value, struct
 	if (r == 0) {
 		r = remake_inode(m, parent, name, &d, false, e);
 		if (r == 0)
-			return drop_name(m, parent, name, "nothing is left of what it stood for", e);
+			return drop_name(m, parent, name, "nothing is left of what it stood for",
+					 e);
 		if (r > 0)
 			r = mend_inode(m, d.ino, &inode, &memory, e);
 	}
@@ -284,12 +309,13 @@ static int visit_name(struct mend *m, struct view key, struct view value, struct
 		d.until = d.ended = 0;
 		r = put_dirent(m, parent, name, &d, e);
 	}
-	if (r < 0 || inode.flags & INODE_LINKED || (inode.parent == parent && view_equal(inode.name, name)))
+	if (r < 0 || inode.flags & INODE_LINKED ||
+	    (inode.parent == parent && view_equal(inode.name, name)))
 		return r < 0 ? r : 0;
 	return choose_name(m, parent, name, &d, &inode, e);
 }
 
-/* --- inodes ------------------------------------------------------------------------------------------------------- */
+/* --- inodes --------------------------------------------------------------- */
 
 /* Gives an inode that no name leads to the name that it had, or one beside it. */
 static int give_name(struct mend *m, struct inode_record *inode, struct error *e)
@@ -305,19 +331,23 @@ static int give_name(struct mend *m, struct inode_record *inode, struct error *e
 	if (r < 0)
 		return r;
 	if (r > 0 || had.len == 0) {
-		buf_printf(&name, "%.*s.inode-%llu", (int)(had.len < 200 ? had.len : 200), (const char *)had.data, N(inode->ino));
+		buf_printf(&name, "%.*s.inode-%llu", (int)(had.len < 200 ? had.len : 200),
+			   (const char *)had.data, N(inode->ino));
 		had = buf_view(&name);
 	}
 	r = newest_past(m, parent, had, &past, e);
-	d = (struct dirent_record){ .ino = inode->ino, .doc = inode->doc, .type = inode->mode & S_IFMT, .since = inode->since };
+	d = (struct dirent_record){ .ino = inode->ino,
+				    .doc = inode->doc,
+				    .type = inode->mode & S_IFMT,
+				    .since = inode->since };
 	if (r > 0 && past.until > d.since)
 		d.since = past.until;
 	if (r >= 0)
 		r = put_dirent(m, parent, had, &d, e);
 	if (r < 0 || view_equal(had, inode->name))
 		return r < 0 ? r : 0;
-	r = mend_tell(m, e, "the name of inode %llu: it is called %.*s now, in directory %llu", N(inode->ino), (int)had.len,
-		      (const char *)had.data, N(parent));
+	r = mend_tell(m, e, "the name of inode %llu: it is called %.*s now, in directory %llu",
+		      N(inode->ino), (int)had.len, (const char *)had.data, N(parent));
 	inode->parent = parent;
 	inode->name = had;
 	return r < 0 ? r : mend_put_inode(m, inode, e);
@@ -336,7 +366,8 @@ static int has_name(struct mend *m, const struct inode_record *inode, struct err
 		return r;
 	if (!(inode->flags & INODE_LINKED))
 		return 0;
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(m->kv, NULL, FAMILY_LINK, key_view(&key), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(m->kv, NULL, FAMILY_LINK, key_view(&key), false);
 	return kv_iter_next(it, &link, NULL, e);
 }
 
@@ -358,7 +389,8 @@ static int visit_nameless(struct mend *m, struct view key, struct view value, st
 		return mend_delete(m, FAMILY_INODE, key, e);
 	if (r < 0)
 		return r;
-	return inode.nlink ? give_name(m, &inode, e) : mend_put(m, FAMILY_ORPHAN, key_number(inode.ino), &nothing, e);
+	return inode.nlink ? give_name(m, &inode, e)
+			   : mend_put(m, FAMILY_ORPHAN, key_number(inode.ino), &nothing, e);
 }
 
 /* The past of an inode is older than its present. */
@@ -379,7 +411,8 @@ static int settle_past(struct mend *m, struct view key, struct view value, struc
 static int count_below(struct mend *m, uint64_t ino, uint64_t *ret, struct error *e)
 {
 	struct key prefix = key_number(ino);
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(m->kv, NULL, FAMILY_DIRENT, key_view(&prefix), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(m->kv, NULL, FAMILY_DIRENT, key_view(&prefix), false);
 	struct dirent_record d;
 	struct view key, value;
 	int r;
@@ -390,10 +423,12 @@ static int count_below(struct mend *m, uint64_t ino, uint64_t *ret, struct error
 }
 
 /* The names of an inode that has, or had, several: how many, and that its home is one of them. */
-static int count_names(struct mend *m, struct inode_record *inode, struct buf *home, struct error *e)
+static int count_names(struct mend *m, struct inode_record *inode, struct buf *home,
+		       struct error *e)
 {
 	struct key prefix = key_number(inode->ino);
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(m->kv, NULL, FAMILY_LINK, key_view(&prefix), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(m->kv, NULL, FAMILY_LINK, key_view(&prefix), false);
 	uint64_t parent = 0;
 	bool at_home = false;
 	struct view key;
@@ -416,7 +451,8 @@ static int count_names(struct mend *m, struct inode_record *inode, struct buf *h
 	return r < 0 ? r : buf_check(home, e);
 }
 
-static int settle_content(struct mend *m, struct inode_record *inode, struct buf *memory, struct error *e)
+static int settle_content(struct mend *m, struct inode_record *inode, struct buf *memory,
+			  struct error *e)
 {
 	CLEANUP(buf_release) struct buf document = { 0 };
 	struct document_record d;
@@ -425,8 +461,12 @@ static int settle_content(struct mend *m, struct inode_record *inode, struct buf
 	if (r < 0)
 		return r;
 	if (r == 0 && inode->doc) {
-		d = (struct document_record){ .parent = inode->parent, .name = inode->name, .ino = inode->ino,
-					      .born = inode->btime, .uid = inode->uid, .since = inode->since };
+		d = (struct document_record){ .parent = inode->parent,
+					      .name = inode->name,
+					      .ino = inode->ino,
+					      .born = inode->btime,
+					      .uid = inode->uid,
+					      .since = inode->since };
 		r = mend_put_document(m, inode->doc, &d, e);
 	} else if (r > 0 && d.ino != inode->ino) {
 		d.ino = inode->ino;
@@ -464,7 +504,7 @@ static int visit_inode(struct mend *m, struct view key, struct view value, struc
 	return mend_put(m, FAMILY_INODE, key_number(inode.ino), &encoded, e);
 }
 
-/* --- links, orphans, the past ------------------------------------------------------------------------------------- */
+/* --- links, orphans, the past --------------------------------------------- */
 
 static int link_name(struct mend *m, struct view key, struct view value, struct error *e)
 {
@@ -490,7 +530,8 @@ static int unlink_wrong(struct mend *m, struct view key, struct view value, stru
 	int r = in.failed ? 0 : get_dirent(m, parent, view_of(in.at, reader_left(&in)), &d, e);
 
 	(void)value;
-	return r < 0 || (r > 0 && d.ino == ino) ? (r < 0 ? r : 0) : mend_delete(m, FAMILY_LINK, key, e);
+	return r < 0 || (r > 0 && d.ino == ino) ? (r < 0 ? r : 0)
+						: mend_delete(m, FAMILY_LINK, key, e);
 }
 
 static int visit_orphan(struct mend *m, struct view key, struct view value, struct error *e)
@@ -501,7 +542,8 @@ static int visit_orphan(struct mend *m, struct view key, struct view value, stru
 	int r = mend_inode(m, reader_u64(&in), &inode, &memory, e);
 
 	(void)value;
-	return r < 0 || (r > 0 && inode.nlink == 0) ? (r < 0 ? r : 0) : mend_delete(m, FAMILY_ORPHAN, key, e);
+	return r < 0 || (r > 0 && inode.nlink == 0) ? (r < 0 ? r : 0)
+						    : mend_delete(m, FAMILY_ORPHAN, key, e);
 }
 
 static int visit_past_name(struct mend *m, struct view key, struct view value, struct error *e)
@@ -513,8 +555,9 @@ static int visit_past_name(struct mend *m, struct view key, struct view value, s
 	struct dirent_record d;
 	struct inode_record inode;
 
-	if (in.failed || name.len == 0 || name.len > NAME_LEN_MAX || cookie != store_cookie(m->store, name) ||
-	    dirent_decode(&d, value, NULL) < 0 || d.since >= d.until)
+	if (in.failed || name.len == 0 || name.len > NAME_LEN_MAX ||
+	    cookie != store_cookie(m->store, name) || dirent_decode(&d, value, NULL) < 0 ||
+	    d.since >= d.until)
 		return mend_delete(m, FAMILY_PAST_DIRENT, key, e);
 	int r = mend_inode(m, d.ino, &inode, &memory, e);
 	if (r == 0)
@@ -545,7 +588,9 @@ static int settle_intervals(struct mend *m, struct error *e)
 			uint64_t parent = reader_u64(&in);
 
 			d.until = newer;
-			r = put_past_dirent(m, parent, view_of((const char *)key.data + 16, key.len - 25), &d, e);
+			r = put_past_dirent(m, parent,
+					    view_of((const char *)key.data + 16, key.len - 25), &d,
+					    e);
 			if (r < 0)
 				return r;
 		}
@@ -573,7 +618,7 @@ static int visit_past_inode(struct mend *m, struct view key, struct view value, 
 	return mend_put(m, FAMILY_PAST_INODE, key_numbers(inode.ino, ~inode.since), &encoded, e);
 }
 
-/* --- tags and conflicts ------------------------------------------------------------------------------------------- */
+/* --- tags and conflicts --------------------------------------------------- */
 
 static int visit_tag(struct mend *m, struct view key, struct view value, struct error *e)
 {
@@ -589,7 +634,9 @@ static int visit_tag(struct mend *m, struct view key, struct view value, struct 
 	if (r < 0 || (r > 0 && tag_decode(&tag, value, NULL) == 0))
 		return r < 0 ? r : 0;
 	r = mend_delete(m, FAMILY_TAG, key, e);
-	return r < 0 ? r : mend_tell(m, e, "the tag %.*s: its directory is gone", (int)reader_left(&in), (const char *)in.at);
+	return r < 0 ? r
+		     : mend_tell(m, e, "the tag %.*s: its directory is gone", (int)reader_left(&in),
+				 (const char *)in.at);
 }
 
 static int visit_conflict(struct mend *m, struct view key, struct view value, struct error *e)

@@ -10,9 +10,10 @@
 
 #define HOLE_MAX 100000 /* versions in a row whose records are gone that get one again */
 
-/* --- versions that are gone --------------------------------------------------------------------------------------- */
+/* --- versions that are gone ----------------------------------------------- */
 
-/* Up to which number a document may have had versions: a save that was taken back leaves a number in the log. */
+/* Up to which number a document may have had versions: a save that was taken back leaves a number
+ * in the log. */
 static int version_limit(struct mend *m, uint64_t doc, uint64_t *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, held = { 0 };
@@ -29,7 +30,8 @@ static int version_limit(struct mend *m, uint64_t doc, uint64_t *ret, struct err
 	return r < 0 ? r : 0;
 }
 
-/* The rights that a version gets whose record is gone: those that its file has, or nobody's but the owner's. */
+/* The rights that a version gets whose record is gone: those that its file has, or nobody's but the
+ * owner's. */
 static int give_rights(struct mend *m, struct version_record *v, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
@@ -51,8 +53,8 @@ static struct view last_component(struct view path)
 }
 
 /* The content that the index of digests gives a version: 1, or 0 when it has no entry. */
-static int content_by_digest(struct mend *m, const struct digest *digest, uint64_t doc, uint64_t number, uint64_t *ret,
-			     struct error *e)
+static int content_by_digest(struct mend *m, const struct digest *digest, uint64_t doc,
+			     uint64_t number, uint64_t *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	int r = mend_get(m, FAMILY_BY_DIGEST, key_by_digest(digest, doc, number), &value, e);
@@ -72,18 +74,32 @@ static int visit_saved(struct mend *m, struct view key, struct view value, struc
 	uint64_t limit;
 
 	(void)key;
-	if (log_decode(&r, value, NULL) < 0 || (r.op != OP_SAVE && r.op != OP_RESTORE) || !r.doc || !r.version ||
-	    (r.flags & LOG_UNCHANGED))
+	if (log_decode(&r, value, NULL) < 0 || (r.op != OP_SAVE && r.op != OP_RESTORE) || !r.doc ||
+	    !r.version || (r.flags & LOG_UNCHANGED))
 		return 0;
 	int rc = mend_version(m, r.doc, r.version, &v, &memory, e);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	v = (struct version_record){ .change = r.change, .time = r.time, .uid = r.uid, .gid = r.gid, .author = r.author,
-				     .tgid = r.tgid, .command = r.command, .client = r.client, .ino = r.ino,
-				     .size = r.size_after, .digest = r.digest_after, .prev = r.version - 1, .from = r.from,
-				     .from_version = r.from_version, .mtime = r.time, .parent = r.parent,
-				     .name = last_component(r.path), .content = r.size_after ? LOST_ID : 0 };
-	v.flags = (r.flags & LOG_INCOMPLETE ? VERSION_INCOMPLETE : 0) | (r.flags & LOG_CONFLICT ? VERSION_CONFLICT : 0) |
+	v = (struct version_record){ .change = r.change,
+				     .time = r.time,
+				     .uid = r.uid,
+				     .gid = r.gid,
+				     .author = r.author,
+				     .tgid = r.tgid,
+				     .command = r.command,
+				     .client = r.client,
+				     .ino = r.ino,
+				     .size = r.size_after,
+				     .digest = r.digest_after,
+				     .prev = r.version - 1,
+				     .from = r.from,
+				     .from_version = r.from_version,
+				     .mtime = r.time,
+				     .parent = r.parent,
+				     .name = last_component(r.path),
+				     .content = r.size_after ? LOST_ID : 0 };
+	v.flags = (r.flags & LOG_INCOMPLETE ? VERSION_INCOMPLETE : 0) |
+		  (r.flags & LOG_CONFLICT ? VERSION_CONFLICT : 0) |
 		  (r.flags & LOG_RECOVERED ? VERSION_RECOVERED : 0);
 	rc = content_by_digest(m, &v.digest, r.doc, r.version, &v.content, e);
 	if (rc == 0) {
@@ -95,13 +111,15 @@ static int visit_saved(struct mend *m, struct view key, struct view value, struc
 	return rc < 0 ? rc : mend_put_version(m, r.doc, r.version, &v, e);
 }
 
-/* What only the index of digests still knows of: a version that came with a rename, or one whose log record is gone too. */
+/* What only the index of digests still knows of: a version that came with a rename, or one whose
+ * log record is gone too. */
 static int visit_digest(struct mend *m, struct view key, struct view value, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, document = { 0 };
 	struct reader in = reader_of(key), id = reader_of(value);
 	struct view digest = reader_bytes(&in, DIGEST_LEN);
-	uint64_t doc = reader_u64(&in), number = reader_u64(&in), content = reader_varint(&id), limit;
+	uint64_t doc = reader_u64(&in), number = reader_u64(&in), content = reader_varint(&id),
+		 limit;
 	struct version_record v;
 	struct document_record d = { 0 };
 	struct content_ref ref = { 0 };
@@ -117,21 +135,37 @@ static int visit_digest(struct mend *m, struct view key, struct view value, stru
 		return r < 0 ? r : 0;
 	if (content_stat(store_contents(m->store), content, &ref, NULL) < 0)
 		ref.size = 0;
-	v = (struct version_record){ .change = d.since ? d.since : m->last_logged, .time = d.born, .content = content,
-				     .size = ref.size, .prev = number - 1, .mode = S_IFREG | 0600, .mtime = d.born, .ino = d.ino,
-				     .parent = d.parent, .name = d.name };
+	v = (struct version_record){ .change = d.since ? d.since : m->last_logged,
+				     .time = d.born,
+				     .content = content,
+				     .size = ref.size,
+				     .prev = number - 1,
+				     .mode = S_IFREG | 0600,
+				     .mtime = d.born,
+				     .ino = d.ino,
+				     .parent = d.parent,
+				     .name = d.name };
 	memcpy(v.digest.bytes, digest.data, DIGEST_LEN);
 	return mend_put_version(m, doc, number, &v, e);
 }
 
-/* --- documents ---------------------------------------------------------------------------------------------------- */
+/* --- documents ------------------------------------------------------------ */
 
 /* A version of which nothing is known but that it was there. */
-static int put_unknown(struct mend *m, uint64_t doc, uint64_t number, const struct version_record *after, struct error *e)
+static int put_unknown(struct mend *m, uint64_t doc, uint64_t number,
+		       const struct version_record *after, struct error *e)
 {
-	struct version_record v = { .change = after->change, .time = after->time, .ino = after->ino, .prev = number - 1,
-				    .mode = S_IFREG, .owner_uid = after->owner_uid, .owner_gid = after->owner_gid,
-				    .mtime = after->time, .parent = after->parent, .name = after->name, .content = LOST_ID };
+	struct version_record v = { .change = after->change,
+				    .time = after->time,
+				    .ino = after->ino,
+				    .prev = number - 1,
+				    .mode = S_IFREG,
+				    .owner_uid = after->owner_uid,
+				    .owner_gid = after->owner_gid,
+				    .mtime = after->time,
+				    .parent = after->parent,
+				    .name = after->name,
+				    .content = LOST_ID };
 
 	return mend_put_version(m, doc, number, &v, e);
 }
@@ -146,7 +180,8 @@ static int visit_version(struct mend *m, struct view key, struct view value, str
 
 	if (!reader_done(&in) || version_decode(&v, value, NULL) < 0 || number == 0)
 		return mend_delete(m, FAMILY_VERSION, key, e);
-	int r = v.prev && v.prev < number ? mend_version(m, doc, v.prev, &other, &memory, e) : number == 1;
+	int r = v.prev && v.prev < number ? mend_version(m, doc, v.prev, &other, &memory, e)
+					  : number == 1;
 	if (r != 0)
 		return r < 0 ? r : 0;
 	for (r = 0; r == 0 && below > 0 && number - below <= HOLE_MAX; below--) {
@@ -163,7 +198,8 @@ static int visit_version(struct mend *m, struct view key, struct view value, str
 }
 
 /* The document of its newest version: is there, and knows that it is. */
-static int check_head(struct mend *m, uint64_t doc, uint64_t number, const struct version_record *v, struct error *e)
+static int check_head(struct mend *m, uint64_t doc, uint64_t number, const struct version_record *v,
+		      struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, held = { 0 };
 	struct document_record d;
@@ -173,8 +209,12 @@ static int check_head(struct mend *m, uint64_t doc, uint64_t number, const struc
 	if (r < 0 || (r > 0 && d.head == number))
 		return r < 0 ? r : 0;
 	if (r == 0) {
-		d = (struct document_record){ .parent = v->parent, .name = v->name, .born = v->time, .uid = v->uid,
-					      .tgid = v->tgid, .since = v->change };
+		d = (struct document_record){ .parent = v->parent,
+					      .name = v->name,
+					      .born = v->time,
+					      .uid = v->uid,
+					      .tgid = v->tgid,
+					      .since = v->change };
 		r = mend_inode(m, v->ino, &inode, &held, e);
 		d.ino = r > 0 && inode.doc == doc ? v->ino : 0;
 		d.died = d.ino ? 0 : v->time;
@@ -214,13 +254,19 @@ static int forget_missing(struct mend *m, uint64_t *doc, bool *changed, struct e
 }
 
 /* Versions that a document says to have, when there is none at all. */
-static int make_versions(struct mend *m, uint64_t doc, const struct document_record *d, struct error *e)
+static int make_versions(struct mend *m, uint64_t doc, const struct document_record *d,
+			 struct error *e)
 {
-	struct version_record after = { .change = d->since, .time = d->born, .ino = d->ino, .parent = d->parent,
-					.name = d->name, .owner_uid = d->uid };
+	struct version_record after = { .change = d->since,
+					.time = d->born,
+					.ino = d->ino,
+					.parent = d->parent,
+					.name = d->name,
+					.owner_uid = d->uid };
 	int r = 0;
 
-	for (uint64_t number = d->head; r == 0 && number > 0 && d->head - number <= HOLE_MAX; number--)
+	for (uint64_t number = d->head; r == 0 && number > 0 && d->head - number <= HOLE_MAX;
+	     number--)
 		r = put_unknown(m, doc, number, &after, e);
 	return r;
 }
@@ -274,11 +320,12 @@ int mend_versions(struct mend *m, struct error *e)
 	return r == 0 ? mend_documents(m, e) : r;
 }
 
-/* --- bytes -------------------------------------------------------------------------------------------------------- */
+/* --- bytes ---------------------------------------------------------------- */
 
-/* Copies a list of (id, bytes), LOST_ID for those that are not in the family; *ret_changed when there are such. */
-static int check_list(struct mend *m, struct view list, enum family family, struct buf *out, bool *ret_changed,
-		      struct error *e)
+/* Copies a list of (id, bytes), LOST_ID for those that are not in the family; *ret_changed when
+ * there are such. */
+static int check_list(struct mend *m, struct view list, enum family family, struct buf *out,
+		      bool *ret_changed, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct reader in = reader_of(list);
@@ -307,7 +354,9 @@ static int visit_segment(struct mend *m, struct view key, struct view value, str
 	if (!reader_done(&in) || segment_decode(&r, value, NULL) < 0)
 		return mend_delete(m, FAMILY_SEGMENT, key, e);
 	int rc = check_list(m, r.chunks, FAMILY_CHUNK, &chunks, &changed, e);
-	int there = rc == 0 && r.base && r.base != LOST_ID ? mend_get(m, FAMILY_SEGMENT, key_number(r.base), &base, e) : 1;
+	int there = rc == 0 && r.base && r.base != LOST_ID
+			    ? mend_get(m, FAMILY_SEGMENT, key_number(r.base), &base, e)
+			    : 1;
 	if (there == 0) {
 		r.base = LOST_ID;
 		changed = true;
@@ -342,7 +391,8 @@ static int go_on(void *arg, uint64_t bytes, struct error *e)
 	struct mend *m = arg;
 
 	(void)bytes;
-	return m->progress(m->arg) ? 0 : error_set(e, -ECANCELED, "stopped; the store is as it was");
+	return m->progress(m->arg) ? 0
+				   : error_set(e, -ECANCELED, "stopped; the store is as it was");
 }
 
 static int read_content(struct mend *m, struct view key, struct view value, struct error *e)
@@ -373,7 +423,8 @@ static int by_id(const void *a, const void *b)
 
 static bool is_unreadable(const struct mend *m, uint64_t id)
 {
-	return m->unreadable.len && bsearch(&id, m->unreadable.data, m->unreadable.len / sizeof(id), sizeof(id), by_id);
+	return m->unreadable.len &&
+	       bsearch(&id, m->unreadable.data, m->unreadable.len / sizeof(id), sizeof(id), by_id);
 }
 
 /* Another content with those bytes: 1, or 0 when there is none. */
@@ -390,7 +441,8 @@ static int find_twin(struct mend *m, const struct version_record *v, uint64_t *r
 		struct content_ref ref;
 
 		if (!reader_done(&in) || is_unreadable(m, id) ||
-		    content_stat(store_contents(m->store), id, &ref, NULL) < 0 || ref.size != v->size ||
+		    content_stat(store_contents(m->store), id, &ref, NULL) < 0 ||
+		    ref.size != v->size ||
 		    memcmp(ref.digest.bytes, v->digest.bytes, DIGEST_LEN) != 0)
 			continue;
 		*ret = id;
@@ -409,7 +461,9 @@ static int flag_version(struct mend *m, struct view key, struct view value, stru
 
 	if (!reader_done(&in) || version_decode(&v, value, NULL) < 0 || !v.content)
 		return 0;
-	int r = v.content == LOST_ID ? 0 : mend_get(m, FAMILY_CONTENT, key_number(v.content), &content, e);
+	int r = v.content == LOST_ID
+			? 0
+			: mend_get(m, FAMILY_CONTENT, key_number(v.content), &content, e);
 	if (r < 0 || (r > 0 && (!is_unreadable(m, v.content) || (v.flags & VERSION_LOST))))
 		return r < 0 ? r : 0;
 	bool gone = r == 0, known = v.flags & VERSION_LOST;
@@ -418,7 +472,8 @@ static int flag_version(struct mend *m, struct view key, struct view value, stru
 		v.content = LOST_ID;
 	v.flags = r > 0 ? v.flags & ~(uint64_t)VERSION_LOST : v.flags | VERSION_LOST;
 	if (r == 0 && !known)
-		buf_append(&m->lost_versions, &(struct lost_version){ doc, number }, sizeof(struct lost_version));
+		buf_append(&m->lost_versions, &(struct lost_version){ doc, number },
+			   sizeof(struct lost_version));
 	if (r >= 0)
 		r = buf_check(&m->lost_versions, e);
 	return r < 0 ? r : mend_put_version(m, doc, number, &v, e);

@@ -14,11 +14,16 @@
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/* Length of the UTF-8 sequence at `at`, 0 when it is not one (overlong, surrogate, too large, cut). */
+/* Length of the UTF-8 sequence at `at`, 0 when it is not one (overlong, surrogate, too large,
+ * cut). */
 static size_t utf8_len(const uint8_t *at, size_t left)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc0 ? 2 : 0;
+	size_t len = at[0] < 0x80    ? 1
+		     : at[0] >= 0xf0 ? 4
+		     : at[0] >= 0xe0 ? 3
+		     : at[0] >= 0xc0 ? 2
+				     : 0;
 	uint32_t code = len == 1 ? at[0] : at[0] & (0x7fu >> len);
 
 	if (len == 0 || len > left || at[0] > 0xf4)
@@ -53,7 +58,8 @@ static bool must_escape(const uint8_t *raw, size_t len, size_t i)
 {
 	if (is_bad(raw[i]) || is_escape(raw + i, len - i))
 		return true;
-	if (i == 0 && len >= 5 && memcmp(raw, "@GMT-", 5) == 0) /* SMB takes it for a snapshot's name */
+	if (i == 0 && len >= 5 &&
+	    memcmp(raw, "@GMT-", 5) == 0) /* SMB takes it for a snapshot's name */
 		return true;
 	return i + 1 == len && (raw[i] == '.' || raw[i] == ' ');
 }
@@ -83,7 +89,8 @@ static size_t extension_at(const char *name, size_t len)
 {
 	size_t i = len;
 
-	while (i > 0 && ((name[i - 1] >= '0' && name[i - 1] <= '9') || (name[i - 1] >= 'a' && name[i - 1] <= 'z') ||
+	while (i > 0 && ((name[i - 1] >= '0' && name[i - 1] <= '9') ||
+			 (name[i - 1] >= 'a' && name[i - 1] <= 'z') ||
 			 (name[i - 1] >= 'A' && name[i - 1] <= 'Z')))
 		i--;
 	if (i < 2 || i == len || name[i - 1] != '.' || len - i > EXTENSION_MAX)
@@ -117,16 +124,19 @@ static void cookie_digits(char out[COOKIE_DIGITS + 2], uint64_t cookie)
 }
 
 /* stem + added + extension, the stem cut to fit. */
-static void put_name(char out[NAMES_LEN_MAX + 1], struct view raw, uint64_t cookie, const char *added)
+static void put_name(char out[NAMES_LEN_MAX + 1], struct view raw, uint64_t cookie,
+		     const char *added)
 {
 	char escaped[ESCAPED_MAX + 1], mark[COOKIE_DIGITS + 2] = "";
 	size_t len = escape(escaped, raw), dot = extension_at(escaped, len), stem = dot;
 
 	if (len + strlen(added) > NAMES_LEN_MAX) {
 		cookie_digits(mark, cookie);
-		stem = cut(escaped, dot, NAMES_LEN_MAX - (len - dot) - strlen(added) - strlen(mark));
+		stem = cut(escaped, dot,
+			   NAMES_LEN_MAX - (len - dot) - strlen(added) - strlen(mark));
 	}
-	snprintf(out, NAMES_LEN_MAX + 1, "%.*s%s%s%.*s", (int)stem, escaped, mark, added, (int)(len - dot), escaped + dot);
+	snprintf(out, NAMES_LEN_MAX + 1, "%.*s%s%s%.*s", (int)stem, escaped, mark, added,
+		 (int)(len - dot), escaped + dot);
 }
 
 void names_show(char out[NAMES_LEN_MAX + 1], struct view raw, uint64_t cookie)
@@ -173,7 +183,8 @@ static uint64_t read_cookie(const char *shown, size_t len)
 	return cookie;
 }
 
-void names_read(struct view shown, char raw[NAMES_LEN_MAX + 1], size_t *ret_len, uint64_t *ret_cookie)
+void names_read(struct view shown, char raw[NAMES_LEN_MAX + 1], size_t *ret_len,
+		uint64_t *ret_cookie)
 {
 	*ret_len = unescape(raw, shown.data, shown.len);
 	*ret_cookie = shown.len ? read_cookie(shown.data, shown.len) : 0;
@@ -192,11 +203,13 @@ void names_version(char out[NAMES_LEN_MAX + 1], const struct names_version *v)
 	if (v->twin > 1)
 		snprintf(number + strlen(number), sizeof(number) - strlen(number), "-%u", v->twin);
 	room = NAMES_ADDED_MAX - 2 - CLOCK_NAME_LEN - (int)strlen(number);
-	room = (int)cut(v->author.data, v->author.len, room < AUTHOR_MIN ? AUTHOR_MIN : (size_t)room);
+	room = (int)cut(v->author.data, v->author.len,
+			room < AUTHOR_MIN ? AUTHOR_MIN : (size_t)room);
 	/* A name never ends in a dot, and the author may come last. */
 	while (room > 1 && ((const char *)v->author.data)[room - 1] == '.')
 		room--;
-	snprintf(added, sizeof(added), ".%s%s.%.*s", time, number, room, (const char *)v->author.data);
+	snprintf(added, sizeof(added), ".%s%s.%.*s", time, number, room,
+		 (const char *)v->author.data);
 	put_name(out, v->raw, v->cookie, added);
 }
 
@@ -230,9 +243,11 @@ int names_check(struct view name, struct error *e)
 	const uint8_t *at = name.data;
 
 	if (name.len > NAMES_LEN_MAX)
-		return error_set(e, -E_NAME_LONG, "the name is longer than %d bytes", NAMES_LEN_MAX);
+		return error_set(e, -E_NAME_LONG, "the name is longer than %d bytes",
+				 NAMES_LEN_MAX);
 	if (name.len == 0 || at[0] == ' ' || view_equal(name, view_str(".history")))
-		return error_set(e, -E_NAME_BAD, "a name cannot be empty, .history or begin with a space");
+		return error_set(e, -E_NAME_BAD,
+				 "a name cannot be empty, .history or begin with a space");
 	for (size_t i = 0; i < name.len;) {
 		size_t sequence = utf8_len(at + i, name.len - i);
 
@@ -240,7 +255,8 @@ int names_check(struct view name, struct error *e)
 			return error_set(e, -E_NAME_BAD, "the name is not UTF-8");
 		if (at[i] != '%' && must_escape(at, name.len, i))
 			return error_set(e, -E_NAME_BAD,
-					 "a name cannot have control characters or any of : | ? * < > \" \\ /, "
+					 "a name cannot have control characters or any of : | ? * "
+					 "< > \" \\ /, "
 					 "nor end in a dot or a space");
 		i += sequence;
 	}

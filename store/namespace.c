@@ -1,4 +1,5 @@
-/* namespace.c - see namespace.h: reading the live tree, making and removing names.  Moving them is rename.c's. */
+/* namespace.c - see namespace.h: reading the live tree, making and removing names.  Moving them is
+ * rename.c's. */
 #include "namespace.h"
 
 #include <errno.h>
@@ -14,8 +15,8 @@
 #define TARGET_LEN_MAX 4095
 
 /* Reads a name from the database: 1 and *ret, or 0. */
-static int read_dirent(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
-		       struct error *e)
+static int read_dirent(struct store *store, uint64_t parent, struct view name,
+		       struct dirent_record *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct key key = key_name(parent, store_cookie(store, name), name);
@@ -26,15 +27,16 @@ static int read_dirent(struct store *store, uint64_t parent, struct view name, s
 	return rc;
 }
 
-int namespace_lookup(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
-		     struct error *e)
+int namespace_lookup(struct store *store, uint64_t parent, struct view name,
+		     struct dirent_record *ret, struct error *e)
 {
 	struct dirent_state state, read = { 0 };
 	uint64_t epoch;
 	int rc;
 
 	if (name.len > NAME_LEN_MAX)
-		return error_set(e, -E_NAME_LONG, "the name is %zu bytes long, the limit is %d", name.len, NAME_LEN_MAX);
+		return error_set(e, -E_NAME_LONG, "the name is %zu bytes long, the limit is %d",
+				 name.len, NAME_LEN_MAX);
 	dirents_find(store->dirents, parent, name, &state, &epoch);
 	if (state.live == DIRENT_UNKNOWN) {
 		rc = read_dirent(store, parent, name, &read.live_record, e);
@@ -45,13 +47,14 @@ int namespace_lookup(struct store *store, uint64_t parent, struct view name, str
 		dirents_offer(store->dirents, parent, name, &read, epoch);
 	}
 	if (state.live == DIRENT_NONE)
-		return error_set(e, -E_NO_ENTRY, "%.*s: no such file or directory", (int)name.len, (const char *)name.data);
+		return error_set(e, -E_NO_ENTRY, "%.*s: no such file or directory", (int)name.len,
+				 (const char *)name.data);
 	*ret = state.live_record;
 	return 0;
 }
 
-int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each, void *arg,
-		      struct error *e)
+int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each,
+		      void *arg, struct error *e)
 {
 	struct key prefix = key_number(parent), from = key_numbers(parent, cookie + 1);
 	CLEANUP(kv_iter_release) struct kv_iter *it =
@@ -70,7 +73,8 @@ int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dir
 		uint64_t at = reader_u64(&r);
 		struct view name = key_name_left(&r);
 		if (r.failed)
-			return error_set(e, -E_CORRUPT, "a name in directory %llu is damaged", (unsigned long long)parent);
+			return error_set(e, -E_CORRUPT, "a name in directory %llu is damaged",
+					 (unsigned long long)parent);
 		rc = dirent_decode(&dirent, value, e);
 		if (rc < 0)
 			return rc;
@@ -80,9 +84,10 @@ int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dir
 	return rc;
 }
 
-/* Walks up from ino to the root: the bytes that its path takes, and, when to is given, the path written backwards
- * from to + length. */
-static int walk_up(struct store *store, uint64_t ino, char *to, size_t length, size_t *ret_length, struct error *e)
+/* Walks up from ino to the root: the bytes that its path takes, and, when to is given, the path
+ * written backwards from to + length. */
+static int walk_up(struct store *store, uint64_t ino, char *to, size_t length, size_t *ret_length,
+		   struct error *e)
 {
 	size_t n = 0;
 
@@ -93,7 +98,8 @@ static int walk_up(struct store *store, uint64_t ino, char *to, size_t length, s
 		if (rc < 0)
 			return rc;
 		if (depth > DEPTH_DAMAGED)
-			return error_set(e, -E_CORRUPT, "directory %llu is its own ancestor", (unsigned long long)ino);
+			return error_set(e, -E_CORRUPT, "directory %llu is its own ancestor",
+					 (unsigned long long)ino);
 		size_t part = inode->r.name.len + (n ? 1 : 0);
 		if (to && n + part > length)
 			return error_set(e, -EAGAIN, "a directory moved meanwhile");
@@ -148,14 +154,16 @@ int namespace_walk(struct store *store, struct view path, struct inode **ret, st
 }
 
 /* The directory in which a name is to change, for editing, its times set. */
-static int edit_directory(struct change *c, uint64_t parent, struct inode_record **ret, struct error *e)
+static int edit_directory(struct change *c, uint64_t parent, struct inode_record **ret,
+			  struct error *e)
 {
 	int rc = change_inode(c, parent, ret, e);
 
 	if (rc < 0)
 		return rc;
 	if (!S_ISDIR((*ret)->mode))
-		return error_set(e, -E_NOT_DIR, "inode %llu is not a directory", (unsigned long long)parent);
+		return error_set(e, -E_NOT_DIR, "inode %llu is not a directory",
+				 (unsigned long long)parent);
 	if ((*ret)->nlink == 0)
 		return error_set(e, -E_NO_ENTRY, "the directory was removed");
 	(*ret)->mtime = (*ret)->ctime = c->time;
@@ -195,13 +203,15 @@ static int check_make(struct place place, const struct make *make, struct error 
 {
 	int rc = place_check(place, e);
 
-	if (rc == 0 && S_ISLNK(make->mode) && (make->target.len == 0 || make->target.len > TARGET_LEN_MAX))
-		rc = error_set(e, -ENAMETOOLONG, "a link's target has 1 to %d bytes", TARGET_LEN_MAX);
+	if (rc == 0 && S_ISLNK(make->mode) &&
+	    (make->target.len == 0 || make->target.len > TARGET_LEN_MAX))
+		rc = error_set(e, -ENAMETOOLONG, "a link's target has 1 to %d bytes",
+			       TARGET_LEN_MAX);
 	return rc;
 }
 
-static int make_in_change(struct change *c, struct place place, const struct make *make, uint64_t *ret_ino,
-			  struct error *e)
+static int make_in_change(struct change *c, struct place place, const struct make *make,
+			  uint64_t *ret_ino, struct error *e)
 {
 	struct inode_record *directory, *inode;
 	int rc = edit_directory(c, place.parent, &directory, e);
@@ -226,7 +236,9 @@ static int make_in_change(struct change *c, struct place place, const struct mak
 		rc = change_check_depth(c, false, e);
 	if (rc < 0)
 		return rc;
-	struct dirent_record dirent = { .ino = inode->ino, .doc = inode->doc, .type = make->mode & S_IFMT };
+	struct dirent_record dirent = { .ino = inode->ino,
+					.doc = inode->doc,
+					.type = make->mode & S_IFMT };
 	change_dirent(c, place.parent, place.name, &dirent);
 	buf_clear(&c->path2);
 	buf_append(&c->path2, make->target.data, make->target.len);
@@ -236,8 +248,8 @@ static int make_in_change(struct change *c, struct place place, const struct mak
 	return 0;
 }
 
-int namespace_make(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
-		   const struct make *make, struct inode **ret, struct error *e)
+int namespace_make(struct store *store, const struct actor *actor, uint64_t parent,
+		   struct view name, const struct make *make, struct inode **ret, struct error *e)
 {
 	struct place place = { parent, name };
 	CLEANUP(change_abort) struct change c = { 0 };
@@ -258,7 +270,8 @@ int namespace_make(struct store *store, const struct actor *actor, uint64_t pare
 }
 
 /* Under the commit lock, so that no number is given twice. */
-static int put_unnamed(struct store *store, const struct make *make, struct inode **ret, struct error *e)
+static int put_unnamed(struct store *store, const struct make *make, struct inode **ret,
+		       struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	CLEANUP(inode_release) struct inode *fresh = NULL;
@@ -299,8 +312,10 @@ int namespace_make_unnamed(struct store *store, const struct actor *actor, const
 	return rc;
 }
 
-/* An unnamed inode (O_TMPFILE) gets its first name, and its content becomes a document's version. */
-static int name_unnamed(struct change *c, struct inode_record *inode, struct place place, struct error *e)
+/* An unnamed inode (O_TMPFILE) gets its first name, and its content becomes a document's
+ * version. */
+static int name_unnamed(struct change *c, struct inode_record *inode, struct place place,
+			struct error *e)
 {
 	struct key key = key_number(inode->ino);
 	struct content_ref content;
@@ -331,7 +346,8 @@ static int name_unnamed(struct change *c, struct inode_record *inode, struct pla
 }
 
 /* A further name; L3 for programs that save by unlink and link. */
-static int name_again(struct change *c, struct inode_record *inode, struct place place, struct error *e)
+static int name_again(struct change *c, struct inode_record *inode, struct place place,
+		      struct error *e)
 {
 	struct document_record *d;
 	uint64_t vacated = 0;
@@ -376,15 +392,17 @@ static int link_in_change(struct change *c, uint64_t ino, struct place place, st
 	if (rc < 0)
 		return rc;
 	slot_name_added(c, inode, place);
-	struct dirent_record dirent = { .ino = ino, .doc = inode->doc, .type = inode->mode & S_IFMT };
+	struct dirent_record dirent = { .ino = ino,
+					.doc = inode->doc,
+					.type = inode->mode & S_IFMT };
 	change_dirent(c, place.parent, place.name, &dirent);
 	c->log.doc = inode->doc;
 	c->files = S_ISREG(inode->mode);
 	return 0;
 }
 
-int namespace_link(struct store *store, const struct actor *actor, uint64_t ino, uint64_t parent, struct view name,
-		   struct inode **ret, struct error *e)
+int namespace_link(struct store *store, const struct actor *actor, uint64_t ino, uint64_t parent,
+		   struct view name, struct inode **ret, struct error *e)
 {
 	struct place place = { parent, name };
 	CLEANUP(change_abort) struct change c = { 0 };
@@ -398,7 +416,8 @@ int namespace_link(struct store *store, const struct actor *actor, uint64_t ino,
 	return rc < 0 ? rc : change_commit(&c, e);
 }
 
-static int unlink_in_change(struct change *c, struct place place, uint64_t *ret_ino, struct error *e)
+static int unlink_in_change(struct change *c, struct place place, uint64_t *ret_ino,
+			    struct error *e)
 {
 	struct inode_record *directory, *inode;
 	struct dirent_record dirent;
@@ -411,7 +430,8 @@ static int unlink_in_change(struct change *c, struct place place, uint64_t *ret_
 	if (rc < 0)
 		return rc;
 	if (S_ISDIR(inode->mode))
-		return error_set(e, -E_IS_DIR, "%.*s: is a directory", (int)place.name.len, (const char *)place.name.data);
+		return error_set(e, -E_IS_DIR, "%.*s: is a directory", (int)place.name.len,
+				 (const char *)place.name.data);
 	rc = change_name(c, inode->ino, place.parent, place.name, false, e);
 	if (rc == 0)
 		rc = slot_name_removed(c, inode, place, e);
@@ -430,8 +450,8 @@ static int unlink_in_change(struct change *c, struct place place, uint64_t *ret_
 	return slot_orphan(c, inode, place, e);
 }
 
-int namespace_unlink(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
-		     uint64_t *ret_ino, struct error *e)
+int namespace_unlink(struct store *store, const struct actor *actor, uint64_t parent,
+		     struct view name, uint64_t *ret_ino, struct error *e)
 {
 	CLEANUP(change_abort) struct change c = { 0 };
 	int rc = change_begin(store, actor, OP_UNLINK, NULL, &c, e);
@@ -479,8 +499,8 @@ static int rmdir_in_change(struct change *c, struct place place, struct error *e
 	return slot_orphan(c, inode, place, e);
 }
 
-int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
-		    struct error *e)
+int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t parent,
+		    struct view name, struct error *e)
 {
 	CLEANUP(change_abort) struct change c = { 0 };
 	int rc = change_begin(store, actor, OP_RMDIR, NULL, &c, e);
@@ -490,7 +510,8 @@ int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t par
 	return rc < 0 ? rc : change_commit(&c, e);
 }
 
-/* Under the commit lock, so that a link(2) of the same inode is either before (then it is no orphan) or fails. */
+/* Under the commit lock, so that a link(2) of the same inode is either before (then it is no
+ * orphan) or fails. */
 static int drop_orphan(struct store *store, uint64_t ino, struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };

@@ -1,4 +1,5 @@
-/* pack.c - see pack.h: which versions are packed, in which order, and when it is worth it; pack_segment.c does it. */
+/* pack.c - see pack.h: which versions are packed, in which order, and when it is worth it;
+ * pack_segment.c does it. */
 #include "pack.h"
 
 #include <errno.h>
@@ -68,7 +69,9 @@ static int write_state(struct packing *p, struct error *e)
 
 static int breathe(struct packing *p, struct error *e)
 {
-	return p->options->pause(p->options->arg, p->through, p->head) ? 0 : error_set(e, -ECANCELED, "stopped");
+	return p->options->pause(p->options->arg, p->through, p->head)
+		       ? 0
+		       : error_set(e, -ECANCELED, "stopped");
 }
 
 /* ---- one document ---- */
@@ -84,8 +87,9 @@ static bool add_candidate(struct packing *p, uint64_t number, const struct versi
 		p->at = wide;
 		p->room = room;
 	}
-	p->at[p->count++] = (struct candidate){ .number = number, .content = v->content, .time = v->time,
-						.digest = v->digest };
+	p->at[p->count++] = (struct candidate){
+		.number = number, .content = v->content, .time = v->time, .digest = v->digest
+	};
 	return true;
 }
 
@@ -96,7 +100,8 @@ struct listing {
 	bool failed;
 };
 
-/* Versions up to `through` were packed among themselves; only their last group may find better bases. */
+/* Versions up to `through` were packed among themselves; only their last group may find better
+ * bases. */
 static bool list_version(void *arg, uint64_t number, const struct version_record *v)
 {
 	struct listing *l = arg;
@@ -109,11 +114,13 @@ static bool list_version(void *arg, uint64_t number, const struct version_record
 	return !l->failed;
 }
 
-/* Whether version c of document doc is to be packed here: not live anywhere, and in no older document. */
+/* Whether version c of document doc is to be packed here: not live anywhere, and in no older
+ * document. */
 static int is_ours(struct packing *p, uint64_t doc, const struct candidate *c, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it =
-		kv_iter_open(p->store->kv, NULL, FAMILY_BY_DIGEST, view_of(&c->digest, DIGEST_LEN), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(p->store->kv, NULL, FAMILY_BY_DIGEST,
+					  view_of(&c->digest, DIGEST_LEN), false);
 	struct view key;
 	int r;
 
@@ -149,7 +156,8 @@ static uint64_t base_number(uint64_t k, uint64_t n)
 	return k + step <= n ? k + step : 0;
 }
 
-/* The candidate to pack at[i] against: that number, or the next newer one that will do.  -1: none. */
+/* The candidate to pack at[i] against: that number, or the next newer one that will do.  -1:
+ * none. */
 static ptrdiff_t find_base(const struct packing *p, size_t i)
 {
 	uint64_t wanted = base_number(p->at[i].number, p->at[0].number);
@@ -157,7 +165,8 @@ static ptrdiff_t find_base(const struct packing *p, size_t i)
 	if (!wanted)
 		return -1;
 	for (size_t k = i; k-- > 0;) {
-		if (p->at[k].number >= wanted && p->at[k].segment && p->at[k].segment != p->at[i].segment)
+		if (p->at[k].number >= wanted && p->at[k].segment &&
+		    p->at[k].segment != p->at[i].segment)
 			return (ptrdiff_t)k;
 	}
 	return -1;
@@ -177,7 +186,9 @@ static int pack_candidate(struct packing *p, uint64_t doc, size_t i, struct erro
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	struct content_store *cs = p->store->contents;
-	struct segment_packing s = { .cs = cs, .doc = doc, .segment = p->at[i].segment, .newest = p->at[0].segment };
+	struct segment_packing s = {
+		.cs = cs, .doc = doc, .segment = p->at[i].segment, .newest = p->at[0].segment
+	};
 	ptrdiff_t base = find_base(p, i);
 
 	s.base = base < 0 ? 0 : p->at[base].segment;
@@ -205,7 +216,8 @@ static int find_segment(struct packing *p, struct candidate *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (manifest->count == 1 && manifest->data == manifest->size && manifest->size <= PACK_BYTES_MAX)
+	if (manifest->count == 1 && manifest->data == manifest->size &&
+	    manifest->size <= PACK_BYTES_MAX)
 		c->segment = manifest->at[0].id;
 	manifest_drop(p->store->contents, manifest);
 	return 0;
@@ -217,7 +229,8 @@ static int pack_listed(struct packing *p, uint64_t doc, struct error *e)
 
 	for (size_t i = 0; r == 0 && i < p->count; i++) {
 		r = find_segment(p, &p->at[i], e);
-		if (r < 0 || i == 0 || !p->at[i].segment || p->at[i - 1].time > p->old_ns || is_seen(p, i))
+		if (r < 0 || i == 0 || !p->at[i].segment || p->at[i - 1].time > p->old_ns ||
+		    is_seen(p, i))
 			continue;
 		r = is_ours(p, doc, &p->at[i], e);
 		if (r == 1)
@@ -245,7 +258,8 @@ static int pack_document(struct packing *p, uint64_t doc, uint64_t through, stru
 
 /* ---- all that changed ---- */
 
-/* Notes the documents of changes after p->through that are old enough: 1 when there may be more, 0 at the end. */
+/* Notes the documents of changes after p->through that are old enough: 1 when there may be more, 0
+ * at the end. */
 static int collect(struct packing *p, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
@@ -303,9 +317,11 @@ static bool sweep_breathe(void *arg)
 static int sweep(struct packing *p, struct error *e)
 {
 	struct kv *kv = p->store->kv;
-	uint64_t cost = kv_approximate_bytes(kv, FAMILY_SEGMENT) + kv_approximate_bytes(kv, FAMILY_CHUNK_NAME);
+	uint64_t cost = kv_approximate_bytes(kv, FAMILY_SEGMENT) +
+			kv_approximate_bytes(kv, FAMILY_CHUNK_NAME);
 
-	if (p->options->dry_run || (!p->options->all && (p->state.unswept == 0 || p->state.unswept * SWEEP_WORTH < cost)))
+	if (p->options->dry_run ||
+	    (!p->options->all && (p->state.unswept == 0 || p->state.unswept * SWEEP_WORTH < cost)))
 		return 0;
 	int r = sweep_run(p->store->contents, sweep_breathe, p, &p->report->removed, e);
 	if (r < 0)
@@ -326,7 +342,8 @@ static int run(struct packing *p, struct error *e)
 	return r < 0 ? r : sweep(p, e);
 }
 
-int pack_run(struct store *store, const struct pack_options *options, struct pack_report *ret, struct error *e)
+int pack_run(struct store *store, const struct pack_options *options, struct pack_report *ret,
+	     struct error *e)
 {
 	struct packing p = { .store = store, .options = options, .report = ret };
 

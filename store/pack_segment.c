@@ -37,7 +37,8 @@ static int is_chain(struct segment_packing *s, struct error *e)
 
 		if (r < 0)
 			return r;
-		if (id == s->segment || ++length > PACKED_CHAIN_MAX / 2 || (record.doc && record.doc != s->doc))
+		if (id == s->segment || ++length > PACKED_CHAIN_MAX / 2 ||
+		    (record.doc && record.doc != s->doc))
 			return 0;
 	}
 	return 1;
@@ -92,8 +93,8 @@ static bool lists(struct view chunks, uint64_t wanted)
 }
 
 /* The stored bytes of the record's chunks that the others do not name. */
-static int own_bytes(struct segment_packing *s, const struct segment_record *record, struct view other, struct view another,
-		     uint64_t *ret, struct error *e)
+static int own_bytes(struct segment_packing *s, const struct segment_record *record,
+		     struct view other, struct view another, uint64_t *ret, struct error *e)
 {
 	struct reader in = reader_of(record->chunks);
 
@@ -141,7 +142,8 @@ static int make_delta(struct segment_packing *s, struct work_in_hand *w, struct 
 	return view_equal(buf_view(&again), buf_view(&w->bytes));
 }
 
-static int store_delta(struct segment_packing *s, struct work_in_hand *w, struct kv_batch *batch, struct error *e)
+static int store_delta(struct segment_packing *s, struct work_in_hand *w, struct kv_batch *batch,
+		       struct error *e)
 {
 	struct chunk_writer writer;
 	size_t at = 0;
@@ -166,7 +168,8 @@ static int store_delta(struct segment_packing *s, struct work_in_hand *w, struct
 	return r < 0 ? r : buf_check(&w->chunks, e);
 }
 
-static int put_segment(struct kv_batch *batch, uint64_t id, const struct segment_record *record, struct error *e)
+static int put_segment(struct kv_batch *batch, uint64_t id, const struct segment_record *record,
+		       struct error *e)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct key key = key_number(id);

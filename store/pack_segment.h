@@ -16,8 +16,8 @@ struct segment_packing {
 	bool repacked;               /* it was packed before, against another base */
 };
 
-/* Packs: 1, with what is to be written in batch, which may have been written early in part; 0 when that gains nothing, or
- * the segment is packed against that base already. */
+/* Packs: 1, with what is to be written in batch, which may have been written early in part; 0 when
+ * that gains nothing, or the segment is packed against that base already. */
 int segment_pack(struct segment_packing *s, struct kv_batch *batch, struct error *e);
 
 /* Writes the batch, after which readers see the segment's new form. */

@@ -27,15 +27,16 @@ int packed_record(struct content_store *cs, const struct kv_snapshot *snapshot, 
 		key[i] = (uint8_t)(segment >> (56 - 8 * i));
 	int r = kv_get(cs->kv, snapshot, FAMILY_SEGMENT, view_of(key, 8), memory, e);
 	if (r == 0)
-		return segment == LOST_ID ? error_set(e, -E_CORRUPT, LOST_SENTENCE) :
-					    error_set(e, -E_CORRUPT, "segment %llu is missing", (unsigned long long)segment);
+		return segment == LOST_ID ? error_set(e, -E_CORRUPT, LOST_SENTENCE)
+					  : error_set(e, -E_CORRUPT, "segment %llu is missing",
+						      (unsigned long long)segment);
 	if (r > 0)
 		r = segment_decode(ret, buf_view(memory), e);
 	return r < 0 ? error_prefix(e, r, "segment %llu", (unsigned long long)segment) : 0;
 }
 
-static int add_chunk(struct content_store *cs, const struct kv_snapshot *snapshot, uint64_t id, uint64_t len,
-		     struct buf *out, struct error *e)
+static int add_chunk(struct content_store *cs, const struct kv_snapshot *snapshot, uint64_t id,
+		     uint64_t len, struct buf *out, struct error *e)
 {
 	struct chunk *chunk = NULL;
 	int r = chunk_load_at(&cs->chunks, snapshot, id, &chunk, e);
@@ -45,14 +46,15 @@ static int add_chunk(struct content_store *cs, const struct kv_snapshot *snapsho
 	if (chunk->len == len)
 		buf_append(out, chunk->data, chunk->len);
 	else
-		r = error_set(e, -E_CORRUPT, "chunk %llu is damaged: its length is not the one that was saved",
+		r = error_set(e, -E_CORRUPT,
+			      "chunk %llu is damaged: its length is not the one that was saved",
 			      (unsigned long long)id);
 	chunk_drop(&cs->chunks, chunk);
 	return r;
 }
 
-int packed_chunks(struct content_store *cs, const struct kv_snapshot *snapshot, const struct segment_record *record,
-		  struct buf *out, struct error *e)
+int packed_chunks(struct content_store *cs, const struct kv_snapshot *snapshot,
+		  const struct segment_record *record, struct buf *out, struct error *e)
 {
 	struct reader in = reader_of(record->chunks);
 	size_t before = out->len;
@@ -60,8 +62,10 @@ int packed_chunks(struct content_store *cs, const struct kv_snapshot *snapshot, 
 	while (reader_left(&in) > 0) {
 		uint64_t id = reader_varint(&in), len = reader_varint(&in);
 
-		if (in.failed || id == 0 || len > CHUNK_LEN_MAX || out->len - before > CONTENT_SEGMENT_MAX)
-			return error_set(e, -E_CORRUPT, "the list of chunks of a packed segment is damaged");
+		if (in.failed || id == 0 || len > CHUNK_LEN_MAX ||
+		    out->len - before > CONTENT_SEGMENT_MAX)
+			return error_set(e, -E_CORRUPT,
+					 "the list of chunks of a packed segment is damaged");
 		int r = add_chunk(cs, snapshot, id, len, out, e);
 		if (r < 0)
 			return r;
@@ -70,8 +74,9 @@ int packed_chunks(struct content_store *cs, const struct kv_snapshot *snapshot, 
 }
 
 /* The delta of a packed segment: *ret borrows from the record or from *memory. */
-static int get_delta(struct content_store *cs, const struct kv_snapshot *snapshot, const struct segment_record *record,
-		     struct view *ret, struct buf *memory, struct error *e)
+static int get_delta(struct content_store *cs, const struct kv_snapshot *snapshot,
+		     const struct segment_record *record, struct view *ret, struct buf *memory,
+		     struct error *e)
 {
 	int r = record->delta.len ? 0 : packed_chunks(cs, snapshot, record, memory, e);
 
@@ -80,8 +85,8 @@ static int get_delta(struct content_store *cs, const struct kv_snapshot *snapsho
 }
 
 /* From the plain bytes of the base, which are in *plain, to those of the segment. */
-static int step(struct content_store *cs, const struct kv_snapshot *snapshot, const struct link *link,
-		struct buf *plain, struct error *e)
+static int step(struct content_store *cs, const struct kv_snapshot *snapshot,
+		const struct link *link, struct buf *plain, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 }, out = { 0 };
 	struct view delta;
@@ -104,8 +109,8 @@ static int step(struct content_store *cs, const struct kv_snapshot *snapshot, co
 }
 
 /* Plain bytes of `segment` in *plain, and its record in *ret. */
-static int make_plain(struct content_store *cs, const struct kv_snapshot *snapshot, uint64_t segment, struct link *ret,
-		      struct buf *plain, struct error *e)
+static int make_plain(struct content_store *cs, const struct kv_snapshot *snapshot,
+		      uint64_t segment, struct link *ret, struct buf *plain, struct error *e)
 {
 	uint64_t chain[PACKED_CHAIN_MAX];
 	size_t count = 0;
@@ -113,14 +118,16 @@ static int make_plain(struct content_store *cs, const struct kv_snapshot *snapsh
 
 	for (uint64_t id = segment;; id = ret->record.base) {
 		if (count == PACKED_CHAIN_MAX)
-			return error_set(e, -E_CORRUPT, "segment %llu is damaged: its chain of bases has no end",
+			return error_set(e, -E_CORRUPT,
+					 "segment %llu is damaged: its chain of bases has no end",
 					 (unsigned long long)segment);
 		chain[count++] = ret->id = id;
 		r = packed_record(cs, snapshot, id, &ret->record, &ret->memory, e);
 		if (r < 0)
 			return r;
 		if (ret->record.form > SEGMENT_PACKED)
-			return error_set(e, -E_FORMAT_NEWER, "segment %llu was written by a newer Daybook",
+			return error_set(e, -E_FORMAT_NEWER,
+					 "segment %llu was written by a newer Daybook",
 					 (unsigned long long)id);
 		if (ret->record.form == SEGMENT_CHUNKS || ret->record.base == 0)
 			break;
@@ -148,7 +155,8 @@ int packed_plain(struct content_store *cs, uint64_t segment, struct buf *out, st
 }
 
 /* Checked bytes of which plain is plain. */
-static int undo(const struct segment_record *record, struct view plain, struct buf *out, struct error *e)
+static int undo(const struct segment_record *record, struct view plain, struct buf *out,
+		struct error *e)
 {
 	size_t before = out->len;
 	bool possible = record->size > 0 && record->size <= CONTENT_SEGMENT_MAX;
@@ -158,12 +166,15 @@ static int undo(const struct segment_record *record, struct view plain, struct b
 	if (r < 0)
 		return r;
 	struct digest digest = digest_of(view_of(out->data + before, out->len - before));
-	return digest_equal(&digest, &record->digest) ? 0 :
-		error_set(e, -E_CORRUPT, "a packed segment is damaged: what was made of it does not have its digest");
+	return digest_equal(&digest, &record->digest)
+		       ? 0
+		       : error_set(e, -E_CORRUPT,
+				   "a packed segment is damaged: what was made of it does not have "
+				   "its digest");
 }
 
-int packed_bytes(const struct segment_record *record, struct view delta, struct view base_plain, struct buf *out,
-		 struct error *e)
+int packed_bytes(const struct segment_record *record, struct view delta, struct view base_plain,
+		 struct buf *out, struct error *e)
 {
 	CLEANUP(buf_release) struct buf plain = { 0 };
 	int r = delta_undo(delta, base_plain, PLAIN_BYTES_MAX, &plain, e);
@@ -188,7 +199,8 @@ static int unpack(struct content_store *cs, uint64_t segment, struct buf *out, s
 }
 
 /* With the lock held. */
-static int unpack_cached(struct content_store *cs, uint64_t segment, struct chunk **ret, struct error *e)
+static int unpack_cached(struct content_store *cs, uint64_t segment, struct chunk **ret,
+			 struct error *e)
 {
 	CLEANUP(buf_release) struct buf bytes = { 0 };
 	int r = unpack(cs, segment, &bytes, e);

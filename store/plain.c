@@ -39,13 +39,15 @@ static int open_plan(struct view plan, struct reader *ret, struct error *e)
 		return 0;
 	uint8_t format = reader_u8(ret);
 	if (format > PLAN_FORMAT)
-		return error_set(e, -E_FORMAT_NEWER, "a segment was packed by a newer Daybook: upgrade this one");
+		return error_set(e, -E_FORMAT_NEWER,
+				 "a segment was packed by a newer Daybook: upgrade this one");
 	return format ? 0 : error_set(e, -E_CORRUPT, "the plan of a packed segment is damaged");
 }
 
 static int misfit(struct error *e)
 {
-	return error_set(e, -E_CORRUPT, "a packed segment is damaged: its plan does not fit its bytes");
+	return error_set(e, -E_CORRUPT,
+			 "a packed segment is damaged: its plan does not fit its bytes");
 }
 
 /* What inflating took at most: what was no stream may have been one for long. */
@@ -64,7 +66,8 @@ int plain_plan(struct view bytes, struct buf *plan, struct error *e)
 
 	buf_u8(plan, PLAN_FORMAT);
 	for (size_t i = 0; r >= 0 && i < count && spent < PLAIN_BYTES_MAX; i++) {
-		struct view compressed = view_of((const uint8_t *)bytes.data + members[i].at, members[i].len);
+		struct view compressed =
+			view_of((const uint8_t *)bytes.data + members[i].at, members[i].len);
 		struct part part = { .gap = members[i].at - at, .len = members[i].len };
 
 		buf_clear(&inflated);
@@ -90,7 +93,8 @@ int plain_make(struct view bytes, struct view plan, struct buf *out, struct erro
 	int r = open_plan(plan, &in, e);
 
 	while (r == 0 && (r = part_decode(&in, &part, e)) == 1) {
-		struct view gap = reader_bytes(&from, part.gap), stream = reader_bytes(&from, part.len);
+		struct view gap = reader_bytes(&from, part.gap),
+			    stream = reader_bytes(&from, part.len);
 		size_t before;
 
 		if (from.failed || gap.len > left || part.size > left - gap.len)
@@ -119,7 +123,8 @@ int plain_undo(struct view plain, struct view plan, size_t size, struct buf *out
 	int r = open_plan(plan, &in, e);
 
 	while (r == 0 && (r = part_decode(&in, &part, e)) == 1) {
-		struct view gap = reader_bytes(&from, part.gap), inflated = reader_bytes(&from, part.size);
+		struct view gap = reader_bytes(&from, part.gap),
+			    inflated = reader_bytes(&from, part.size);
 
 		if (from.failed || gap.len > size - (out->len - before))
 			return misfit(e);

@@ -1,10 +1,11 @@
-/* plain.h - bytes made plain: a zip archive with its members inflated, so that what is alike in two saves of a workbook
- * is alike in their bytes; and back, bit for bit.
+/* plain.h - bytes made plain: a zip archive with its members inflated, so that what is alike in two
+ * saves of a workbook is alike in their bytes; and back, bit for bit.
  *
- * A *plan* says how: a list of parts, each `gap` bytes that stay as they are, and then `len` bytes of a deflate stream
- * that are `size` bytes inflated, which `recipe` (recode.h) makes the stream again of.  What comes after the last part
- * stays as it is.  Encoded it begins with a byte PLAN_FORMAT, so that a plan without parts, that of bytes that are no archive,
- * is not taken for none; bytes without a plan are plain as they are. */
+ * A *plan* says how: a list of parts, each `gap` bytes that stay as they are, and then `len` bytes
+ * of a deflate stream that are `size` bytes inflated, which `recipe` (recode.h) makes the stream
+ * again of.  What comes after the last part stays as it is.  Encoded it begins with a byte
+ * PLAN_FORMAT, so that a plan without parts, that of bytes that are no archive, is not taken for
+ * none; bytes without a plan are plain as they are. */
 #ifndef DAYBOOK_PLAIN_H
 #define DAYBOOK_PLAIN_H
 
@@ -15,8 +16,9 @@
 
 #define PLAIN_BYTES_MAX ((size_t)64 << 20)
 
-/* Finds the plan, appended encoded to plan: parts that would not be made again exactly are no parts, and neither are those
- * behind PLAIN_BYTES_MAX inflated bytes, be they of parts or not: bombs cost no more than that. */
+/* Finds the plan, appended encoded to plan: parts that would not be made again exactly are no
+ * parts, and neither are those behind PLAIN_BYTES_MAX inflated bytes, be they of parts or not:
+ * bombs cost no more than that. */
 int plain_plan(struct view bytes, struct buf *plan, struct error *e);
 
 /* Appends the plain bytes that plan makes of bytes.  -E_CORRUPT when it does not fit them. */

@@ -19,7 +19,8 @@ static int inflate_all(z_stream *z, size_t size_max, struct buf *out, struct err
 	int r = Z_OK;
 
 	while (r == Z_OK) {
-		size_t room = size_max - (out->len - before) + 1; /* one more, to see that there is more */
+		/* One more, to see that there is more. */
+		size_t room = size_max - (out->len - before) + 1;
 		room = room < PIECE_BYTES ? room : PIECE_BYTES;
 		uint8_t *to = buf_grow(out, room);
 		if (!to)
@@ -38,12 +39,14 @@ static int inflate_all(z_stream *z, size_t size_max, struct buf *out, struct err
 
 int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct error *e)
 {
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)compressed.data, .avail_in = (uInt)compressed.len };
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)compressed.data,
+		       .avail_in = (uInt)compressed.len };
 	size_t before = out->len;
 
 	if (compressed.len > UINT32_MAX / 2)
 		return 0;
-	size_max = size_max / RECODE_RATIO_MAX > compressed.len ? compressed.len * RECODE_RATIO_MAX : size_max;
+	size_max = size_max / RECODE_RATIO_MAX > compressed.len ? compressed.len * RECODE_RATIO_MAX
+								: size_max;
 	if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
 	int r = inflate_all(&z, size_max, out, e);
@@ -63,7 +66,8 @@ struct sink {
 static int start(z_stream *z, uint8_t recipe, struct error *e)
 {
 	*z = (z_stream){ 0 };
-	if (deflateInit2(z, recipe & 0x0f, Z_DEFLATED, -MAX_WBITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(z, recipe & 0x0f, Z_DEFLATED, -MAX_WBITS, MEMORY_LEVEL,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
 	return 0;
 }
@@ -90,12 +94,13 @@ static int make_whole(uint8_t recipe, struct view plain, struct sink *sink, stru
 	z_stream z;
 	int r = start(&z, recipe, e);
 
-	/* In pieces, so that a wrong recipe is found out early; zlib's output does not depend on them. */
+	/* In pieces, so that a wrong recipe is found out early; zlib's output does not depend on
+	 * them. */
 	for (size_t at = 0; r == 0;) {
 		size_t n = plain.len - at < PIECE_BYTES ? plain.len - at : PIECE_BYTES;
 
-		r = run(&z, view_of((const uint8_t *)plain.data + at, n), at + n == plain.len ? Z_FINISH : Z_NO_FLUSH,
-			sink);
+		r = run(&z, view_of((const uint8_t *)plain.data + at, n),
+			at + n == plain.len ? Z_FINISH : Z_NO_FLUSH, sink);
 		if (r == 0 || at + n == plain.len)
 			break;
 		at += n;
@@ -105,7 +110,8 @@ static int make_whole(uint8_t recipe, struct view plain, struct sink *sink, stru
 	return r;
 }
 
-static int make_block(uint8_t recipe, struct view plain, size_t at, size_t n, struct sink *sink, struct error *e)
+static int make_block(uint8_t recipe, struct view plain, size_t at, size_t n, struct sink *sink,
+		      struct error *e)
 {
 	const uint8_t *bytes = plain.data;
 	z_stream z;
@@ -127,7 +133,9 @@ static int make(uint8_t recipe, struct view plain, struct sink *sink, struct err
 	if ((recipe & 0xf0) == RECIPE_ZLIB)
 		return make_whole(recipe, plain, sink, e);
 	for (size_t at = 0; r == 1 && at < plain.len; at += BLOCK_BYTES)
-		r = make_block(recipe, plain, at, plain.len - at < BLOCK_BYTES ? plain.len - at : BLOCK_BYTES, sink, e);
+		r = make_block(recipe, plain, at,
+			       plain.len - at < BLOCK_BYTES ? plain.len - at : BLOCK_BYTES, sink,
+			       e);
 	return r;
 }
 
@@ -149,8 +157,9 @@ static bool compare(struct sink *sink, struct view made)
 int recode_find(struct view compressed, struct view plain, uint8_t *ret, struct error *e)
 {
 	static const uint8_t recipes[] = {
-		RECIPE_ZLIB + 6, RECIPE_BLOCKS + 6, RECIPE_ZLIB + 9, RECIPE_ZLIB + 1, RECIPE_ZLIB + 5, RECIPE_ZLIB + 7,
-		RECIPE_ZLIB + 8, RECIPE_ZLIB + 4, RECIPE_ZLIB + 3, RECIPE_ZLIB + 2,
+		RECIPE_ZLIB + 6, RECIPE_BLOCKS + 6, RECIPE_ZLIB + 9, RECIPE_ZLIB + 1,
+		RECIPE_ZLIB + 5, RECIPE_ZLIB + 7,   RECIPE_ZLIB + 8, RECIPE_ZLIB + 4,
+		RECIPE_ZLIB + 3, RECIPE_ZLIB + 2,
 	};
 
 	for (size_t i = 0; i < sizeof(recipes); i++) {
@@ -192,7 +201,8 @@ int recode_make(uint8_t recipe, struct view plain, size_t len_max, struct buf *o
 	struct collecting c = { { collect }, out, len_max };
 	uint8_t scheme = recipe & 0xf0, level = recipe & 0x0f;
 
-	if ((scheme != RECIPE_ZLIB && scheme != RECIPE_BLOCKS) || level < 1 || level > 9 || plain.len > UINT32_MAX / 2)
+	if ((scheme != RECIPE_ZLIB && scheme != RECIPE_BLOCKS) || level < 1 || level > 9 ||
+	    plain.len > UINT32_MAX / 2)
 		return error_set(e, -E_CORRUPT, "a packed stream has an unknown recipe");
 	int r = make(recipe, plain, &c.sink, e);
 	if (r == 0)
@@ -204,7 +214,8 @@ int recode_make(uint8_t recipe, struct view plain, size_t len_max, struct buf *o
 
 #define SAMPLE_BYTES ((size_t)300 << 10)
 
-/* Text-like bytes, the same at all times: words of a small alphabet, repeated at growing distances. */
+/* Text-like bytes, the same at all times: words of a small alphabet, repeated at growing
+ * distances. */
 static bool make_sample(struct buf *out)
 {
 	uint32_t state = 1;
@@ -213,16 +224,19 @@ static bool make_sample(struct buf *out)
 	for (size_t i = 0; bytes && i < SAMPLE_BYTES; i++) {
 		state = state * 1664525u + 1013904223u;
 		uint32_t roll = state >> 24;
-		bytes[i] = roll < 200 && i > 999 ? bytes[i - 1 - (state >> 8) % (roll < 100 ? 999 : 17)] :
-						   (uint8_t)("<c r=\"0123456789\">"[(state >> 12) % 18]);
+		bytes[i] = roll < 200 && i > 999
+				   ? bytes[i - 1 - (state >> 8) % (roll < 100 ? 999 : 17)]
+				   : (uint8_t)("<c r=\"0123456789\">"[(state >> 12) % 18]);
 	}
 	return bytes != NULL;
 }
 
 static bool makes_known_streams(void)
 {
-	static const uint8_t recipes[] = { RECIPE_ZLIB + 1, RECIPE_ZLIB + 6, RECIPE_ZLIB + 9, RECIPE_BLOCKS + 6 };
-	static const char known[] = "5323680d14a0e3cb781a143c16f00d3e37fae556001196589d9848d57d7dd0e3";
+	static const uint8_t recipes[] = { RECIPE_ZLIB + 1, RECIPE_ZLIB + 6, RECIPE_ZLIB + 9,
+					   RECIPE_BLOCKS + 6 };
+	static const char known[] =
+		"5323680d14a0e3cb781a143c16f00d3e37fae556001196589d9848d57d7dd0e3";
 	CLEANUP(buf_release) struct buf sample = { 0 }, made = { 0 };
 	char hex[2 * DIGEST_LEN + 1];
 

@@ -30,13 +30,15 @@ static int set_aside(struct store *store, const char *name, const char *why, str
 
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	buf_printf(&store->report, "unsaved bytes could not become a version (%s); they are kept in staging/%s\n", why,
-		   lost);
+	buf_printf(&store->report,
+		   "unsaved bytes could not become a version (%s); they are kept in staging/%s\n",
+		   why, lost);
 	return 0;
 }
 
 /* Did the writer change anything? */
-static bool is_untouched(const struct staging *staging, const struct work *work, const struct staging_origin *origin)
+static bool is_untouched(const struct staging *staging, const struct work *work,
+			 const struct staging_origin *origin)
 {
 	struct staging_times times = staging_times(staging);
 
@@ -48,17 +50,25 @@ static bool is_untouched(const struct staging *staging, const struct work *work,
 	       work->extents[0].content == origin->content && work->extents[0].from == 0;
 }
 
-static int save_leftover(struct store *store, struct staging *staging, const struct staging_origin *origin, bool torn,
-			 struct error *e)
+static int save_leftover(struct store *store, struct staging *staging,
+			 const struct staging_origin *origin, bool torn, struct error *e)
 {
-	struct actor actor = { .uid = (uint32_t)origin->uid, .gid = (uint32_t)origin->gid,
-			       .tgid = (uint32_t)origin->tgid, .name = origin->author, .command = origin->command,
+	struct actor actor = { .uid = (uint32_t)origin->uid,
+			       .gid = (uint32_t)origin->gid,
+			       .tgid = (uint32_t)origin->tgid,
+			       .name = origin->author,
+			       .command = origin->command,
 			       .client = origin->client };
 	CLEANUP(buf_release) struct buf path = { 0 };
 	struct work work = staging_work(staging);
 	struct staging_times times = staging_times(staging);
-	struct save save = { .work = &work, .base = origin->base, .mtime = times.mtime ? times.mtime : origin->mtime,
-			     .atime = times.atime, .attributes = true, .incomplete = true, .recovered = true };
+	struct save save = { .work = &work,
+			     .base = origin->base,
+			     .mtime = times.mtime ? times.mtime : origin->mtime,
+			     .atime = times.atime,
+			     .attributes = true,
+			     .incomplete = true,
+			     .recovered = true };
 	struct saved saved;
 
 	if (is_untouched(staging, &work, origin))
@@ -68,33 +78,39 @@ static int save_leftover(struct store *store, struct staging *staging, const str
 		return rc;
 	if (namespace_path(store, origin->ino, &path, NULL) < 0 || !path.len)
 		buf_printf(&path, "inode %llu", (unsigned long long)origin->ino);
-	buf_printf(&store->report, "%s: unsaved bytes of %.*s became version %llu, marked incomplete%s\n",
+	buf_printf(&store->report,
+		   "%s: unsaved bytes of %.*s became version %llu, marked incomplete%s\n",
 		   buf_cstr(&path), (int)origin->author.len, (const char *)origin->author.data,
-		   (unsigned long long)saved.number, torn ? "; the last write was cut short and is dropped" : "");
+		   (unsigned long long)saved.number,
+		   torn ? "; the last write was cut short and is dropped" : "");
 	return 0;
 }
 
 /* What became of a journal of an earlier boot. */
 enum fate {
 	FATE_RECOVER,
-	FATE_SAVED,    /* its file was saved since: the disk brought back what had been removed or written over */
+	FATE_SAVED,    /* its file was saved since: the disk brought back what had been removed or
+			  written over */
 	FATE_BASELESS, /* what it was written over was lost */
 };
 
 /* The change that made the version which the inode holds, 0: none. */
-static int saved_by(struct store *store, const struct inode_record *inode, uint64_t *ret, struct error *e)
+static int saved_by(struct store *store, const struct inode_record *inode, uint64_t *ret,
+		    struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record v = { 0 };
-	int rc = inode->version ? version_get(store, inode->doc, inode->version, &v, &memory, e) : 0;
+	int rc =
+		inode->version ? version_get(store, inode->doc, inode->version, &v, &memory, e) : 0;
 
 	*ret = v.change;
 	return rc;
 }
 
-/* Journals are not synced, so a power cut may bring back one that was done with, or keep one whose base it took.
- * As long as the machine goes on neither can be. */
-static int judge(struct recovery *r, const struct staging_origin *origin, enum fate *ret, struct error *e)
+/* Journals are not synced, so a power cut may bring back one that was done with, or keep one whose
+ * base it took. As long as the machine goes on neither can be. */
+static int judge(struct recovery *r, const struct staging_origin *origin, enum fate *ret,
+		 struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	uint64_t saved;
@@ -143,13 +159,19 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 		return 0;
 	}
 	if (rc == 0 && fate == FATE_BASELESS)
-		rc = error_set(&why, -E_CORRUPT, "what they were written over did not reach the disk before a power cut");
-	if (rc == 0 && by && !damaged && by->adopt(by->arg, &origin, staging, !is_untouched(staging, &work, &origin)))
+		rc = error_set(
+			&why, -E_CORRUPT,
+			"what they were written over did not reach the disk before a power cut");
+	if (rc == 0 && by && !damaged &&
+	    by->adopt(by->arg, &origin, staging, !is_untouched(staging, &work, &origin)))
 		return 0;
 	rc = rc < 0 ? rc : save_leftover(store, staging, &origin, torn && !damaged, &why);
 	if (rc == 0 && damaged) {
 		staging_abandon(staging);
-		return set_aside(store, name, "their journal is damaged in the middle: only what was written before that did", e);
+		return set_aside(store, name,
+				 "their journal is damaged in the middle: only what was written "
+				 "before that did",
+				 e);
 	}
 	if (rc == 0) {
 		staging_remove(staging);
@@ -168,9 +190,12 @@ static void forget_old(struct recovery *r, const char *name)
 	struct stat st;
 
 	if (r->by || fstatat(store->staging_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    clock_now() / NS_PER_SECOND - st.st_mtim.tv_sec < KEPT_SECONDS || unlinkat(store->staging_fd, name, 0) < 0)
+	    clock_now() / NS_PER_SECOND - st.st_mtim.tv_sec < KEPT_SECONDS ||
+	    unlinkat(store->staging_fd, name, 0) < 0)
 		return;
-	buf_printf(&store->report, "staging/%s, unsaved bytes that had been kept for half a year, was removed\n", name);
+	buf_printf(&store->report,
+		   "staging/%s, unsaved bytes that had been kept for half a year, was removed\n",
+		   name);
 }
 
 static int recover_entry(void *arg, const char *name, struct error *e)

@@ -1,4 +1,5 @@
-/* rename.c - moving names: rename, replace, exchange (namespace.h has the contract, lineage.h the rules). */
+/* rename.c - moving names: rename, replace, exchange (namespace.h has the contract, lineage.h the
+ * rules). */
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -86,9 +87,10 @@ static int check_replace(struct change *c, const struct move *m, struct error *e
 	return namespace_is_empty(c->store, m->replaced->ino, e);
 }
 
-/* An inode that keeps other names splits off; the document stays with the name, held by nobody until the source
- * takes it. */
-static int split_displaced(struct change *c, struct inode_record *old, struct place place, struct error *e)
+/* An inode that keeps other names splits off; the document stays with the name, held by nobody
+ * until the source takes it. */
+static int split_displaced(struct change *c, struct inode_record *old, struct place place,
+			   struct error *e)
 {
 	struct document_record *d;
 	int rc;
@@ -128,8 +130,10 @@ static int displace(struct change *c, struct move *m, struct error *e)
 	return slot_orphan(c, old, m->to, e);
 }
 
-/* L3b: the target's document had only split off from the source's; it ends, the source's goes on. */
-static void return_identity(struct change *c, struct move *m, struct document_record *split, struct document_record *d)
+/* L3b: the target's document had only split off from the source's; it ends, the source's goes
+ * on. */
+static void return_identity(struct change *c, struct move *m, struct document_record *split,
+			    struct document_record *d)
 {
 	split->absorbed_by = m->inode->doc;
 	split->ino = 0;
@@ -138,8 +142,8 @@ static void return_identity(struct change *c, struct move *m, struct document_re
 	d->name = m->to.name;
 }
 
-/* Decides and carries out which document the source's content belongs to under its new name: L2, L3, L3b, L3c,
- * L5. */
+/* Decides and carries out which document the source's content belongs to under its new name: L2,
+ * L3, L3b, L3c, L5. */
 static int settle_document(struct change *c, struct move *m, uint64_t target_doc, struct error *e)
 {
 	struct document_record *own, *target;
@@ -179,7 +183,9 @@ static int settle_document(struct change *c, struct move *m, uint64_t target_doc
 static void move_name(struct change *c, struct move *m)
 {
 	struct inode_record *inode = m->inode;
-	struct dirent_record dirent = { .ino = inode->ino, .doc = inode->doc, .type = inode->mode & S_IFMT };
+	struct dirent_record dirent = { .ino = inode->ino,
+					.doc = inode->doc,
+					.type = inode->mode & S_IFMT };
 	struct place home = { inode->parent, inode->name };
 
 	change_dirent_end(c, m->from.parent, m->from.name, &m->source, m->source_end);
@@ -241,10 +247,11 @@ static int replace(struct change *c, struct move *m, struct error *e)
 	return 0;
 }
 
-/* Makes what `from` held before the exchange the next version of document doc, now on the inode that `to` names. */
-static int exchange_version(struct change *c, struct inode_record *inode, uint64_t doc, uint64_t from_doc,
-			    const struct version_record *content, uint64_t from_version, struct place place,
-			    struct error *e)
+/* Makes what `from` held before the exchange the next version of document doc, now on the inode
+ * that `to` names. */
+static int exchange_version(struct change *c, struct inode_record *inode, uint64_t doc,
+			    uint64_t from_doc, const struct version_record *content,
+			    uint64_t from_version, struct place place, struct error *e)
 {
 	struct version_record v = *content;
 	struct document_record *d;
@@ -283,7 +290,8 @@ static int exchange_documents(struct change *c, struct move *m, struct error *e)
 	struct document_record *d;
 	int rc;
 
-	if (!a_doc || !b_doc || !a_number || !b_number) { /* nothing saved yet, or no files: documents move along */
+	/* Nothing saved yet, or no files: documents move along. */
+	if (!a_doc || !b_doc || !a_number || !b_number) {
 		for (int i = 0; i < 2; i++) {
 			struct inode_record *inode = i ? b : a;
 
@@ -311,9 +319,12 @@ static int exchange_documents(struct change *c, struct move *m, struct error *e)
 	return rc;
 }
 
-static void exchange_name(struct change *c, struct inode_record *inode, struct place was, struct place now)
+static void exchange_name(struct change *c, struct inode_record *inode, struct place was,
+			  struct place now)
 {
-	struct dirent_record dirent = { .ino = inode->ino, .doc = inode->doc, .type = inode->mode & S_IFMT };
+	struct dirent_record dirent = { .ino = inode->ino,
+					.doc = inode->doc,
+					.type = inode->mode & S_IFMT };
 
 	change_dirent(c, now.parent, now.name, &dirent);
 	if (inode->flags & INODE_LINKED) {
@@ -358,7 +369,8 @@ static int exchange(struct change *c, struct move *m, struct error *e)
 	return 0;
 }
 
-int namespace_vacated(struct store *store, uint64_t parent, struct view name, uint64_t *ret_doc, struct error *e)
+int namespace_vacated(struct store *store, uint64_t parent, struct view name, uint64_t *ret_doc,
+		      struct error *e)
 {
 	struct dirent_record past;
 	int rc = past_dirent_newest(store, parent, name, &past, e);
@@ -367,9 +379,9 @@ int namespace_vacated(struct store *store, uint64_t parent, struct view name, ui
 	return rc < 0 ? rc : 0;
 }
 
-int namespace_rename(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
-		     uint64_t new_parent, struct view new_name, unsigned flags, uint64_t base,
-		     uint64_t *ret_replaced, struct error *e)
+int namespace_rename(struct store *store, const struct actor *actor, uint64_t parent,
+		     struct view name, uint64_t new_parent, struct view new_name, unsigned flags,
+		     uint64_t base, uint64_t *ret_replaced, struct error *e)
 {
 	struct move m = { .from = { parent, name }, .to = { new_parent, new_name }, .base = base };
 	CLEANUP(change_abort) struct change c = { 0 };

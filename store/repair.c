@@ -49,7 +49,8 @@ static int tick(struct repair *r, struct error *e)
 }
 
 /* The entry is there with this value, or is made. */
-static int expect(struct repair *r, enum family family, struct key key, const struct buf *value, struct error *e)
+static int expect(struct repair *r, enum family family, struct key key, const struct buf *value,
+		  struct error *e)
 {
 	int rc = buf_check(value, e);
 
@@ -75,7 +76,8 @@ typedef int (*visitor)(struct repair *r, struct view key, struct view value, str
 
 static int each(struct repair *r, enum family family, visitor visit, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(r->kv, NULL, family, view_of(NULL, 0), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(r->kv, NULL, family, view_of(NULL, 0), false);
 	struct view key, value;
 	int rc;
 
@@ -87,13 +89,15 @@ static int each(struct repair *r, enum family family, visitor visit, struct erro
 			return rc;
 	}
 	rc = pass_over(r, rc, 0);
-	return rc < 0 ? rc : flush(r, 0, e); /* what looks through an index next sees what was added */
+	/* What looks through an index next sees what was added. */
+	return rc < 0 ? rc : flush(r, 0, e);
 }
 
 /* Removes the entries of an index that is_right() says 0 of. */
 static int prune(struct repair *r, enum family family, visitor is_right, struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(r->kv, NULL, family, view_of(NULL, 0), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(r->kv, NULL, family, view_of(NULL, 0), false);
 	struct view key, value;
 	int rc;
 
@@ -112,7 +116,7 @@ static int prune(struct repair *r, enum family family, visitor is_right, struct 
 	return pass_over(r, rc, 0);
 }
 
-/* ------------------------------------------------------------------------------------------- the log's indexes */
+/* ------------------------------------------------------- the log's indexes */
 
 static const struct buf nothing;
 
@@ -133,7 +137,9 @@ static int expect_clock(struct repair *r, const struct log_record *record, struc
 	r->number = record->change;
 	if (!over)
 		return 0;
-	int rc = number + 1 < record->change ? kv_get(r->kv, NULL, FAMILY_CLOCK, key_view(&second), &r->value, e) : 0;
+	int rc = number + 1 < record->change
+			 ? kv_get(r->kv, NULL, FAMILY_CLOCK, key_view(&second), &r->value, e)
+			 : 0;
 	struct reader in = reader_of(buf_view(&r->value));
 	uint64_t there = rc > 0 ? reader_varint(&in) : 0;
 	if (rc < 0 || (there >= number && there < record->change))
@@ -152,7 +158,9 @@ static int is_in_gap(struct repair *r, uint64_t second, uint64_t change, struct 
 	int rc = 1;
 
 	for (int i = 0; i < 2 && rc > 0; i++) {
-		CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(r->kv, NULL, FAMILY_LOG, view_of(NULL, 0), i == 0);
+		CLEANUP(kv_iter_release)
+		struct kv_iter *it =
+			kv_iter_open(r->kv, NULL, FAMILY_LOG, view_of(NULL, 0), i == 0);
 
 		kv_iter_seek(it, key_view(&from));
 		rc = kv_iter_next(it, &key, &value, e);
@@ -162,9 +170,11 @@ static int is_in_gap(struct repair *r, uint64_t second, uint64_t change, struct 
 	return rc <= 0 ? rc : (int64_t)second >= ends[0] && (int64_t)second < ends[1];
 }
 
-static int expect_index(struct repair *r, uint64_t change, enum family family, uint64_t id, struct key key, struct error *e)
+static int expect_index(struct repair *r, uint64_t change, enum family family, uint64_t id,
+			struct key key, struct error *e)
 {
-	return indexed_note(&r->indexed, change, family, id) ? 0 : expect(r, family, key, &nothing, e);
+	return indexed_note(&r->indexed, change, family, id) ? 0
+							     : expect(r, family, key, &nothing, e);
 }
 
 static int visit_log(struct repair *r, struct view key, struct view value, struct error *e)
@@ -176,12 +186,14 @@ static int visit_log(struct repair *r, struct view key, struct view value, struc
 		return 0; /* verify tells of it */
 	uint64_t change = record.change;
 	struct reader above = reader_of(record.above);
-	int rc = expect_index(r, change, FAMILY_BY_USER, record.uid, key_by_user((uint32_t)record.uid, change), e);
+	int rc = expect_index(r, change, FAMILY_BY_USER, record.uid,
+			      key_by_user((uint32_t)record.uid, change), e);
 	while (rc == 0 && reader_left(&above) > 0) {
 		uint64_t directory = reader_varint(&above);
 
 		if (directory != ROOT_INODE)
-			rc = expect_index(r, change, FAMILY_UNDER, directory, key_under(directory, change), e);
+			rc = expect_index(r, change, FAMILY_UNDER, directory,
+					  key_under(directory, change), e);
 	}
 	return rc == 0 ? expect_clock(r, &record, e) : rc;
 }
@@ -224,7 +236,9 @@ static int is_right_under(struct repair *r, struct view key, struct view value, 
 	struct reader in = reader_of(key);
 	uint64_t directory = reader_u64(&in), block = reader_u64(&in);
 
-	return reader_done(&in) && value.len == 0 && directory != ROOT_INODE ? has_change(r, block, false, directory, e) : 0;
+	return reader_done(&in) && value.len == 0 && directory != ROOT_INODE
+		       ? has_change(r, block, false, directory, e)
+		       : 0;
 }
 
 /* The entry names the last change in its second. */
@@ -244,7 +258,7 @@ static int is_right_clock(struct repair *r, struct view key, struct view value, 
 	return rc < 0 ? rc : rc == 0 || (uint64_t)(record.time / NS_PER_SECOND) != second;
 }
 
-/* ------------------------------------------------------------------------------- versions, links, chunks, counts */
+/* ----------------------------------------- versions, links, chunks, counts */
 
 static int visit_version(struct repair *r, struct view key, struct view value, struct error *e)
 {
@@ -256,7 +270,8 @@ static int visit_version(struct repair *r, struct view key, struct view value, s
 	if (!reader_done(&in) || version_decode(&version, value, NULL) < 0)
 		return 0;
 	buf_varint(&content, version.content);
-	return expect(r, FAMILY_BY_DIGEST, key_by_digest(&version.digest, doc, number), &content, e);
+	return expect(r, FAMILY_BY_DIGEST, key_by_digest(&version.digest, doc, number), &content,
+		      e);
 }
 
 static int is_right_digest(struct repair *r, struct view key, struct view value, struct error *e)
@@ -273,7 +288,8 @@ static int is_right_digest(struct repair *r, struct view key, struct view value,
 	if (rc <= 0)
 		return rc;
 	return version_decode(&version, buf_view(&r->value), NULL) == 0 &&
-	       memcmp(version.digest.bytes, digest.data, DIGEST_LEN) == 0 && reader_varint(&content) == version.content;
+	       memcmp(version.digest.bytes, digest.data, DIGEST_LEN) == 0 &&
+	       reader_varint(&content) == version.content;
 }
 
 /* The parent and name of a dirent's key; false: it is damaged. */
@@ -374,7 +390,8 @@ static int repair_counts(struct repair *r, struct error *e)
 {
 	int rc = each(r, FAMILY_INODE, count_inode, e);
 
-	if (rc < 0 || r->unreadable || (r->files == r->store->live_files && r->bytes == r->store->live_bytes))
+	if (rc < 0 || r->unreadable ||
+	    (r->files == r->store->live_files && r->bytes == r->store->live_bytes))
 		return rc;
 	r->report->added[FAMILY_META]++;
 	if (r->dry)
@@ -384,7 +401,7 @@ static int repair_counts(struct repair *r, struct error *e)
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------- all of it */
+/* --------------------------------------------------------------- all of it */
 
 static int repair_all(struct repair *r, struct error *e)
 {
@@ -427,16 +444,22 @@ static int note(struct repair *r, const struct actor *actor, struct error *e)
 	r->report->total = added + removed;
 	if (!r->report->total || r->dry)
 		return 0;
-	snprintf(text, sizeof(text), "index entries: %llu made again, %llu removed", (unsigned long long)added,
-		 (unsigned long long)removed);
+	snprintf(text, sizeof(text), "index entries: %llu made again, %llu removed",
+		 (unsigned long long)added, (unsigned long long)removed);
 	int rc = change_note(r->store, actor, OP_REPAIR, view_str(text), e);
 	return rc < 0 ? rc : store_sync(r->store, e);
 }
 
-int repair_store(struct store *store, const struct actor *actor, bool dry, bool (*progress)(void *arg, uint64_t done, uint64_t total),
-		 void *arg, struct repair_report *ret, struct error *e)
+int repair_store(struct store *store, const struct actor *actor, bool dry,
+		 bool (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+		 struct repair_report *ret, struct error *e)
 {
-	struct repair r = { .store = store, .kv = store->kv, .dry = dry, .progress = progress, .arg = arg, .report = ret };
+	struct repair r = { .store = store,
+			    .kv = store->kv,
+			    .dry = dry,
+			    .progress = progress,
+			    .arg = arg,
+			    .report = ret };
 
 	*ret = (struct repair_report){ 0 };
 	if (store->read_only && !dry)

@@ -35,7 +35,9 @@ struct salvaging {
 	struct buf value, last; /* last: family and key of the record before, of a damaged table */
 	uint64_t done, total;
 	uint64_t sequence, claimed;
-	bool list, some_lost; /* the manifest is the one that it should be; some of the files are not what they should be */
+	/* The manifest is the one that it should be; some of the files are not what they should
+	 * be. */
+	bool list, some_lost;
 };
 
 /* ---- files ---- */
@@ -64,7 +66,8 @@ static int keep_damaged(struct store *store, const char *name, char kept[64], st
 	clock_name(date, clock_now());
 	for (int i = 1; i < 100; i++) {
 		snprintf(kept, 64, i > 1 ? "db.damaged-%s-%d" : "db.damaged-%s", date, i);
-		if (renameat2(store->directory_fd, name, store->directory_fd, kept, RENAME_NOREPLACE) == 0)
+		if (renameat2(store->directory_fd, name, store->directory_fd, kept,
+			      RENAME_NOREPLACE) == 0)
 			return 0;
 		if (errno != EEXIST)
 			break;
@@ -72,8 +75,8 @@ static int keep_damaged(struct store *store, const char *name, char kept[64], st
 	return error_system(e, "%s/%s", store->path, kept);
 }
 
-/* What an earlier salvage left that was ended: a copy is worth nothing, but what had taken its place, or was about to,
- * may be the damaged database. */
+/* What an earlier salvage left that was ended: a copy is worth nothing, but what had taken its
+ * place, or was about to, may be the damaged database. */
 static int clear_away(struct store *store, struct error *e)
 {
 	char kept[64];
@@ -106,8 +109,11 @@ static int measure(struct salvaging *s, struct error *e)
 	closedir(directory);
 	if (space_free_at_all(s->store->directory_fd) >= s->total)
 		return 0;
-	return error_set(e, -E_NO_SPACE, "the database is built anew beside the damaged one: that needs %llu MiB, and the disk "
-			 "has not that much", (unsigned long long)(s->total >> 20) + 1);
+	return error_set(e, -E_NO_SPACE,
+			 "the database is built anew beside the damaged one: that needs %llu MiB, "
+			 "and the disk "
+			 "has not that much",
+			 (unsigned long long)(s->total >> 20) + 1);
 }
 
 /* ---- filling ---- */
@@ -119,12 +125,14 @@ static int write_out(struct salvaging *s, size_t least, struct error *e)
 	s->done += kv_batch_bytes(&s->batch);
 	int r = kv_write(s->kv, &s->batch, e);
 	kv_batch_clear(&s->batch);
-	if (r == 0 && !s->listener->progress(s->listener->arg, s->done < s->total ? s->done : s->total, s->total * 2))
+	if (r == 0 && !s->listener->progress(s->listener->arg,
+					     s->done < s->total ? s->done : s->total, s->total * 2))
 		r = error_set(e, -ECANCELED, "stopped; the store is as it was");
 	return r;
 }
 
-/* Which of two records of one key is the newer.  They say so themselves, but for those that never change. */
+/* Which of two records of one key is the newer.  They say so themselves, but for those that never
+ * change. */
 #define NEWER(record, field) \
 	do { \
 		struct record##_record a, b; \
@@ -155,14 +163,16 @@ static bool is_newer(enum family family, struct view there, struct view other)
 }
 
 /* Records of a damaged table come in order; where the order ends another table begins. */
-static int compare_with_there(struct salvaging *s, enum family family, struct view key, struct view value, struct error *e)
+static int compare_with_there(struct salvaging *s, enum family family, struct view key,
+			      struct view value, struct error *e)
 {
 	CLEANUP(buf_release) struct buf place = { 0 };
 	int r = 0;
 
 	buf_u8(&place, (uint8_t)family);
 	buf_append(&place, key.data, key.len);
-	if (s->last.len && (place.len < s->last.len || memcmp(place.data, s->last.data, s->last.len) <= 0))
+	if (s->last.len &&
+	    (place.len < s->last.len || memcmp(place.data, s->last.data, s->last.len) <= 0))
 		r = write_out(s, 0, e);
 	buf_clear(&s->last);
 	buf_append(&s->last, place.data, place.len);
@@ -174,7 +184,8 @@ static int compare_with_there(struct salvaging *s, enum family family, struct vi
 	return 0;
 }
 
-static int take_record(void *arg, enum family family, struct view key, struct view value, bool again, struct error *e)
+static int take_record(void *arg, enum family family, struct view key, struct view value,
+		       bool again, struct error *e)
 {
 	struct salvaging *s = arg;
 	int r;
@@ -204,7 +215,9 @@ static void tell_file(void *arg, const char *sentence)
 static int fill(struct salvaging *s, struct error *e)
 {
 	CLEANUP(buf_release) struct buf database = { 0 }, building = { 0 }, scratch = { 0 };
-	struct kv_salvage to = { .record = take_record, .lost = tell_file, .list = s->list, .arg = s };
+	struct kv_salvage to = {
+		.record = take_record, .lost = tell_file, .list = s->list, .arg = s
+	};
 	struct kv_options options = { .create = true, .cache_bytes = (size_t)256 << 20 };
 
 	buf_printf(&database, "%s/" DATABASE_NAME, s->store->path);
@@ -244,7 +257,9 @@ static int mend(struct mend *m, struct salvaging *s, struct error *e)
 
 	/* What the seal says to have been there beyond all that was found were further changes. */
 	if (r == 0 && s->claimed > s->sequence && s->some_lost) {
-		struct log_gap end = { .first = m->last_change + 1, .before = m->last_digest, .after = m->last_digest };
+		struct log_gap end = { .first = m->last_change + 1,
+				       .before = m->last_digest,
+				       .after = m->last_digest };
 
 		end.last = m->last_change += (s->claimed - s->sequence) / OPERATIONS_LEAST + 1;
 		buf_append(&m->gaps, &end, sizeof(end));
@@ -286,14 +301,18 @@ static int note_losses(struct salvaging *s, const struct mend *m, struct error *
 
 		s->report->changes += gaps[i].last - gaps[i].first + 1;
 		r = change_note_gap(s->store, s->actor, &gaps[i], e);
-		snprintf(sentence, sizeof(sentence), "the log's records of changes %llu to %llu%s", (unsigned long long)gaps[i].first,
-			 (unsigned long long)gaps[i].last, gaps[i].last == m->last_change ? ", at most" : "");
+		snprintf(sentence, sizeof(sentence), "the log's records of changes %llu to %llu%s",
+			 (unsigned long long)gaps[i].first, (unsigned long long)gaps[i].last,
+			 gaps[i].last == m->last_change ? ", at most" : "");
 		if (r == 0 && !tell_lost(s, sentence))
 			r = error_set(e, -ECANCELED, "stopped; the store is as it was");
 	}
 	s->report->versions = m->lost_versions.len / sizeof(struct lost_version);
-	snprintf(text, sizeof(text), "the database was built anew; contents of versions that are lost: %llu; changes missing from "
-		 "the log, at most: %llu", (unsigned long long)s->report->versions, (unsigned long long)s->report->changes);
+	snprintf(text, sizeof(text),
+		 "the database was built anew; contents of versions that are lost: %llu; changes "
+		 "missing from "
+		 "the log, at most: %llu",
+		 (unsigned long long)s->report->versions, (unsigned long long)s->report->changes);
 	return r < 0 ? r : change_note(s->store, s->actor, OP_REPAIR, view_str(text), e);
 }
 
@@ -343,7 +362,8 @@ static int take_place(struct salvaging *s, struct error *e)
 		r = error_system(e, "%s/" BUILT_NAME, s->store->path);
 	if (r == 0)
 		r = sync_directory(s->store, ".", e);
-	if (r == 0 && renameat2(directory, BUILT_NAME, directory, DATABASE_NAME, RENAME_EXCHANGE) < 0)
+	if (r == 0 &&
+	    renameat2(directory, BUILT_NAME, directory, DATABASE_NAME, RENAME_EXCHANGE) < 0)
 		r = error_system(e, "%s/" DATABASE_NAME, s->store->path);
 	if (r == 0)
 		r = keep_damaged(s->store, BUILT_NAME, s->report->kept, e);
@@ -352,8 +372,9 @@ static int take_place(struct salvaging *s, struct error *e)
 	return r < 0 ? r : sync_directory(s->store, ".", e);
 }
 
-int salvage_store(const char *path, const struct actor *actor, const struct salvage_listener *listener,
-		  struct salvage_report *ret, struct error *e)
+int salvage_store(const char *path, const struct actor *actor,
+		  const struct salvage_listener *listener, struct salvage_report *ret,
+		  struct error *e)
 {
 	struct salvaging s = { .actor = actor, .listener = listener, .report = ret };
 	struct seal_claim claim = { 0 };
@@ -371,7 +392,8 @@ int salvage_store(const char *path, const struct actor *actor, const struct salv
 		close(fd);
 	}
 	s.claimed = claim.known ? claim.sequence : 0;
-	s.some_lost = !claim.closed; /* then the newest changes are in a log, and logs show their sequence numbers */
+	/* Then the newest changes are in a log, and logs show their sequence numbers. */
+	s.some_lost = !claim.closed;
 	if (r == 0)
 		r = fill(&s, e);
 	if (r == 0)

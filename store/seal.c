@@ -20,13 +20,17 @@ static uint64_t checksum(const uint8_t encoded[SEAL_LEN])
 
 static void write_record(const struct seal *s, bool closed)
 {
-	struct seal_record record = { .closed = closed, .boot = s->boot, .written = atomic_load(&s->written),
-				      .stable = atomic_load(&s->stable), .manifest = atomic_load(&s->manifest),
+	struct seal_record record = { .closed = closed,
+				      .boot = s->boot,
+				      .written = atomic_load(&s->written),
+				      .stable = atomic_load(&s->stable),
+				      .manifest = atomic_load(&s->manifest),
 				      .manifest_bytes = atomic_load(&s->manifest_bytes) };
 	uint8_t encoded[SEAL_LEN];
 
 	if (record.manifest != atomic_load(&s->manifest))
-		record.manifest_bytes = 0; /* it changed just now: of which of the two the length is, is not known */
+		record.manifest_bytes = 0; /* it changed just now: of which of the two the length
+					      is, is not known */
 
 	if (s->fd < 0)
 		return;
@@ -64,7 +68,8 @@ static void note_manifest(struct seal *s, bool now)
 	uint64_t number, bytes;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	if ((!now && (uint64_t)t.tv_sec == atomic_load(&s->looked_at)) || atomic_flag_test_and_set(&s->looking))
+	if ((!now && (uint64_t)t.tv_sec == atomic_load(&s->looked_at)) ||
+	    atomic_flag_test_and_set(&s->looking))
 		return;
 	atomic_store(&s->looked_at, (uint64_t)t.tv_sec);
 	look_at_manifest(s->directory_fd, &number, &bytes);
@@ -106,7 +111,8 @@ static bool read_record(int directory_fd, struct seal_record *record)
 
 	if (fd >= 0)
 		close(fd);
-	return n == SEAL_LEN && seal_decode(record, encoded) && record->checksum == checksum(encoded);
+	return n == SEAL_LEN && seal_decode(record, encoded) &&
+	       record->checksum == checksum(encoded);
 }
 
 int seal_check(int directory_fd, uint64_t boot, struct seal_claim *ret, struct error *e)
@@ -117,13 +123,18 @@ int seal_check(int directory_fd, uint64_t boot, struct seal_claim *ret, struct e
 	*ret = (struct seal_claim){ .known = read_record(directory_fd, &record) };
 	if (!ret->known)
 		return 0;
-	bool all = record.closed || (boot && record.boot == boot); /* no power was cut since: all must be there */
+	/* No power was cut since: all must be there. */
+	bool all = record.closed || (boot && record.boot == boot);
 	ret->closed = record.closed;
 	ret->sequence = all ? record.written : record.stable;
 	look_at_manifest(directory_fd, &number, &bytes);
-	if (all && number && (number < record.manifest || (number == record.manifest && bytes < record.manifest_bytes)))
-		return error_set(e, -E_CORRUPT, "db/MANIFEST-%06llu is older or shorter than it was: nothing was "
-				 "touched; restore db/ from a backup", (unsigned long long)number);
+	if (all && number &&
+	    (number < record.manifest ||
+	     (number == record.manifest && bytes < record.manifest_bytes)))
+		return error_set(e, -E_CORRUPT,
+				 "db/MANIFEST-%06llu is older or shorter than it was: nothing was "
+				 "touched; restore db/ from a backup",
+				 (unsigned long long)number);
 	return 0;
 }
 

@@ -12,18 +12,24 @@ int place_check(struct place place, struct error *e)
 {
 	struct view name = place.name;
 
-	if (name.len == 0 || memchr(name.data, '/', name.len) || memchr(name.data, '\0', name.len) ||
-	    view_equal(name, view_str(".")) || view_equal(name, view_str("..")))
-		return error_set(e, -E_NAME_BAD, "a name cannot be empty, '.', '..' or hold a slash");
+	if (name.len == 0 || memchr(name.data, '/', name.len) ||
+	    memchr(name.data, '\0', name.len) || view_equal(name, view_str(".")) ||
+	    view_equal(name, view_str("..")))
+		return error_set(e, -E_NAME_BAD,
+				 "a name cannot be empty, '.', '..' or hold a slash");
 	if (name.len > NAME_LEN_MAX)
-		return error_set(e, -E_NAME_LONG, "the name is %zu bytes long, the limit is %d", name.len, NAME_LEN_MAX);
+		return error_set(e, -E_NAME_LONG, "the name is %zu bytes long, the limit is %d",
+				 name.len, NAME_LEN_MAX);
 	if (view_equal(name, view_str(HISTORY_NAME)))
-		return error_set(e, -E_NAME_RESERVED, "the name .history is reserved: it shows the past of each directory");
+		return error_set(
+			e, -E_NAME_RESERVED,
+			"the name .history is reserved: it shows the past of each directory");
 	return 0;
 }
 
 /* Reads the newest ended interval of a name from the database: 1 and *ret, or 0. */
-static int read_past(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret, struct error *e)
+static int read_past(struct store *store, uint64_t parent, struct view name,
+		     struct dirent_record *ret, struct error *e)
 {
 	struct key prefix = key_past_name(parent, store_cookie(store, name), name, 0);
 	struct view key, value;
@@ -38,8 +44,8 @@ static int read_past(struct store *store, uint64_t parent, struct view name, str
 	return rc < 0 ? rc : 1;
 }
 
-int past_dirent_newest(struct store *store, uint64_t parent, struct view name, struct dirent_record *ret,
-		       struct error *e)
+int past_dirent_newest(struct store *store, uint64_t parent, struct view name,
+		       struct dirent_record *ret, struct error *e)
 {
 	struct dirent_state state, read = { 0 };
 	uint64_t epoch;
@@ -58,11 +64,12 @@ int past_dirent_newest(struct store *store, uint64_t parent, struct view name, s
 	return state.past == DIRENT_THERE;
 }
 
-typedef int (*name_visitor)(struct change *c, struct place place, struct inode_record *inode, struct error *e);
+typedef int (*name_visitor)(struct change *c, struct place place, struct inode_record *inode,
+			    struct error *e);
 
 /* Calls each() for every name of the inode but `but`, as committed. */
-static int each_name(struct change *c, struct inode_record *inode, struct place but, name_visitor each,
-		     struct error *e)
+static int each_name(struct change *c, struct inode_record *inode, struct place but,
+		     name_visitor each, struct error *e)
 {
 	struct place home = { inode->parent, inode->name };
 	struct key prefix = key_number(inode->ino);
@@ -93,12 +100,14 @@ static int each_name(struct change *c, struct inode_record *inode, struct place 
 }
 
 /* Ends the name's interval and begins one with the inode's document. */
-static int redocument_name(struct change *c, struct place place, struct inode_record *inode, struct error *e)
+static int redocument_name(struct change *c, struct place place, struct inode_record *inode,
+			   struct error *e)
 {
 	struct dirent_record dirent;
 	int rc = namespace_lookup(c->store, place.parent, place.name, &dirent, e);
 
-	if (rc == -E_NO_ENTRY || (rc == 0 && (dirent.ino != inode->ino || dirent.doc == inode->doc)))
+	if (rc == -E_NO_ENTRY ||
+	    (rc == 0 && (dirent.ino != inode->ino || dirent.doc == inode->doc)))
 		return 0;
 	if (rc < 0)
 		return rc;
@@ -108,7 +117,8 @@ static int redocument_name(struct change *c, struct place place, struct inode_re
 	return 0;
 }
 
-int slot_redocument(struct change *c, struct inode_record *inode, struct place leaving, struct error *e)
+int slot_redocument(struct change *c, struct inode_record *inode, struct place leaving,
+		    struct error *e)
 {
 	return each_name(c, inode, leaving, redocument_name, e);
 }
@@ -143,8 +153,8 @@ int slot_log_name(struct change *c, const struct inode_record *inode, struct err
 }
 
 /* Reads the version that the inode holds of its document: 1 and *v, or 0 when it holds none. */
-static int held_version(struct change *c, const struct inode_record *inode, struct version_record *v,
-			struct buf *memory, struct error *e)
+static int held_version(struct change *c, const struct inode_record *inode,
+			struct version_record *v, struct buf *memory, struct error *e)
 {
 	if (!inode->doc || !inode->version)
 		return 0;
@@ -203,10 +213,13 @@ static int free_document(struct change *c, uint64_t doc, struct error *e)
 	return slot_split(c, holder, (struct place){ 0 }, e);
 }
 
-static void document_moves_in(struct change *c, struct document_record *d, uint64_t ino, struct place place)
+static void document_moves_in(struct change *c, struct document_record *d, uint64_t ino,
+			      struct place place)
 {
-	if ((d->flags & DOCUMENT_SCRATCH) && (d->uid != c->actor->uid || d->tgid != c->actor->tgid)) {
-		/* L7: all of it was somebody's temporary file (a database's journal): it begins anew as another's */
+	if ((d->flags & DOCUMENT_SCRATCH) &&
+	    (d->uid != c->actor->uid || d->tgid != c->actor->tgid)) {
+		/* L7: all of it was somebody's temporary file (a database's journal): it begins
+		 * anew as another's */
 		d->born = c->time;
 		d->uid = c->actor->uid;
 		d->tgid = c->actor->tgid;
@@ -220,7 +233,8 @@ static void document_moves_in(struct change *c, struct document_record *d, uint6
 	d->since = c->number;
 }
 
-int slot_settle_new(struct change *c, struct place place, struct inode_record *inode, struct error *e)
+int slot_settle_new(struct change *c, struct place place, struct inode_record *inode,
+		    struct error *e)
 {
 	struct document_record *d;
 	struct dirent_record past;
@@ -246,8 +260,8 @@ int slot_settle_new(struct change *c, struct place place, struct inode_record *i
 	return 0;
 }
 
-int slot_vacated(struct change *c, struct place place, const struct inode_record *inode, uint64_t *ret_doc,
-		 struct error *e)
+int slot_vacated(struct change *c, struct place place, const struct inode_record *inode,
+		 uint64_t *ret_doc, struct error *e)
 {
 	struct dirent_record past;
 	int rc = past_dirent_newest(c->store, place.parent, place.name, &past, e);
@@ -283,15 +297,20 @@ static int empty_version(struct change *c, struct version_record *v, struct erro
 	struct content_ref nothing;
 	int rc = content_stat(c->store->contents, 0, &nothing, e);
 
-	*v = (struct version_record){ .digest = nothing.digest, .uid = c->actor->uid, .gid = c->actor->gid,
-		.author = c->actor->name, .tgid = c->actor->tgid, .command = c->actor->command,
-		.client = c->actor->client };
+	*v = (struct version_record){ .digest = nothing.digest,
+				      .uid = c->actor->uid,
+				      .gid = c->actor->gid,
+				      .author = c->actor->name,
+				      .tgid = c->actor->tgid,
+				      .command = c->actor->command,
+				      .client = c->actor->client };
 	return rc;
 }
 
 /* Makes v the next version of d, conflict and all; the change's log tells of it. */
-static int append_version(struct change *c, struct document_record *d, uint64_t doc, struct inode_record *inode,
-			  struct version_record *v, struct place place, uint64_t base, struct error *e)
+static int append_version(struct change *c, struct document_record *d, uint64_t doc,
+			  struct inode_record *inode, struct version_record *v, struct place place,
+			  uint64_t base, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record head = { 0 };
@@ -311,8 +330,13 @@ static int append_version(struct change *c, struct document_record *d, uint64_t 
 	v->flags &= ~(uint64_t)(VERSION_COPIED | VERSION_CONFLICT);
 	slot_sign(v, inode, place);
 	if (d->head && lineage_is_conflict(base, d->head, &head, c->actor->uid)) {
-		struct conflict_record conflict = { .doc = doc, .base = base, .head = d->head,
-			.number = d->head + 1, .ino = inode->ino, .parent = place.parent, .name = place.name };
+		struct conflict_record conflict = { .doc = doc,
+						    .base = base,
+						    .head = d->head,
+						    .number = d->head + 1,
+						    .ino = inode->ino,
+						    .parent = place.parent,
+						    .name = place.name };
 
 		v->flags |= VERSION_CONFLICT;
 		c->log.flags |= LOG_CONFLICT;
@@ -329,8 +353,8 @@ static int append_version(struct change *c, struct document_record *d, uint64_t 
 	return 0;
 }
 
-int slot_adopt(struct change *c, struct inode_record *inode, uint64_t doc, struct place place, struct place leaving,
-	       uint64_t base, bool *absorbed, struct error *e)
+int slot_adopt(struct change *c, struct inode_record *inode, uint64_t doc, struct place place,
+	       struct place leaving, uint64_t base, bool *absorbed, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct document_record *d, *left = NULL;
@@ -393,7 +417,8 @@ void slot_name_added(struct change *c, struct inode_record *inode, struct place 
 		put_link(c, inode->ino, place);
 }
 
-static int take_home(struct change *c, struct place place, struct inode_record *inode, struct error *e)
+static int take_home(struct change *c, struct place place, struct inode_record *inode,
+		     struct error *e)
 {
 	inode->parent = place.parent;
 	buf_clear(&c->home);
@@ -403,7 +428,8 @@ static int take_home(struct change *c, struct place place, struct inode_record *
 	return rc < 0 ? rc : 1;
 }
 
-int slot_name_removed(struct change *c, struct inode_record *inode, struct place place, struct error *e)
+int slot_name_removed(struct change *c, struct inode_record *inode, struct place place,
+		      struct error *e)
 {
 	struct place home = { inode->parent, inode->name };
 
@@ -418,7 +444,8 @@ int slot_name_removed(struct change *c, struct inode_record *inode, struct place
 	return 0;
 }
 
-/* Who was renamed away from the place, when his copy split off from inode's document: 1 and *ret, else 0. */
+/* Who was renamed away from the place, when his copy split off from inode's document: 1 and *ret,
+ * else 0. */
 static int find_renamed_away(struct change *c, const struct inode_record *inode, struct place place,
 			     struct inode_record **ret, struct error *e)
 {
@@ -437,7 +464,8 @@ static int find_renamed_away(struct change *c, const struct inode_record *inode,
 	return rc < 0 ? rc : lineage_returns(inode->doc, copy, c->time);
 }
 
-int slot_passes_through(struct change *c, const struct inode_record *inode, struct place place, struct error *e)
+int slot_passes_through(struct change *c, const struct inode_record *inode, struct place place,
+			struct error *e)
 {
 	struct document_record *was, *copy;
 	struct inode_record *ahead;
@@ -451,8 +479,8 @@ int slot_passes_through(struct change *c, const struct inode_record *inode, stru
 	return rc < 0 ? rc : lineage_passes_through(was, copy, c->time);
 }
 
-int slot_leave_behind(struct change *c, struct inode_record *inode, struct place place, struct place to,
-		      struct error *e)
+int slot_leave_behind(struct change *c, struct inode_record *inode, struct place place,
+		      struct place to, struct error *e)
 {
 	struct document_record *was, *own;
 	int rc = change_document(c, inode->doc, &was, e);
@@ -472,8 +500,8 @@ int slot_leave_behind(struct change *c, struct inode_record *inode, struct place
 }
 
 /* An abandoned lock file (git's HEAD.lock): the document goes back to the file that it was of. */
-static int give_back(struct change *c, struct inode_record *inode, struct place place, struct document_record *d,
-		     struct error *e)
+static int give_back(struct change *c, struct inode_record *inode, struct place place,
+		     struct document_record *d, struct error *e)
 {
 	struct document_record *copy;
 	struct inode_record *holder;

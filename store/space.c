@@ -45,7 +45,8 @@ static uint64_t reserve_of(const struct statvfs *fs)
 
 uint64_t space_for_unsaved(const struct statvfs *fs)
 {
-	uint64_t free = (uint64_t)fs->f_bavail * fs->f_frsize, kept = SPACE_TIMES_UNSAVED * reserve_of(fs);
+	uint64_t free = (uint64_t)fs->f_bavail * fs->f_frsize,
+		 kept = SPACE_TIMES_UNSAVED * reserve_of(fs);
 
 	return free > kept ? free - kept : 0;
 }
@@ -74,8 +75,10 @@ int space_check(struct space *s, int fd, uint64_t bytes, unsigned times, struct 
 	uint64_t free = atomic_load(&s->free);
 	uint64_t needed = bytes + times * atomic_load(&s->reserve) + atomic_load(&s->owed);
 	if (free < needed)
-		return error_set(e, -E_NO_SPACE, "the disk that holds the store is full: %llu MiB are free there, "
-				 "%llu MiB are needed", (unsigned long long)(free / MIB),
+		return error_set(e, -E_NO_SPACE,
+				 "the disk that holds the store is full: %llu MiB are free there, "
+				 "%llu MiB are needed",
+				 (unsigned long long)(free / MIB),
 				 (unsigned long long)(needed / MIB + 1));
 	atomic_fetch_add(&s->unasked, bytes);
 	return 0;
@@ -85,7 +88,8 @@ int space_check(struct space *s, int fd, uint64_t bytes, unsigned times, struct 
 
 int space_try(int directory_fd, uint64_t bytes, struct error *e)
 {
-	int fd = openat(directory_fd, TRIAL, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
+	int fd = openat(directory_fd, TRIAL, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+	    rc = 0;
 
 	if (fd < 0)
 		return error_system(e, "the disk that holds the store");

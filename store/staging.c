@@ -19,7 +19,8 @@
 #define JOURNAL_LONG ((uint64_t)1 << 20) /* past this, a save starts the journal over in place */
 #define KEPT_MAX 32                      /* journals that are done with */
 #define KEPT_BYTES ((uint64_t)64 << 10)  /* a longer one is emptied first */
-#define WAL_BYTES ((uint64_t)64 << 20)   /* saved bytes stand twice on the disk, in the database's log, up to this */
+/* Saved bytes stand twice on the disk, in the database's log, up to this. */
+#define WAL_BYTES ((uint64_t)64 << 20)
 
 struct staging {
 	struct journals *journals;
@@ -63,10 +64,12 @@ static ssize_t write_vector(int fd, const struct iovec *v, int n, off_t at)
 		;
 	if (left != 1)
 		return pwritev(fd, v, n, at);
-	for (size_t done = 0, i = 0; i < (size_t)n && done < atomic_load(&fail_part); done += v[i++].iov_len) {
+	for (size_t done = 0, i = 0; i < (size_t)n && done < atomic_load(&fail_part);
+	     done += v[i++].iov_len) {
 		size_t part = atomic_load(&fail_part) - done;
 
-		if (pwrite(fd, v[i].iov_base, part < v[i].iov_len ? part : v[i].iov_len, at + (off_t)done) < 0)
+		if (pwrite(fd, v[i].iov_base, part < v[i].iov_len ? part : v[i].iov_len,
+			   at + (off_t)done) < 0)
 			break;
 	}
 	errno = atomic_load(&fail_code);
@@ -75,10 +78,11 @@ static ssize_t write_vector(int fd, const struct iovec *v, int n, off_t at)
 
 /* ---- the journal ---- */
 
-static uint64_t head_checksum(const struct staging *s, const uint8_t encoded[STAGING_HEAD_LEN], uint8_t type,
-			      struct view data, uint64_t position)
+static uint64_t head_checksum(const struct staging *s, const uint8_t encoded[STAGING_HEAD_LEN],
+			      uint8_t type, struct view data, uint64_t position)
 {
-	uint64_t seed = XXH3_64bits(data.data, data.len) ^ position ^ (type == STAGING_BEGIN ? 0 : s->salt);
+	uint64_t seed =
+		XXH3_64bits(data.data, data.len) ^ position ^ (type == STAGING_BEGIN ? 0 : s->salt);
 
 	return XXH3_64bits_withSeed(encoded, STAGING_HEAD_LEN - 8, seed);
 }
@@ -100,16 +104,18 @@ static int write_whole(int fd, const struct iovec v[2], uint64_t at, struct erro
 		for (size_t i = 0; i < 2; i++) {
 			size_t part = (size_t)n < left[i].iov_len ? (size_t)n : left[i].iov_len;
 
-			left[i] = (struct iovec){ (uint8_t *)left[i].iov_base + part, left[i].iov_len - part };
+			left[i] = (struct iovec){ (uint8_t *)left[i].iov_base + part,
+						  left[i].iov_len - part };
 			n -= (ssize_t)part;
 		}
 	}
 	return 0;
 }
 
-/* Writes one entry at position; what a failure left there is cut off, or overwritten by the next. */
-static int write_entry(struct staging *s, struct staging_head *head, struct view data, uint64_t position,
-		       struct error *e)
+/* Writes one entry at position; what a failure left there is cut off, or overwritten by the
+ * next. */
+static int write_entry(struct staging *s, struct staging_head *head, struct view data,
+		       uint64_t position, struct error *e)
 {
 	uint8_t encoded[STAGING_HEAD_LEN];
 
@@ -121,7 +127,8 @@ static int write_entry(struct staging *s, struct staging_head *head, struct view
 	return write_whole(s->fd, v, position, e);
 }
 
-static int append_entry(struct staging *s, struct staging_head *head, struct view data, struct error *e)
+static int append_entry(struct staging *s, struct staging_head *head, struct view data,
+			struct error *e)
 {
 	int r = write_entry(s, head, data, s->end, e);
 
@@ -143,24 +150,37 @@ static uint64_t new_salt(void)
 static int encode_origin(struct buf *out, const struct staging_origin *origin, struct error *e)
 {
 	struct origin_record record = {
-		.ino = origin->ino, .content = origin->content, .size = origin->size, .uid = origin->uid,
-		.gid = origin->gid, .tgid = origin->tgid, .author = origin->author, .command = origin->command,
-		.client = origin->client, .base = origin->base, .mtime = origin->mtime, .handle = origin->handle,
-		.folds = origin->folds, .change = origin->change, .boot = origin->boot,
+		.ino = origin->ino,
+		.content = origin->content,
+		.size = origin->size,
+		.uid = origin->uid,
+		.gid = origin->gid,
+		.tgid = origin->tgid,
+		.author = origin->author,
+		.command = origin->command,
+		.client = origin->client,
+		.base = origin->base,
+		.mtime = origin->mtime,
+		.handle = origin->handle,
+		.folds = origin->folds,
+		.change = origin->change,
+		.boot = origin->boot,
 	};
 
 	origin_encode(out, &record);
 	return buf_check(out, e);
 }
 
-/* Writes a first entry at position, behind which the journal then goes on.  stale: how long the file is when what is
- * behind position is of an earlier use. */
-static int write_begin(struct staging *s, const struct staging_origin *origin, uint64_t position, uint64_t stale,
-		       struct error *e)
+/* Writes a first entry at position, behind which the journal then goes on.  stale: how long the
+ * file is when what is behind position is of an earlier use. */
+static int write_begin(struct staging *s, const struct staging_origin *origin, uint64_t position,
+		       uint64_t stale, struct error *e)
 {
 	CLEANUP(buf_release) struct buf data = { 0 };
 	int r = encode_origin(&data, origin, e);
-	struct staging_head head = { .type = STAGING_BEGIN, .length = data.len, .content = new_salt(), .from = stale };
+	struct staging_head head = {
+		.type = STAGING_BEGIN, .length = data.len, .content = new_salt(), .from = stale
+	};
 
 	if (r == 0)
 		r = write_entry(s, &head, buf_view(&data), position, e);
@@ -262,7 +282,8 @@ static int take_journal(struct journals *journals, struct staging **ret, struct 
 	*ret = staging_alloc(journals, name);
 	if (!*ret)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	(*ret)->fd = openat(journals->directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	(*ret)->fd =
+		openat(journals->directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	return (*ret)->fd < 0 ? error_system(e, "staging/%s", name) : 0;
 }
 
@@ -274,16 +295,18 @@ static int start_extents(struct staging *s, const struct staging_origin *origin,
 	if (r < 0)
 		return r;
 	if (origin->size)
-		extents_set(&fresh, (struct extent){ .len = origin->size, .content = origin->content,
-						     .kind = origin->content ? EXTENT_CONTENT : EXTENT_ZERO });
+		extents_set(&fresh, (struct extent){ .len = origin->size,
+						     .content = origin->content,
+						     .kind = origin->content ? EXTENT_CONTENT
+									     : EXTENT_ZERO });
 	extents_release(&s->extents);
 	s->extents = fresh;
 	s->times = (struct staging_times){ 0 };
 	return 0;
 }
 
-int staging_begin(struct journals *journals, const struct staging_origin *origin, struct staging **ret,
-		  struct error *e)
+int staging_begin(struct journals *journals, const struct staging_origin *origin,
+		  struct staging **ret, struct error *e)
 {
 	struct staging *s = NULL;
 	int r = take_journal(journals, &s, e);
@@ -354,8 +377,8 @@ void staging_abandon(struct staging *s)
 
 /* ---- changing ---- */
 
-/* Makes what head says true in memory; data_at is where its data stands in the journal.  Cannot fail after
- * extents_reserve(). */
+/* Makes what head says true in memory; data_at is where its data stands in the journal.  Cannot
+ * fail after extents_reserve(). */
 static void apply(struct staging *s, const struct staging_head *head, uint64_t data_at)
 {
 	struct extent x = { .at = head->offset, .len = head->length };
@@ -402,7 +425,8 @@ static bool is_range_bad(const struct staging_head *head)
 	uint64_t max = CONTENT_SIZE_MAX;
 
 	return head->offset > max || head->length > max - head->offset ||
-	       (head->type == STAGING_SHARE && (head->from > max || head->length > max - head->from));
+	       (head->type == STAGING_SHARE &&
+		(head->from > max || head->length > max - head->from));
 }
 
 static int change(struct staging *s, struct staging_head *head, struct view data, struct error *e)
@@ -435,15 +459,21 @@ int staging_truncate(struct staging *s, uint64_t size, struct error *e)
 
 int staging_zero(struct staging *s, uint64_t offset, uint64_t n, bool keep_size, struct error *e)
 {
-	struct staging_head head = { .type = STAGING_ZERO, .flags = keep_size ? STAGING_KEEP_SIZE : 0,
-				     .offset = offset, .length = n };
+	struct staging_head head = { .type = STAGING_ZERO,
+				     .flags = keep_size ? STAGING_KEEP_SIZE : 0,
+				     .offset = offset,
+				     .length = n };
 
 	return n ? change(s, &head, view_of(NULL, 0), e) : 0;
 }
 
-int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t content, uint64_t from, struct error *e)
+int staging_share(struct staging *s, uint64_t offset, uint64_t n, uint64_t content, uint64_t from,
+		  struct error *e)
 {
-	struct staging_head head = { .type = STAGING_SHARE, .offset = offset, .length = n, .content = content,
+	struct staging_head head = { .type = STAGING_SHARE,
+				     .offset = offset,
+				     .length = n,
+				     .content = content,
 				     .from = from };
 
 	return n ? change(s, &head, view_of(NULL, 0), e) : 0;
@@ -491,7 +521,8 @@ struct replay {
 	struct staging *s;
 	uint64_t file_size, stale; /* stale: what the last BEGIN said */
 	struct buf data;
-	struct buf origin;         /* data of the last BEGIN; empty when the journal ended, or did not begin */
+	/* Data of the last BEGIN; empty when the journal ended, or did not begin. */
+	struct buf origin;
 };
 
 static int read_whole(int fd, void *out, size_t n, uint64_t at, struct error *e)
@@ -513,7 +544,8 @@ static uint64_t data_len(const struct staging_head *head)
 	return head->type == STAGING_BEGIN || head->type == STAGING_WRITE ? head->length : 0;
 }
 
-/* Reads the entry at the journal's end; 1: whole, its data in replay->data.  0: no whole entry is there. */
+/* Reads the entry at the journal's end; 1: whole, its data in replay->data.  0: no whole entry is
+ * there. */
 static int read_entry(struct replay *replay, struct staging_head *head, struct error *e)
 {
 	struct staging *s = replay->s;
@@ -525,7 +557,8 @@ static int read_entry(struct replay *replay, struct staging_head *head, struct e
 	int r = read_whole(s->fd, encoded, sizeof(encoded), s->end, e);
 	if (r < 0)
 		return r;
-	if (!staging_head_decode(head, encoded) || data_len(head) > left - STAGING_HEAD_LEN || is_range_bad(head))
+	if (!staging_head_decode(head, encoded) || data_len(head) > left - STAGING_HEAD_LEN ||
+	    is_range_bad(head))
 		return 0;
 	buf_clear(&replay->data);
 	void *data = buf_grow(&replay->data, (size_t)data_len(head));
@@ -534,7 +567,8 @@ static int read_entry(struct replay *replay, struct staging_head *head, struct e
 		r = read_whole(s->fd, data, (size_t)data_len(head), s->end + STAGING_HEAD_LEN, e);
 	if (r < 0)
 		return r;
-	return head_checksum(s, encoded, head->type, buf_view(&replay->data), s->end) == head->checksum;
+	return head_checksum(s, encoded, head->type, buf_view(&replay->data), s->end) ==
+	       head->checksum;
 }
 
 static int decode_origin(struct staging_origin *origin, struct view data, struct error *e)
@@ -545,10 +579,21 @@ static int decode_origin(struct staging_origin *origin, struct view data, struct
 	if (r < 0)
 		return r;
 	*origin = (struct staging_origin){
-		.ino = record.ino, .content = record.content, .size = record.size, .uid = record.uid,
-		.gid = record.gid, .tgid = record.tgid, .author = record.author, .command = record.command,
-		.client = record.client, .base = record.base, .mtime = record.mtime, .handle = record.handle,
-		.folds = record.folds != 0, .change = record.change, .boot = record.boot,
+		.ino = record.ino,
+		.content = record.content,
+		.size = record.size,
+		.uid = record.uid,
+		.gid = record.gid,
+		.tgid = record.tgid,
+		.author = record.author,
+		.command = record.command,
+		.client = record.client,
+		.base = record.base,
+		.mtime = record.mtime,
+		.handle = record.handle,
+		.folds = record.folds != 0,
+		.change = record.change,
+		.boot = record.boot,
 	};
 	return 0;
 }
@@ -598,8 +643,8 @@ static int replay_entry(struct replay *replay, struct error *e)
 	return 1;
 }
 
-/* What is left of the file is too short for an entry that begins: the daemon died before staging_begin() had returned.
- * More than any such entry is another thing: there it is damaged. */
+/* What is left of the file is too short for an entry that begins: the daemon died before
+ * staging_begin() had returned. More than any such entry is another thing: there it is damaged. */
 static bool never_begun(const struct replay *replay)
 {
 	uint64_t left = replay->file_size - replay->s->end;
@@ -615,10 +660,12 @@ static bool never_begun(const struct replay *replay)
 	       head.length > left - STAGING_HEAD_LEN;
 }
 
-int staging_set_aside(int directory_fd, const char *name, char kept[STAGING_KEPT_MAX], struct error *e)
+int staging_set_aside(int directory_fd, const char *name, char kept[STAGING_KEPT_MAX],
+		      struct error *e)
 {
 	for (unsigned i = 1; i < KEPT_OF_ONE_MAX; i++) {
-		snprintf(kept, STAGING_KEPT_MAX, i > 1 ? STAGING_KEPT "%.40s.%u" : STAGING_KEPT "%.40s", name, i);
+		snprintf(kept, STAGING_KEPT_MAX,
+			 i > 1 ? STAGING_KEPT "%.40s.%u" : STAGING_KEPT "%.40s", name, i);
 		if (renameat2(directory_fd, name, directory_fd, kept, RENAME_NOREPLACE) == 0)
 			return 0;
 		if (errno != EEXIST)
@@ -634,12 +681,14 @@ static int set_aside(struct staging *s, struct error *e)
 
 	if (r < 0)
 		return r;
-	return error_set(e, -E_CORRUPT, "staging/%s, unsaved bytes, is damaged at its start: it is kept as staging/%s",
-			 s->name, lost);
+	return error_set(
+		e, -E_CORRUPT,
+		"staging/%s, unsaved bytes, is damaged at its start: it is kept as staging/%s",
+		s->name, lost);
 }
 
-/* Looks for a whole entry behind the place where replaying ended: its checksum knows position and salt, so that it
- * cannot be one by chance. */
+/* Looks for a whole entry behind the place where replaying ended: its checksum knows position and
+ * salt, so that it cannot be one by chance. */
 static int find_more(struct replay *replay, struct error *e)
 {
 	static const uint8_t magic[] = { 0x44, 0x62, 0x4a, 0x31 };
@@ -654,7 +703,8 @@ static int find_more(struct replay *replay, struct error *e)
 	if (buf_check(&rest, e) < 0)
 		return -E_NO_MEMORY;
 	r = read_whole(s->fd, at, n, stopped, e);
-	while (r == 0 && end - at > 1 && (at = memmem(at + 1, (size_t)(end - at - 1), magic, sizeof(magic)))) {
+	while (r == 0 && end - at > 1 &&
+	       (at = memmem(at + 1, (size_t)(end - at - 1), magic, sizeof(magic)))) {
 		s->end = stopped + (uint64_t)(at - rest.data);
 		r = read_entry(replay, &head, e);
 	}
@@ -668,7 +718,8 @@ bool staging_is_damaged(const struct staging *s)
 }
 
 /* Replays the journal: 0, or 1 when nothing is in it. */
-static int replay_all(struct replay *replay, struct staging_origin *ret_origin, bool *ret_torn, struct error *e)
+static int replay_all(struct replay *replay, struct staging_origin *ret_origin, bool *ret_torn,
+		      struct error *e)
 {
 	struct staging *s = replay->s;
 	struct stat st;
@@ -694,7 +745,8 @@ static int replay_all(struct replay *replay, struct staging_origin *ret_origin, 
 }
 
 int staging_recover(struct journals *journals, const char *name, struct staging **ret,
-		    struct staging_origin *ret_origin, struct buf *ret_strings, bool *ret_torn, struct error *e)
+		    struct staging_origin *ret_origin, struct buf *ret_strings, bool *ret_torn,
+		    struct error *e)
 {
 	struct replay replay = { .s = staging_alloc(journals, name) };
 

@@ -27,7 +27,9 @@
 
 static int sodium_ready(struct error *e)
 {
-	return sodium_init() < 0 ? error_set(e, -E_INVALID, "libsodium does not start on this machine") : 0;
+	return sodium_init() < 0
+		       ? error_set(e, -E_INVALID, "libsodium does not start on this machine")
+		       : 0;
 }
 
 void store_close_parts(struct store *store)
@@ -51,7 +53,8 @@ static void store_free(struct store *store)
 		return;
 	store_close_parts(store);
 	buf_release(&store->report);
-	for (int *fd = (int[]){ store->staging_fd, store->lock_fd, store->directory_fd, -2 }; *fd != -2; fd++) {
+	for (int *fd = (int[]){ store->staging_fd, store->lock_fd, store->directory_fd, -2 };
+	     *fd != -2; fd++) {
 		if (*fd >= 0)
 			close(*fd);
 	}
@@ -82,7 +85,8 @@ static int store_new(const char *path, struct store **ret, struct error *e)
 	return 0;
 }
 
-/* Whether a process is on its way out: it was ended, and its last threads have yet to let go of what it had open. */
+/* Whether a process is on its way out: it was ended, and its last threads have yet to let go of
+ * what it had open. */
 static bool is_ending(const char *pid)
 {
 	char path[48], text[1024];
@@ -124,17 +128,20 @@ static int take_lock(struct store *store, struct error *e)
 	while (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		read_lock(store, holder);
 		if (!holder[0] || !is_ending(holder) || clock_monotonic() > patience)
-			return error_set(e, -E_LOCKED, "%s: process %s has this store open; only one may", store->path,
-					 holder[0] ? holder : "(unknown)");
+			return error_set(e, -E_LOCKED,
+					 "%s: process %s has this store open; only one may",
+					 store->path, holder[0] ? holder : "(unknown)");
 		nanosleep(&pause, NULL);
 	}
 	int n = snprintf(holder, sizeof(holder), "%ld\n", (long)getpid());
 	/* Only to be told to others; on a full disk there may be no room for it. */
-	bool told = ftruncate(store->lock_fd, 0) == 0 && pwrite(store->lock_fd, holder, (size_t)n, 0) == n;
-	return told || errno == ENOSPC || errno == EDQUOT ? 0 : error_system(e, "%s/LOCK", store->path);
+	bool told = ftruncate(store->lock_fd, 0) == 0 &&
+		    pwrite(store->lock_fd, holder, (size_t)n, 0) == n;
+	return told || errno == ENOSPC || errno == EDQUOT ? 0
+							  : error_system(e, "%s/LOCK", store->path);
 }
 
-/* ------------------------------------------------------------------------------------------- FORMAT */
+/* ------------------------------------------------------------------ FORMAT */
 
 static int write_format(struct store *store, struct error *e)
 {
@@ -142,14 +149,16 @@ static int write_format(struct store *store, struct error *e)
 	int fd, n;
 
 	hex_encode(secret, store->secret, sizeof(store->secret));
-	n = snprintf(text, sizeof(text), "daybook store\nformat %d\nshare %s\nsecret %s\n", STORE_FORMAT, store->id,
-		     secret);
-	fd = openat(store->directory_fd, "FORMAT.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	n = snprintf(text, sizeof(text), "daybook store\nformat %d\nshare %s\nsecret %s\n",
+		     STORE_FORMAT, store->id, secret);
+	fd = openat(store->directory_fd, "FORMAT.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return error_system(e, "%s/FORMAT", store->path);
 	bool ok = write(fd, text, (size_t)n) == n && fsync(fd) == 0;
 	ok = close(fd) == 0 && ok;
-	ok = ok && renameat(store->directory_fd, "FORMAT.new", store->directory_fd, STORE_FORMAT_NAME) == 0;
+	ok = ok && renameat(store->directory_fd, "FORMAT.new", store->directory_fd,
+			    STORE_FORMAT_NAME) == 0;
 	ok = ok && fsync(store->directory_fd) == 0;
 	return ok ? 0 : error_system(e, "%s/FORMAT", store->path);
 }
@@ -158,22 +167,29 @@ static int parse_format(struct store *store, const char *text, struct error *e)
 {
 	char share[64], secret[128];
 	unsigned format;
-	int n = sscanf(text, "daybook store\nformat %u\nshare %63s\nsecret %127s\n", &format, share, secret);
+	int n = sscanf(text, "daybook store\nformat %u\nshare %63s\nsecret %127s\n", &format, share,
+		       secret);
 
 	if (n < 1)
-		return error_set(e, -E_NOT_STORE, "%s: is not a Daybook store: FORMAT does not say so", store->path);
+		return error_set(e, -E_NOT_STORE,
+				 "%s: is not a Daybook store: FORMAT does not say so", store->path);
 	if (format && format < STORE_FORMAT)
-		return error_set(e, -E_NOT_STORE, "%s: has format %u, of a Daybook that was never released; this one knows "
-				 "only %d", store->path, format, STORE_FORMAT);
+		return error_set(
+			e, -E_NOT_STORE,
+			"%s: has format %u, of a Daybook that was never released; this one knows "
+			"only %d",
+			store->path, format, STORE_FORMAT);
 	if (format > STORE_FORMAT)
-		return error_set(e, -E_FORMAT_NEWER, "%s: has format %u, this Daybook knows up to %d: upgrade Daybook",
+		return error_set(e, -E_FORMAT_NEWER,
+				 "%s: has format %u, this Daybook knows up to %d: upgrade Daybook",
 				 store->path, format, STORE_FORMAT);
 	uint8_t id[16];
 	if (n != 3 || format == 0 || hex_decode(id, sizeof(id), share) < 0 ||
 	    hex_decode(store->secret, sizeof(store->secret), secret) < 0)
-		return error_set(e, -E_CORRUPT,
-				 "%s/FORMAT: is damaged; put it back from a backup of the store's directory",
-				 store->path);
+		return error_set(
+			e, -E_CORRUPT,
+			"%s/FORMAT: is damaged; put it back from a backup of the store's directory",
+			store->path);
 	hex_encode(store->id, id, sizeof(id));
 	return 0;
 }
@@ -184,7 +200,8 @@ static int read_format(struct store *store, struct error *e)
 	int fd = openat(store->directory_fd, STORE_FORMAT_NAME, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT)
-		return error_set(e, -E_NOT_STORE, "%s: is not a Daybook store; `daybook init %s` makes one",
+		return error_set(e, -E_NOT_STORE,
+				 "%s: is not a Daybook store; `daybook init %s` makes one",
 				 store->path, store->path);
 	if (fd < 0)
 		return error_system(e, "%s/FORMAT", store->path);
@@ -197,15 +214,18 @@ static int read_format(struct store *store, struct error *e)
 	return parse_format(store, text, e);
 }
 
-/* --------------------------------------------------------------------------------------- open and close */
+/* ---------------------------------------------------------- open and close */
 
-/* Of the budget the database gets half, contents an eighth, and inodes, names and documents an eighth together.  A quarter
- * is left for what no cache counts: the heap's gaps, open tables, compactions, threads, listings of the past. */
-int store_open_parts(struct store *store, const char *database, const struct store_options *options, bool create,
-		     struct error *e)
+/* Of the budget the database gets half, contents an eighth, and inodes, names and documents an
+ * eighth together.  A quarter is left for what no cache counts: the heap's gaps, open tables,
+ * compactions, threads, listings of the past. */
+int store_open_parts(struct store *store, const char *database, const struct store_options *options,
+		     bool create, struct error *e)
 {
 	size_t cache = options->cache_bytes ? options->cache_bytes : CACHE_DEFAULT;
-	struct kv_options kv = { .create = create, .read_only = options->read_only, .cache_bytes = cache / 2 };
+	struct kv_options kv = { .create = create,
+				 .read_only = options->read_only,
+				 .cache_bytes = cache / 2 };
 	char path[4096];
 	int rc;
 
@@ -213,7 +233,8 @@ int store_open_parts(struct store *store, const char *database, const struct sto
 		return error_set(e, -ENAMETOOLONG, "%s: the path is too long", store->path);
 	store->read_only = options->read_only;
 	if (store->staging_fd < 0)
-		store->staging_fd = openat(store->directory_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		store->staging_fd =
+			openat(store->directory_fd, "staging", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->staging_fd < 0)
 		return error_system(e, "%s/staging", store->path);
 	rc = journals_new(store->staging_fd, &store->journals, e);
@@ -266,7 +287,9 @@ static int load_log(struct store *store, struct error *e)
 	rc = changelog_first_time(store, &store->first_time, e);
 	if (rc < 0)
 		return rc;
-	uint64_t first = store->head_change > CHAIN_CHECKED_AT_OPEN ? store->head_change - CHAIN_CHECKED_AT_OPEN : 1;
+	uint64_t first = store->head_change > CHAIN_CHECKED_AT_OPEN
+				 ? store->head_change - CHAIN_CHECKED_AT_OPEN
+				 : 1;
 	return changelog_check(store, first, store->head_change, e);
 }
 
@@ -296,7 +319,8 @@ int store_begin(const char *path, struct store **ret, struct error *e)
 	return rc;
 }
 
-int store_open(const char *path, const struct store_options *options, struct store **ret, struct error *e)
+int store_open(const char *path, const struct store_options *options, struct store **ret,
+	       struct error *e)
 {
 	static const struct store_options defaults = { 0 };
 	struct store *store = NULL;
@@ -308,7 +332,8 @@ int store_open(const char *path, const struct store_options *options, struct sto
 	if (rc == 0)
 		rc = load_log(store, e);
 	if (rc == 0 && !store->head_change)
-		rc = error_set(e, -E_CORRUPT, "%s: the log is empty, so the store is damaged", store->path);
+		rc = error_set(e, -E_CORRUPT, "%s: the log is empty, so the store is damaged",
+			       store->path);
 	if (rc == 0)
 		rc = load_next_inode(store, e);
 	if (rc == 0 && !store->read_only && !(options && options->take_over))
@@ -336,7 +361,7 @@ const char *store_recovery_report(const struct store *store)
 	return store->report.len ? (const char *)store->report.data : "";
 }
 
-/* -------------------------------------------------------------------------------------------- init */
+/* -------------------------------------------------------------------- init */
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -357,7 +382,9 @@ static void remove_below(const char *path, const char *name)
 static int refuse_entry(void *path, const char *name, struct error *e)
 {
 	(void)name;
-	return error_set(e, -E_STORE_EXISTS, "%s: is not empty; a store is made in a new or empty directory", (char *)path);
+	return error_set(e, -E_STORE_EXISTS,
+			 "%s: is not empty; a store is made in a new or empty directory",
+			 (char *)path);
 }
 
 /* 0 when the directory is there and empty (made when absent: *ret_made). */
@@ -372,7 +399,8 @@ static int empty_directory(const char *path, bool *ret_made, struct error *e)
 }
 
 /* Change 1: the root directory. */
-static int make_root(struct store *store, uint32_t mode, uint32_t uid, uint32_t gid, struct error *e)
+static int make_root(struct store *store, uint32_t mode, uint32_t uid, uint32_t gid,
+		     struct error *e)
 {
 	struct actor actor = { .uid = geteuid(), .gid = getegid(), .tgid = (uint32_t)getpid(),
 			       .name = view_str("daybook init"), .command = view_str("daybook") };
@@ -416,7 +444,8 @@ static int init_in(struct store *store, uint32_t mode, uint32_t uid, uint32_t gi
 	return rc < 0 ? rc : write_format(store, e);
 }
 
-/* The name of the store's directory is on stable storage too.  Who may not read the directory above cannot ask for that. */
+/* The name of the store's directory is on stable storage too.  Who may not read the directory above
+ * cannot ask for that. */
 static int sync_parent(struct store *store, struct error *e)
 {
 	int fd = openat(store->directory_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -446,7 +475,8 @@ int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid,
 		rc = sync_parent(store, e);
 	store_free(store);
 	if (rc < 0) {
-		static const char *const parts[] = { "db", "staging", "LOCK", "FORMAT.new", STORE_FORMAT_NAME };
+		static const char *const parts[] = { "db", "staging", "LOCK", "FORMAT.new",
+						     STORE_FORMAT_NAME };
 
 		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 			remove_below(path, parts[i]);
@@ -456,7 +486,7 @@ int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid,
 	return rc;
 }
 
-/* -------------------------------------------------------------------------------------------- parts */
+/* ------------------------------------------------------------------- parts */
 
 int store_sync(struct store *store, struct error *e)
 {

@@ -87,14 +87,17 @@ static int mark_segment(struct sweep *s, struct view value, marker mark, struct 
 
 		reader_varint(&in);
 		if (in.failed)
-			return error_set(e, -E_CORRUPT, "a segment's list of chunks is damaged: nothing is removed");
+			return error_set(
+				e, -E_CORRUPT,
+				"a segment's list of chunks is damaged: nothing is removed");
 		mark(s, id);
 	}
 	return r;
 }
 
 /* Marks what the segments from `from` on name. */
-static int mark_segments(struct sweep *s, const struct kv_snapshot *snapshot, uint64_t from, marker mark, struct error *e)
+static int mark_segments(struct sweep *s, const struct kv_snapshot *snapshot, uint64_t from,
+			 marker mark, struct error *e)
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(s->cs->kv, snapshot, FAMILY_SEGMENT, view_of(NULL, 0), false);
@@ -137,7 +140,8 @@ static int find_doomed(struct sweep *s, struct error *e)
 			return r;
 		struct reader in = reader_of(value);
 		uint64_t id = reader_varint(&in);
-		if (!reader_done(&in) || key.len != CHUNK_NAME_LEN || id < s->first || id >= s->end || is_marked(s, id))
+		if (!reader_done(&in) || key.len != CHUNK_NAME_LEN || id < s->first ||
+		    id >= s->end || is_marked(s, id))
 			continue;
 		s->doomed[s->count] = (struct doomed){ .id = id };
 		memcpy(s->doomed[s->count++].name, key.data, CHUNK_NAME_LEN);
@@ -192,7 +196,8 @@ static int sweep_window(struct sweep *s, uint64_t s0, struct error *e)
 static int sweep_windows(struct sweep *s, struct error *e)
 {
 	uint64_t s0 = atomic_load(&s->cs->next_segment), end = atomic_load(&s->cs->chunks.next_id);
-	int r = wait_for_holds(s, e); /* all segments before s0 are written then, or never will be */
+	/* All segments before s0 are written then, or never will be. */
+	int r = wait_for_holds(s, e);
 
 	if (r == 0)
 		r = kv_snapshot_take(s->cs->kv, &s->snapshot, e);
@@ -213,7 +218,8 @@ static int sweep_windows(struct sweep *s, struct error *e)
 	return r;
 }
 
-int sweep_run(struct content_store *cs, sweep_pause pause, void *arg, uint64_t *ret_removed, struct error *e)
+int sweep_run(struct content_store *cs, sweep_pause pause, void *arg, uint64_t *ret_removed,
+	      struct error *e)
 {
 	CLEANUP(sweep_release) struct sweep s = { .cs = cs, .pause = pause, .arg = arg };
 

@@ -4,8 +4,8 @@
 #include "internal.h"
 #include "names.h"
 
-int tag_get(struct store *store, uint64_t directory, struct view name, struct tag_record *ret, struct buf *memory,
-	    struct error *e)
+int tag_get(struct store *store, uint64_t directory, struct view name, struct tag_record *ret,
+	    struct buf *memory, struct error *e)
 {
 	int rc = 0;
 
@@ -15,7 +15,8 @@ int tag_get(struct store *store, uint64_t directory, struct view name, struct ta
 		rc = kv_get(store_kv(store), NULL, FAMILY_TAG, key_view(&key), memory, e);
 	}
 	if (rc == 0)
-		return error_set(e, -E_NO_ENTRY, "%.*s: there is no such tag", (int)name.len, (const char *)name.data);
+		return error_set(e, -E_NO_ENTRY, "%.*s: there is no such tag", (int)name.len,
+				 (const char *)name.data);
 	return rc < 0 ? rc : tag_decode(ret, buf_view(memory), e);
 }
 
@@ -27,7 +28,8 @@ static int set_in_change(struct change *c, uint64_t directory, struct view name,
 	int rc = tag_get(c->store, directory, name, &tag, &memory, e);
 
 	if (rc == 0)
-		return error_set(e, -E_EXISTS, "%.*s: the tag is there already", (int)name.len, (const char *)name.data);
+		return error_set(e, -E_EXISTS, "%.*s: the tag is there already", (int)name.len,
+				 (const char *)name.data);
 	if (rc == -E_NO_ENTRY)
 		rc = inode_get(c->store, directory, &inode, e);
 	if (rc == 0)
@@ -68,8 +70,8 @@ int tag_remove(struct store *store, const struct actor *actor, uint64_t director
 	if (rc == 0)
 		rc = tag_get(store, directory, name, &tag, &memory, e);
 	if (rc == 0 && actor->uid != 0 && actor->uid != tag.uid)
-		rc = error_set(e, -E_NOT_PERMITTED, "only %.*s or root removes this tag", (int)tag.author.len,
-			       (const char *)tag.author.data);
+		rc = error_set(e, -E_NOT_PERMITTED, "only %.*s or root removes this tag",
+			       (int)tag.author.len, (const char *)tag.author.data);
 	if (rc == 0)
 		rc = change_name(&c, directory, directory, view_of("", 0), false, e);
 	if (rc < 0)

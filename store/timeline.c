@@ -1,5 +1,5 @@
-/* timeline.c - see timeline.h.  Everything is found by seeking; what is walked is what is listed, and the names of
- * one directory that ended before. */
+/* timeline.c - see timeline.h.  Everything is found by seeking; what is walked is what is listed,
+ * and the names of one directory that ended before. */
 #include "timeline.h"
 
 #include <limits.h>
@@ -56,7 +56,8 @@ int timeline_time(struct store *store, uint64_t change, int64_t *ret_ns, struct 
 	int rc = kv_get(store_kv(store), NULL, FAMILY_LOG, key_view(&key), &value, e);
 
 	if (rc == 0)
-		return error_set(e, -E_TIME_RANGE, "there is no change %llu", (unsigned long long)change);
+		return error_set(e, -E_TIME_RANGE, "there is no change %llu",
+				 (unsigned long long)change);
 	if (rc > 0)
 		rc = log_decode(&record, buf_view(&value), e);
 	if (rc == 0)
@@ -97,7 +98,8 @@ static int under_next(struct under_walk *w, struct error *e)
 	return rc;
 }
 
-int timeline_newest(struct store *store, uint64_t dir, uint64_t *ret_change, int64_t *ret_time, struct error *e)
+int timeline_newest(struct store *store, uint64_t dir, uint64_t *ret_change, int64_t *ret_time,
+		    struct error *e)
 {
 	CLEANUP(under_release) struct under_walk w;
 
@@ -131,7 +133,8 @@ static int64_t period_start(int64_t ns, int64_t seconds)
 	return ns / length * length;
 }
 
-/* Moves to the newest change before the period (of `seconds`, counted from 1970) that the walk stands in. */
+/* Moves to the newest change before the period (of `seconds`, counted from 1970) that the walk
+ * stands in. */
 static int under_leave(struct under_walk *w, int64_t seconds, struct error *e)
 {
 	int64_t start = period_start(w->time, seconds);
@@ -143,8 +146,10 @@ static int under_leave(struct under_walk *w, int64_t seconds, struct error *e)
 	return rc > 0 && w->time >= start ? under_seek(w, start - 1, e) : rc;
 }
 
-/* Lists one instant for each period of `seconds`, at most max; *more tells whether the walk stands on another. */
-static int list_periods(struct under_walk *w, int64_t seconds, int64_t *times, size_t max, bool *more, struct error *e)
+/* Lists one instant for each period of `seconds`, at most max; *more tells whether the walk stands
+ * on another. */
+static int list_periods(struct under_walk *w, int64_t seconds, int64_t *times, size_t max,
+			bool *more, struct error *e)
 {
 	size_t n = 0;
 	int rc = 1;
@@ -159,8 +164,10 @@ static int list_periods(struct under_walk *w, int64_t seconds, int64_t *times, s
 	return (int)n;
 }
 
-/* The newest 512 when that is all there is; else the newest half, then one an hour, one a day, one a week. */
-int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t max, struct error *e)
+/* The newest 512 when that is all there is; else the newest half, then one an hour, one a day, one
+ * a week. */
+int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t max,
+		      struct error *e)
 {
 	CLEANUP(under_release) struct under_walk w;
 	static const int64_t periods[] = { 3600, 86400, 7 * 86400 };
@@ -193,7 +200,8 @@ int timeline_instants(struct store *store, uint64_t dir, int64_t *times, size_t 
 
 static int damaged_name(uint64_t parent, struct error *e)
 {
-	return error_set(e, -E_CORRUPT, "an entry of directory %llu is damaged", (unsigned long long)parent);
+	return error_set(e, -E_CORRUPT, "an entry of directory %llu is damaged",
+			 (unsigned long long)parent);
 }
 
 /* A name of a directory, where the store keeps it. */
@@ -203,7 +211,8 @@ struct slot {
 	char name[NAME_LEN_MAX];
 };
 
-/* A walk of the live names of a directory, or of its past intervals, in order of cookie and name. */
+/* A walk of the live names of a directory, or of its past intervals, in order of cookie and
+ * name. */
 struct name_walk {
 	struct kv_iter *it;
 	uint64_t parent;
@@ -258,25 +267,26 @@ static int name_next(struct name_walk *w, struct error *e)
 }
 
 /* Opens a walk that begins after cookie (0: with the first). */
-static int name_walk_open(struct store *store, const struct kv_snapshot *snapshot, bool past, uint64_t parent,
-			  uint64_t cookie, struct name_walk *w, struct error *e)
+static int name_walk_open(struct store *store, const struct kv_snapshot *snapshot, bool past,
+			  uint64_t parent, uint64_t cookie, struct name_walk *w, struct error *e)
 {
 	struct key prefix = key_number(parent), from = key_numbers(parent, cookie + 1);
 
 	w->past = past;
 	w->parent = parent;
-	w->it = kv_iter_open(store_kv(store), snapshot, past ? FAMILY_PAST_DIRENT : FAMILY_DIRENT, key_view(&prefix),
-			     false);
+	w->it = kv_iter_open(store_kv(store), snapshot, past ? FAMILY_PAST_DIRENT : FAMILY_DIRENT,
+			     key_view(&prefix), false);
 	if (cookie)
 		kv_iter_seek(w->it, key_view(&from));
 	return name_next(w, e);
 }
 
 /* Opens a walk of one name's past intervals, newest first. */
-static int slot_walk_open(struct store *store, uint64_t parent, struct view name, uint64_t since, struct name_walk *w,
-			  struct error *e)
+static int slot_walk_open(struct store *store, uint64_t parent, struct view name, uint64_t since,
+			  struct name_walk *w, struct error *e)
 {
-	struct key from = key_past_name(parent, store_cookie(store, name), name, since), prefix = from;
+	struct key from = key_past_name(parent, store_cookie(store, name), name, since),
+		   prefix = from;
 
 	prefix.len -= 8;
 	w->past = true;
@@ -296,7 +306,8 @@ static bool stands_on(const struct name_walk *w, const struct slot *slot)
 	return !w->at_end && slot_order(&w->slot, slot) == 0;
 }
 
-/* Moves on within a past walk to the interval of slot that began at or before `since`, or past the slot. */
+/* Moves on within a past walk to the interval of slot that began at or before `since`, or past the
+ * slot. */
 static int slot_skip(struct name_walk *w, const struct slot *slot, uint64_t since, struct error *e)
 {
 	int rc = 0;
@@ -312,7 +323,8 @@ static int slot_skip(struct name_walk *w, const struct slot *slot, uint64_t sinc
 	return rc;
 }
 
-/* Leaves the slot that the past walk stands on; 1 and *ret when its name was there at the instant, else 0. */
+/* Leaves the slot that the past walk stands on; 1 and *ret when its name was there at the instant,
+ * else 0. */
 static int past_state(struct name_walk *w, uint64_t at, struct dirent_record *ret, struct error *e)
 {
 	struct slot slot = w->slot;
@@ -340,13 +352,15 @@ static void directory_walk_release(struct directory_walk *d)
 	kv_snapshot_release(store_kv(d->store), d->snapshot);
 }
 
-static int directory_walk_open(struct directory_walk *d, uint64_t parent, uint64_t cookie, struct error *e)
+static int directory_walk_open(struct directory_walk *d, uint64_t parent, uint64_t cookie,
+			       struct error *e)
 {
 	int rc = kv_snapshot_take(store_kv(d->store), &d->snapshot, e);
 
 	if (rc == 0)
 		rc = name_walk_open(d->store, d->snapshot, false, parent, cookie, &d->live, e);
-	return rc < 0 ? rc : name_walk_open(d->store, d->snapshot, true, parent, cookie, &d->past, e);
+	return rc < 0 ? rc
+		      : name_walk_open(d->store, d->snapshot, true, parent, cookie, &d->past, e);
 }
 
 static bool directory_at_end(const struct directory_walk *d)
@@ -354,7 +368,8 @@ static bool directory_at_end(const struct directory_walk *d)
 	return d->live.at_end && d->past.at_end;
 }
 
-/* Whose slot comes first: negative the live walk's, positive the past walk's, 0 both stand on it. */
+/* Whose slot comes first: negative the live walk's, positive the past walk's, 0 both stand on
+ * it. */
 static int directory_order(const struct directory_walk *d)
 {
 	if (d->live.at_end || d->past.at_end)
@@ -363,8 +378,8 @@ static int directory_order(const struct directory_walk *d)
 }
 
 /* Leaves the first slot; 1, *ret_slot and *ret when its name was there at the instant, else 0. */
-static int directory_state(struct directory_walk *d, uint64_t at, struct slot *ret_slot, struct dirent_record *ret,
-			   struct error *e)
+static int directory_state(struct directory_walk *d, uint64_t at, struct slot *ret_slot,
+			   struct dirent_record *ret, struct error *e)
 {
 	int order = directory_order(d), rc = 0, found = 0;
 
@@ -381,8 +396,8 @@ static int directory_state(struct directory_walk *d, uint64_t at, struct slot *r
 	return rc < 0 ? rc : found;
 }
 
-int timeline_readdir(struct store *store, uint64_t at, uint64_t parent, uint64_t cookie, dirent_visitor each,
-		     void *arg, struct error *e)
+int timeline_readdir(struct store *store, uint64_t at, uint64_t parent, uint64_t cookie,
+		     dirent_visitor each, void *arg, struct error *e)
 {
 	CLEANUP(directory_walk_release) struct directory_walk d = { .store = store };
 	int rc = directory_walk_open(&d, parent, cookie, e);
@@ -398,8 +413,8 @@ int timeline_readdir(struct store *store, uint64_t at, uint64_t parent, uint64_t
 	return rc < 0 ? rc : 0;
 }
 
-int timeline_lookup(struct store *store, uint64_t at, uint64_t parent, struct view name, struct dirent_record *ret,
-		    struct error *e)
+int timeline_lookup(struct store *store, uint64_t at, uint64_t parent, struct view name,
+		    struct dirent_record *ret, struct error *e)
 {
 	CLEANUP(name_walk_release) struct name_walk w = { 0 };
 	int rc = namespace_lookup(store, parent, name, ret, e);
@@ -411,14 +426,15 @@ int timeline_lookup(struct store *store, uint64_t at, uint64_t parent, struct vi
 	if (rc < 0)
 		return rc;
 	if (w.at_end || at >= w.dirent.until)
-		return error_set(e, -E_NO_ENTRY, "%.*s: was not there then", (int)name.len, (const char *)name.data);
+		return error_set(e, -E_NO_ENTRY, "%.*s: was not there then", (int)name.len,
+				 (const char *)name.data);
 	*ret = w.dirent;
 	return 0;
 }
 
 /* Copies an encoded record, or a held inode's, so that it outlives what it came from. */
-static int copy_inode(struct view encoded, const struct inode *inode, struct inode_record *ret, struct buf *memory,
-		      struct error *e)
+static int copy_inode(struct view encoded, const struct inode *inode, struct inode_record *ret,
+		      struct buf *memory, struct error *e)
 {
 	buf_clear(memory);
 	if (inode)
@@ -429,8 +445,8 @@ static int copy_inode(struct view encoded, const struct inode *inode, struct ino
 	return rc < 0 ? rc : inode_decode(ret, buf_view(memory), e);
 }
 
-int timeline_inode(struct store *store, uint64_t at, uint64_t ino, struct inode_record *ret, struct buf *memory,
-		   struct error *e)
+int timeline_inode(struct store *store, uint64_t at, uint64_t ino, struct inode_record *ret,
+		   struct buf *memory, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *live = NULL;
 	struct key prefix = key_number(ino), from = key_numbers(ino, ~at);
@@ -446,13 +462,15 @@ int timeline_inode(struct store *store, uint64_t at, uint64_t ino, struct inode_
 	kv_iter_seek(it, key_view(&from));
 	rc = kv_iter_next(it, &key, &value, e);
 	if (rc == 0)
-		return error_set(e, -E_STALE, "inode %llu did not exist then", (unsigned long long)ino);
+		return error_set(e, -E_STALE, "inode %llu did not exist then",
+				 (unsigned long long)ino);
 	return rc < 0 ? rc : copy_inode(value, NULL, ret, memory, e);
 }
 
-/* Gives the past walk's newest intervals of slot and leaves it: 1, 0 when each() stopped, or a code. */
-static int give_past(struct name_walk *w, const struct slot *slot, unsigned most, dirent_visitor each, void *arg,
-		     struct error *e)
+/* Gives the past walk's newest intervals of slot and leaves it: 1, 0 when each() stopped, or a
+ * code. */
+static int give_past(struct name_walk *w, const struct slot *slot, unsigned most,
+		     dirent_visitor each, void *arg, struct error *e)
 {
 	int rc = 0;
 
@@ -466,8 +484,8 @@ static int give_past(struct name_walk *w, const struct slot *slot, unsigned most
 	return rc < 0 ? rc : 1;
 }
 
-int timeline_name(struct store *store, uint64_t parent, struct view name, dirent_visitor each, void *arg,
-		  struct error *e)
+int timeline_name(struct store *store, uint64_t parent, struct view name, dirent_visitor each,
+		  void *arg, struct error *e)
 {
 	CLEANUP(name_walk_release) struct name_walk w = { 0 };
 	struct dirent_record live;
@@ -485,8 +503,8 @@ int timeline_name(struct store *store, uint64_t parent, struct view name, dirent
 	return rc < 0 ? rc : 0;
 }
 
-int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, unsigned most, dirent_visitor each,
-		   void *arg, struct error *e)
+int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, unsigned most,
+		   dirent_visitor each, void *arg, struct error *e)
 {
 	CLEANUP(directory_walk_release) struct directory_walk d = { .store = store };
 	int rc = directory_walk_open(&d, parent, cookie, e);
@@ -508,7 +526,8 @@ int timeline_names(struct store *store, uint64_t parent, uint64_t cookie, unsign
 	return rc < 0 ? rc : 0;
 }
 
-int timeline_cookie_name(struct store *store, uint64_t parent, uint64_t cookie, struct buf *ret_name, struct error *e)
+int timeline_cookie_name(struct store *store, uint64_t parent, uint64_t cookie,
+			 struct buf *ret_name, struct error *e)
 {
 	CLEANUP(directory_walk_release) struct directory_walk d = { .store = store };
 	int rc = directory_walk_open(&d, parent, cookie - 1, e);
@@ -556,7 +575,8 @@ static void name_history_release(struct name_history *h)
 }
 
 /* Adds a document, or widens what is shown of it. */
-static void add_document(struct name_history *h, uint64_t doc, uint64_t change_limit, int64_t time_limit)
+static void add_document(struct name_history *h, uint64_t doc, uint64_t change_limit,
+			 int64_t time_limit)
 {
 	struct name_document *d = h->docs, *grown;
 
@@ -572,11 +592,13 @@ static void add_document(struct name_history *h, uint64_t doc, uint64_t change_l
 	if (!grown)
 		return;
 	h->docs = grown;
-	h->docs[h->doc_count++] =
-		(struct name_document){ .doc = doc, .change_limit = change_limit, .time_limit = time_limit };
+	h->docs[h->doc_count++] = (struct name_document){ .doc = doc,
+							  .change_limit = change_limit,
+							  .time_limit = time_limit };
 }
 
-static bool add_interval(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool add_interval(void *arg, struct view name, uint64_t cookie,
+			 const struct dirent_record *dirent)
 {
 	struct name_history *h = arg;
 
@@ -624,8 +646,9 @@ static bool collect_version(void *arg, uint64_t number, const struct version_rec
 	}
 	version_encode(&h->records, version);
 	h->failed |= h->records.failed;
-	h->versions[h->version_count++] = (struct found_version){ c->document.doc, number, version->change, at,
-								  h->records.len - at };
+	h->versions[h->version_count++] =
+		(struct found_version){ c->document.doc, number, version->change, at,
+					h->records.len - at };
 	return !h->failed;
 }
 
@@ -688,7 +711,8 @@ int timeline_name_versions(struct store *store, uint64_t parent, struct view nam
 	return 0;
 }
 
-int timeline_conflicts(struct store *store, uint64_t dir, conflict_visitor each, void *arg, struct error *e)
+int timeline_conflicts(struct store *store, uint64_t dir, conflict_visitor each, void *arg,
+		       struct error *e)
 {
 	struct key prefix = key_number(dir);
 	CLEANUP(kv_iter_release) struct kv_iter *it =

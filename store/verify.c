@@ -71,7 +71,8 @@ static bool tell_progress(const struct verifier *v)
 /* Waits until no more was read than the rate allows. */
 static int keep_rate(const struct verifier *v, struct error *e)
 {
-	double allowed = v->options.rate_bytes ? (double)v->read / (double)v->options.rate_bytes : 0;
+	double allowed =
+		v->options.rate_bytes ? (double)v->read / (double)v->options.rate_bytes : 0;
 	int64_t until = v->started_ns + (int64_t)(allowed * (double)NS_PER_SECOND), now;
 
 	while (v->options.rate_bytes && (now = clock_monotonic()) < until) {
@@ -102,7 +103,8 @@ static void next_stage(struct verifier *v, uint64_t bytes)
 	v->stage_total = bytes;
 }
 
-int verify_get(struct verifier *v, enum family family, struct key key, struct view *ret, struct error *e)
+int verify_get(struct verifier *v, enum family family, struct key key, struct view *ret,
+	       struct error *e)
 {
 	struct error why = { 0 };
 	int r = kv_get(v->kv, v->snapshot, family, key_view(&key), &v->value, &why);
@@ -128,12 +130,14 @@ static const char *const family_names[] = {
 static void begin_stage(struct verifier *v, enum family family)
 {
 	next_stage(v, kv_approximate_bytes(v->kv, family) +
-			      (family == FAMILY_CONTENT && v->options.read_contents ? kv_approximate_bytes(v->kv, FAMILY_CHUNK) : 0));
+			      (family == FAMILY_CONTENT && v->options.read_contents
+				       ? kv_approximate_bytes(v->kv, FAMILY_CHUNK)
+				       : 0));
 }
 
 /* Calls the visitor; a record that it was stopped at is as if not visited, and comes again. */
-static int visit(struct verifier *v, struct verify_mark *mark, uint64_t number, verify_visitor each, struct view key,
-		 struct view value, struct error *e)
+static int visit(struct verifier *v, struct verify_mark *mark, uint64_t number, verify_visitor each,
+		 struct view key, struct view value, struct error *e)
 {
 	struct verify_kept before = v->kept;
 	int r = each(v, key, value, e);
@@ -148,10 +152,10 @@ static int visit(struct verifier *v, struct verify_mark *mark, uint64_t number, 
 	return r == 0 ? verify_tick(v, key.len + value.len, e) : r;
 }
 
-/* Walks on up to a slice: 1 when there is more, from mark->next or v->from on.  What cannot be read is a finding and the
- * end. */
-static int walk(struct verifier *v, struct kv_iter *it, enum family family, struct verify_mark *mark,
-		verify_visitor each, struct error *e)
+/* Walks on up to a slice: 1 when there is more, from mark->next or v->from on.  What cannot be read
+ * is a finding and the end. */
+static int walk(struct verifier *v, struct kv_iter *it, enum family family,
+		struct verify_mark *mark, verify_visitor each, struct error *e)
 {
 	uint64_t begun = v->read;
 	int64_t begun_ns = clock_monotonic();
@@ -178,7 +182,8 @@ static int walk(struct verifier *v, struct kv_iter *it, enum family family, stru
 			return r == -ECANCELED ? stopped(e) : r;
 	}
 	if (r == -E_CORRUPT) {
-		r = verify_damage(v, "the records %s cannot be read to their end: %s", family_names[family], why.text);
+		r = verify_damage(v, "the records %s cannot be read to their end: %s",
+				  family_names[family], why.text);
 		return r < 0 ? stopped(e) : 0;
 	}
 	if (r < 0 && e)
@@ -208,8 +213,8 @@ static int renew_snapshot(struct verifier *v, struct error *e)
 	return r < 0 ? r : find_head(v, e);
 }
 
-static int walk_slice(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
-		      struct error *e)
+static int walk_slice(struct verifier *v, enum family family, struct verify_mark *mark,
+		      verify_visitor each, struct error *e)
 {
 	CLEANUP(kv_iter_release) struct kv_iter *it = NULL;
 	struct key from = key_number(mark ? mark->next : 0);
@@ -249,8 +254,8 @@ static int let_packing_on(struct verifier *v, struct error *e)
 	return 0;
 }
 
-int verify_each_sliced(struct verifier *v, enum family family, struct verify_mark *mark, verify_visitor each,
-		       struct error *e)
+int verify_each_sliced(struct verifier *v, enum family family, struct verify_mark *mark,
+		       verify_visitor each, struct error *e)
 {
 	struct chunks *chunks = &store_contents(v->store)->chunks;
 	int r = mark->next < UINT64_MAX;
@@ -309,7 +314,8 @@ const char *verify_where(struct verifier *v, uint64_t parent, struct view name, 
 			 (const char *)name.data);
 	else
 		snprintf(out, WHERE_MAX, "%.*s%s%.*s", (int)(path.len < 200 ? path.len : 200),
-			 path.data ? (const char *)path.data : "", path.len ? "/" : "", length, (const char *)name.data);
+			 path.data ? (const char *)path.data : "", path.len ? "/" : "", length,
+			 (const char *)name.data);
 	return out;
 }
 
@@ -353,7 +359,8 @@ static int count_live(struct verifier *v, uint64_t *ret_files, uint64_t *ret_byt
 		while ((r = kv_iter_next(it, &key, &value, e)) > 0) {
 			if (i == 0 && dirent_decode(&d, value, NULL) == 0)
 				*ret_files += d.type == S_IFREG;
-			else if (i == 1 && inode_decode(&inode, value, NULL) == 0 && inode.nlink && S_ISREG(inode.mode))
+			else if (i == 1 && inode_decode(&inode, value, NULL) == 0 && inode.nlink &&
+				 S_ISREG(inode.mode))
 				*ret_bytes += inode.size;
 			if (v->ticks++ % TICKS_BETWEEN == 0 && !tell_progress(v))
 				return stopped(e);
@@ -363,9 +370,11 @@ static int count_live(struct verifier *v, uint64_t *ret_files, uint64_t *ret_byt
 }
 
 /* The newest record of the log on the snapshot: 1 and *ret (valid as long as *memory), or 0. */
-static int newest_record(struct verifier *v, struct log_record *ret, struct buf *memory, struct error *e)
+static int newest_record(struct verifier *v, struct log_record *ret, struct buf *memory,
+			 struct error *e)
 {
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(v->kv, v->snapshot, FAMILY_LOG, view_of(NULL, 0), true);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(v->kv, v->snapshot, FAMILY_LOG, view_of(NULL, 0), true);
 	struct view key, value;
 	int r = kv_iter_next(it, &key, &value, e);
 
@@ -393,8 +402,11 @@ static int verify_counts(struct verifier *v, struct error *e)
 	if (r <= 0)
 		return r == -E_CORRUPT ? 0 : r; /* was told where the records were checked */
 	if (head.live_files != live_files || head.live_bytes != live_bytes) {
-		r = verify_damage(v, "the store counts %llu live files of %llu bytes, but there are %llu of %llu",
-				  (unsigned long long)head.live_files, (unsigned long long)head.live_bytes,
+		r = verify_damage(v,
+				  "the store counts %llu live files of %llu bytes, but there are "
+				  "%llu of %llu",
+				  (unsigned long long)head.live_files,
+				  (unsigned long long)head.live_bytes,
 				  (unsigned long long)live_files, (unsigned long long)live_bytes);
 		if (r < 0)
 			return r;
@@ -407,8 +419,9 @@ static int verify_counts(struct verifier *v, struct error *e)
 	uint64_t inode = r ? reader_varint(&in) : 0;
 	inode = head.inode_next > inode ? head.inode_next : inode;
 	if (!reader_done(&in) || inode <= v->inode_last || head.document_next <= v->document_last)
-		return verify_damage(v, "the store would give numbers again: inode %llu, document %llu",
-				     (unsigned long long)inode, (unsigned long long)head.document_next);
+		return verify_damage(
+			v, "the store would give numbers again: inode %llu, document %llu",
+			(unsigned long long)inode, (unsigned long long)head.document_next);
 	return 0;
 }
 
@@ -456,7 +469,8 @@ static uint64_t total_bytes(struct kv *kv, bool read_contents)
 
 	for (int family = 0; family < FAMILY_COUNT; family++)
 		all += kv_approximate_bytes(kv, family);
-	/* the tables; then what is in them, the chunks for the contents that have them and for themselves */
+	/* the tables; then what is in them, the chunks for the contents that have them and for
+	 * themselves */
 	return read_contents ? 2 * all + chunks : all;
 }
 
@@ -468,7 +482,8 @@ static void keep_done(struct verifier *v)
 	if (v->report.damaged)
 		return;
 	v->kept = (struct verify_kept){ .contents = { .next = v->kept.contents.through },
-					.chunks = { .next = v->kept.chunks.through }, .findings = v->kept.findings };
+					.chunks = { .next = v->kept.chunks.through },
+					.findings = v->kept.findings };
 	buf_clear(&v->kept.findings);
 	verify_kept_write(v, VERIFY_DONE);
 }
@@ -505,7 +520,8 @@ int verify_store(struct store *store, const struct verify_options *options, veri
 	if (r < 0)
 		return r;
 	if (v.report.damaged)
-		return error_set(e, -E_FAILED_VERIFY, "%llu %s damaged", (unsigned long long)v.report.damaged,
+		return error_set(e, -E_FAILED_VERIFY, "%llu %s damaged",
+				 (unsigned long long)v.report.damaged,
 				 v.report.damaged == 1 ? "thing is" : "things are");
 	return 0;
 }

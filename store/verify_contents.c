@@ -6,11 +6,12 @@
 
 #define N(x) ((unsigned long long)(x))
 
-/* --- contents --------------------------------------------------------------------------------------------------- */
+/* --- contents ------------------------------------------------------------- */
 
-/* The pairs (id, bytes) of a content or segment: sums the bytes, and asks that each id but 0 is there. */
-static int check_pairs(struct verifier *v, const char *what, uint64_t id, struct view pairs, enum family family,
-		       uint64_t *ret_bytes, struct error *e)
+/* The pairs (id, bytes) of a content or segment: sums the bytes, and asks that each id but 0 is
+ * there. */
+static int check_pairs(struct verifier *v, const char *what, uint64_t id, struct view pairs,
+		       enum family family, uint64_t *ret_bytes, struct error *e)
 {
 	struct reader in = reader_of(pairs);
 	int found = 1;
@@ -24,17 +25,19 @@ static int check_pairs(struct verifier *v, const char *what, uint64_t id, struct
 		if (part && part != LOST_ID && !in.failed && family != FAMILY_COUNT)
 			found = verify_get(v, family, key_number(part), &value, e);
 		if (found == 0)
-			found = verify_damage(v, "%s %llu: its part %llu is missing", what, N(id), N(part));
+			found = verify_damage(v, "%s %llu: its part %llu is missing", what, N(id),
+					      N(part));
 		if (found < 0)
 			return found;
 		found = 1;
 	}
-	return in.failed ? verify_damage(v, "%s %llu: its list of parts is damaged", what, N(id)) : 0;
+	return in.failed ? verify_damage(v, "%s %llu: its list of parts is damaged", what, N(id))
+			 : 0;
 }
 
 /* Damaged bytes are told by the versions that have them, for people know no contents. */
-static int tell_versions(struct verifier *v, uint64_t id, const struct digest *digest, const char *why,
-			 struct error *e)
+static int tell_versions(struct verifier *v, uint64_t id, const struct digest *digest,
+			 const char *why, struct error *e)
 {
 	struct key prefix = key_by_digest(digest, 0, 0);
 	struct view key, value;
@@ -88,7 +91,8 @@ static int visit_content(struct verifier *v, struct view key, struct view value,
 	v->report.bytes = v->kept.byte_count += r.size;
 	rc = check_pairs(v, "content", id, r.segments, FAMILY_SEGMENT, &bytes, e);
 	if (rc == 0 && bytes != r.size)
-		rc = verify_damage(v, "content %llu: its segments have %llu bytes, not %llu", N(id), N(bytes), N(r.size));
+		rc = verify_damage(v, "content %llu: its segments have %llu bytes, not %llu", N(id),
+				   N(bytes), N(r.size));
 	if (rc < 0 || !v->options.read_contents)
 		return rc;
 	rc = content_check(store_contents(v->store), id, count_read, v, &why);
@@ -113,17 +117,19 @@ static int visit_segment(struct verifier *v, struct view key, struct view value,
 	if (rc == 0 && r.base && r.base != LOST_ID) {
 		int found = verify_get(v, FAMILY_SEGMENT, key_number(r.base), &value, e);
 
-		rc = found == 0 ? verify_damage(v, "segment %llu: was packed against segment %llu, which is missing", N(id),
-						N(r.base)) :
-		     found < 0	? found :
-				  0;
+		rc = found == 0  ? verify_damage(v,
+						 "segment %llu: was packed against segment %llu, "
+						  "which is missing",
+						 N(id), N(r.base))
+		     : found < 0 ? found
+				 : 0;
 	}
 	if (rc == 0 && bytes > CONTENT_SEGMENT_MAX)
 		rc = verify_damage(v, "segment %llu: is larger than a segment may be", N(id));
 	return rc;
 }
 
-/* --- chunks ----------------------------------------------------------------------------------------------------- */
+/* --- chunks --------------------------------------------------------------- */
 
 /* Each chunk is found by the name of its bytes, or another chunk of that name is. */
 static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk, struct error *e)
@@ -135,7 +141,10 @@ static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk
 	chunk_name(&store_contents(v->store)->chunks, view_of(chunk->data, chunk->len), name.bytes);
 	found = verify_get(v, FAMILY_CHUNK_NAME, name, &value, e);
 	if (found == 0)
-		return verify_damage(v, "chunk %llu: its bytes do not have a name of this store: they are damaged", N(id));
+		return verify_damage(
+			v,
+			"chunk %llu: its bytes do not have a name of this store: they are damaged",
+			N(id));
 	if (found < 0)
 		return found;
 	struct reader in = reader_of(value);
@@ -190,9 +199,11 @@ static int visit_wrong_name(struct verifier *v, struct view key, struct view val
 	if (!reader_done(&in))
 		return 0;
 	found = verify_get(v, FAMILY_CHUNK, key_number(id), &value, e);
-	return found == 0 ? verify_damage(v, "chunk %llu has a name, but is missing or cannot be read", N(id)) :
-	       found < 0  ? found :
-			    0;
+	return found == 0
+		       ? verify_damage(v, "chunk %llu has a name, but is missing or cannot be read",
+				       N(id))
+	       : found < 0 ? found
+			   : 0;
 }
 
 int verify_contents(struct verifier *v, struct error *e)
@@ -208,5 +219,7 @@ int verify_contents(struct verifier *v, struct error *e)
 		return r;
 	if (r == 0)
 		r = verify_each(v, FAMILY_CHUNK_NAME, visit_name, e);
-	return r == 0 && v->names != v->named_chunks ? verify_each(v, FAMILY_CHUNK_NAME, visit_wrong_name, e) : r;
+	return r == 0 && v->names != v->named_chunks
+		       ? verify_each(v, FAMILY_CHUNK_NAME, visit_wrong_name, e)
+		       : r;
 }

@@ -1,9 +1,9 @@
-/* verify_kept.c - what is kept of verifications in the store's directory: in the file VERIFY how far one came that was
- * stopped, in VERIFIED up to where all is read and well.
+/* verify_kept.c - what is kept of verifications in the store's directory: in the file VERIFY how
+ * far one came that was stopped, in VERIFIED up to where all is read and well.
  *
- * u8 KEPT_FORMAT, varint change and digest of the log's newest record then (another history's is not gone on with), the
- * numbers of struct verify_kept as varints, string findings; last, a digest of all that.  Only a hint: what does not read
- * right is as if it were not there. */
+ * u8 KEPT_FORMAT, varint change and digest of the log's newest record then (another history's is
+ * not gone on with), the numbers of struct verify_kept as varints, string findings; last, a digest
+ * of all that.  Only a hint: what does not read right is as if it were not there. */
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -19,7 +19,9 @@
 #define KEPT_MAX (4u << 20)
 
 static const char *const names[] = { [VERIFY_STOPPED] = "VERIFY", [VERIFY_DONE] = "VERIFIED" };
-static const char *const new_names[] = { [VERIFY_STOPPED] = "VERIFY.new", [VERIFY_DONE] = "VERIFIED.new" };
+static const char *const new_names[] = {
+	[VERIFY_STOPPED] = "VERIFY.new", [VERIFY_DONE] = "VERIFIED.new"
+};
 
 #define KEPT_NUMBERS(X) \
 	X(contents.next) X(contents.bytes) X(chunks.next) X(chunks.bytes) X(named_chunks) X(content_count) X(byte_count) \
@@ -40,7 +42,8 @@ static bool is_of_this_log(struct verifier *v, uint64_t change, struct view dige
 	int found = verify_get(v, FAMILY_LOG, key_number(change), &record, NULL);
 	struct digest now = digest_of(record);
 
-	return found > 0 && digest.len == DIGEST_LEN && memcmp(now.bytes, digest.data, DIGEST_LEN) == 0;
+	return found > 0 && digest.len == DIGEST_LEN &&
+	       memcmp(now.bytes, digest.data, DIGEST_LEN) == 0;
 }
 
 static bool decode(struct verifier *v, struct view file)
@@ -77,7 +80,8 @@ void verify_kept_read(struct verifier *v, enum verify_file which)
 	ssize_t n = 0;
 	struct stat st;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < KEPT_MAX && buf_grow(&file, (size_t)st.st_size))
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < KEPT_MAX &&
+	    buf_grow(&file, (size_t)st.st_size))
 		n = pread(fd, file.data, (size_t)st.st_size, 0);
 	if (n > 0 && n == st.st_size)
 		decode(v, buf_view(&file));
@@ -108,7 +112,8 @@ void verify_kept_write(struct verifier *v, enum verify_file which)
 {
 	CLEANUP(buf_release) struct buf file = { 0 };
 	int directory = v->store->directory_fd;
-	int fd = openat(directory, new_names[which], O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(directory, new_names[which], O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			0600);
 
 	encode(v, &file);
 	/* Of several verifications at once, one keeps what it did. */

@@ -12,13 +12,16 @@ static uint64_t second_of(int64_t ns)
 }
 
 /* Reports an index that lacks its entry for a change. */
-static int expect_entry(struct verifier *v, enum family family, struct key key, const char *what, uint64_t change,
-			struct error *e)
+static int expect_entry(struct verifier *v, enum family family, struct key key, const char *what,
+			uint64_t change, struct error *e)
 {
 	struct view value;
 	int r = verify_get(v, family, key, &value, e);
 
-	return r == 0 ? verify_damage(v, "change %llu is missing from the index %s", N(change), what) : r < 0 ? r : 0;
+	return r == 0  ? verify_damage(v, "change %llu is missing from the index %s", N(change),
+				       what)
+	       : r < 0 ? r
+		       : 0;
 }
 
 /* The second before has its entry, which names its last change, once a later second has one. */
@@ -36,34 +39,43 @@ static int check_clock(struct verifier *v, const struct log_record *r, struct er
 		return found;
 	named = reader_varint(&in); /* of a gap, any change in it will do */
 	if (!found || named < last || named >= r->change || !reader_done(&in))
-		return verify_damage(v, "change %llu is missing from the index from times to changes", N(last));
+		return verify_damage(
+			v, "change %llu is missing from the index from times to changes", N(last));
 	return 0;
 }
 
 static int check_indexes(struct verifier *v, const struct log_record *r, struct error *e)
 {
-	int rc = expect_entry(v, FAMILY_BY_USER, key_by_user((uint32_t)r->uid, r->change), "of users", r->change, e);
+	int rc = expect_entry(v, FAMILY_BY_USER, key_by_user((uint32_t)r->uid, r->change),
+			      "of users", r->change, e);
 	struct reader above = reader_of(r->above);
 
 	while (rc == 0 && reader_left(&above) > 0) {
 		uint64_t directory = reader_varint(&above);
 
 		if (directory != ROOT_INODE)
-			rc = expect_entry(v, FAMILY_UNDER, key_under(directory, r->change), "of its directory", r->change, e);
+			rc = expect_entry(v, FAMILY_UNDER, key_under(directory, r->change),
+					  "of its directory", r->change, e);
 	}
-	if (rc == 0 && (above.failed || (r->parent && !(log_is_above(r, r->parent) && log_is_above(r, ROOT_INODE)))))
-		rc = verify_damage(v, "change %llu does not say below which directories it was", N(r->change));
+	if (rc == 0 && (above.failed || (r->parent && !(log_is_above(r, r->parent) &&
+							log_is_above(r, ROOT_INODE)))))
+		rc = verify_damage(v, "change %llu does not say below which directories it was",
+				   N(r->change));
 	return rc;
 }
 
-/* A save in the log must have its version, with its bytes unless a later save went into the same version. */
+/* A save in the log must have its version, with its bytes unless a later save went into the same
+ * version. */
 static int check_saved(struct verifier *v, const struct log_record *r, struct error *e)
 {
 	struct version_record version;
 	struct document_record document;
 	struct view value;
-	bool made = (r->op == OP_SAVE || r->op == OP_RESTORE) && r->doc && r->version && !(r->flags & LOG_UNCHANGED);
-	int found = made ? verify_get(v, FAMILY_VERSION, key_numbers(r->doc, ~r->version), &value, e) : 0;
+	bool made = (r->op == OP_SAVE || r->op == OP_RESTORE) && r->doc && r->version &&
+		    !(r->flags & LOG_UNCHANGED);
+	int found =
+		made ? verify_get(v, FAMILY_VERSION, key_numbers(r->doc, ~r->version), &value, e)
+		     : 0;
 
 	if (!made || found < 0)
 		return found;
@@ -71,16 +83,21 @@ static int check_saved(struct verifier *v, const struct log_record *r, struct er
 		if (version.change < r->change ||
 		    (version.change == r->change &&
 		     memcmp(version.digest.bytes, r->digest_after.bytes, DIGEST_LEN) != 0))
-			return verify_damage(v, "document %llu, version %llu is not what change %llu of the log saved",
+			return verify_damage(v,
+					     "document %llu, version %llu is not what change %llu "
+					     "of the log saved",
 					     N(r->doc), N(r->version), N(r->change));
 		return 0;
 	}
-	/* A save that brought the old bytes back takes its provisional version away; the document's head tells. */
+	/* A save that brought the old bytes back takes its provisional version away; the document's
+	 * head tells. */
 	found = verify_get(v, FAMILY_DOCUMENT, key_number(r->doc), &value, e);
 	if (found < 0)
 		return found;
 	if (!found || document_decode(&document, value, NULL) < 0 || document.head >= r->version)
-		return verify_damage(v, "document %llu, version %llu is missing, which change %llu of the log saved",
+		return verify_damage(v,
+				     "document %llu, version %llu is missing, which change %llu of "
+				     "the log saved",
 				     N(r->doc), N(r->version), N(r->change));
 	return 0;
 }
@@ -101,15 +118,21 @@ static int check_chain(struct verifier *v, const struct log_record *r, struct vi
 	int rc = 0;
 
 	if (r->change != v->logged + 1) {
-		struct log_gap gap = { .first = v->logged + 1, .last = r->change - 1, .before = v->chain, .after = r->prev };
+		struct log_gap gap = { .first = v->logged + 1,
+				       .last = r->change - 1,
+				       .before = v->chain,
+				       .after = r->prev };
 
 		buf_append(&v->gaps, &gap, sizeof(gap));
 		rc = buf_check(&v->gaps, NULL);
 	} else if (memcmp(r->prev.bytes, v->chain.bytes, DIGEST_LEN) != 0)
-		rc = verify_damage(v, "change %llu does not chain to the one before it: one of the two was altered",
+		rc = verify_damage(v,
+				   "change %llu does not chain to the one before it: one of the "
+				   "two was altered",
 				   N(r->change));
 	if (rc == 0 && r->time < v->time)
-		rc = verify_damage(v, "change %llu is earlier than the one before it", N(r->change));
+		rc = verify_damage(v, "change %llu is earlier than the one before it",
+				   N(r->change));
 	crypto_generichash(v->chain.bytes, DIGEST_LEN, encoded.data, encoded.len, NULL, 0);
 	v->time = r->time;
 	v->logged = r->change;
@@ -141,12 +164,16 @@ static int tell_gaps(struct verifier *v)
 
 		clock_name(date, gap->named);
 		if (gap->named)
-			rc = verify_known(v, "the log: its chain was broken at change %llu, where changes up to %llu are missing, and "
-					  "repaired on %s", N(gap->first), N(gap->last), date);
+			rc = verify_known(v,
+					  "the log: its chain was broken at change %llu, where "
+					  "changes up to %llu are missing, and "
+					  "repaired on %s",
+					  N(gap->first), N(gap->last), date);
 		else if (gap->first == gap->last)
 			rc = verify_damage(v, "change %llu is missing from the log", N(gap->first));
 		else
-			rc = verify_damage(v, "changes %llu to %llu are missing from the log", N(gap->first), N(gap->last));
+			rc = verify_damage(v, "changes %llu to %llu are missing from the log",
+					   N(gap->first), N(gap->last));
 	}
 	return rc;
 }
@@ -174,7 +201,8 @@ static int check_record(struct verifier *v, struct view key, struct view value, 
 	return rc == 0 ? check_saved(v, &r, e) : rc;
 }
 
-/* The log record of a change, from an index entry: 1, or 0 when it is absent or damaged (that was reported). */
+/* The log record of a change, from an index entry: 1, or 0 when it is absent or damaged (that was
+ * reported). */
 static int record_of(struct verifier *v, uint64_t change, struct log_record *ret, struct error *e)
 {
 	struct view value;
@@ -185,9 +213,10 @@ static int record_of(struct verifier *v, uint64_t change, struct log_record *ret
 	return r;
 }
 
-/* Whether a block has a change that is by the user or in and below the directory: 1; 0 when not; 1 as well when a record
- * is absent or damaged. */
-static int has_change(struct verifier *v, uint64_t block, bool by_user, uint64_t id, struct error *e)
+/* Whether a block has a change that is by the user or in and below the directory: 1; 0 when not; 1
+ * as well when a record is absent or damaged. */
+static int has_change(struct verifier *v, uint64_t block, bool by_user, uint64_t id,
+		      struct error *e)
 {
 	for (uint64_t i = 0; i < INDEX_BLOCK; i++) {
 		uint64_t change = block * INDEX_BLOCK + i;
@@ -196,7 +225,8 @@ static int has_change(struct verifier *v, uint64_t block, bool by_user, uint64_t
 
 		if (found < 0)
 			return found;
-		if (found ? (by_user ? r.uid == id : log_is_above(&r, id)) : change && change <= v->head)
+		if (found ? (by_user ? r.uid == id : log_is_above(&r, id))
+			  : change && change <= v->head)
 			return 1;
 	}
 	return 0;
@@ -213,7 +243,9 @@ static int check_by_user(struct verifier *v, struct view key, struct view value,
 	int found = has_change(v, block, true, uid, e);
 	if (found != 0)
 		return found < 0 ? found : 0;
-	return verify_damage(v, "the index of users gives one of the changes %llu to %llu to uid %u, the log does not",
+	return verify_damage(v,
+			     "the index of users gives one of the changes %llu to %llu to uid %u, "
+			     "the log does not",
 			     N(block * INDEX_BLOCK), N(block * INDEX_BLOCK + INDEX_BLOCK - 1), uid);
 }
 
@@ -227,8 +259,12 @@ static int check_under(struct verifier *v, struct view key, struct view value, s
 	int found = has_change(v, block, false, directory, e);
 	if (found != 0)
 		return found < 0 ? found : 0;
-	return verify_damage(v, "the index of directories has one of the changes %llu to %llu below directory %llu, the log "
-			     "has not", N(block * INDEX_BLOCK), N(block * INDEX_BLOCK + INDEX_BLOCK - 1), N(directory));
+	return verify_damage(v,
+			     "the index of directories has one of the changes %llu to %llu below "
+			     "directory %llu, the log "
+			     "has not",
+			     N(block * INDEX_BLOCK), N(block * INDEX_BLOCK + INDEX_BLOCK - 1),
+			     N(directory));
 }
 
 static int check_second(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -248,7 +284,8 @@ static int check_second(struct verifier *v, struct view key, struct view value, 
 	}
 	if (found < 0 || (found == 0 && verify_is_named_gap(v, change)))
 		return found;
-	return verify_damage(v, "the index from times to changes is wrong at change %llu", N(change));
+	return verify_damage(v, "the index from times to changes is wrong at change %llu",
+			     N(change));
 }
 
 int verify_log(struct verifier *v, struct error *e)

@@ -14,22 +14,24 @@ static int live_inode(struct verifier *v, uint64_t ino, struct inode_record *ret
 	return r > 0 && inode_decode(ret, value, NULL) < 0 ? 0 : r;
 }
 
-static int live_dirent(struct verifier *v, uint64_t parent, struct view name, struct dirent_record *ret,
-		       struct error *e)
+static int live_dirent(struct verifier *v, uint64_t parent, struct view name,
+		       struct dirent_record *ret, struct error *e)
 {
 	struct view value;
-	int r = name.len > NAME_LEN_MAX ?
-			0 :
-			verify_get(v, FAMILY_DIRENT, key_name(parent, store_cookie(v->store, name), name), &value, e);
+	int r = name.len > NAME_LEN_MAX
+			? 0
+			: verify_get(v, FAMILY_DIRENT,
+				     key_name(parent, store_cookie(v->store, name), name), &value,
+				     e);
 
 	return r > 0 && dirent_decode(ret, value, NULL) < 0 ? 0 : r;
 }
 
-/* --- names ------------------------------------------------------------------------------------------------------ */
+/* --- names ---------------------------------------------------------------- */
 
 /* The inode must know that it has this name. */
-static int check_known_name(struct verifier *v, uint64_t parent, struct view name, const struct inode_record *inode,
-			    struct error *e)
+static int check_known_name(struct verifier *v, uint64_t parent, struct view name,
+			    const struct inode_record *inode, struct error *e)
 {
 	char where[WHERE_MAX];
 	struct view value;
@@ -43,11 +45,12 @@ static int check_known_name(struct verifier *v, uint64_t parent, struct view nam
 		if (found)
 			return found < 0 ? found : 0;
 	}
-	return verify_damage(v, "%s: its inode does not know this name", verify_where(v, parent, name, where));
+	return verify_damage(v, "%s: its inode does not know this name",
+			     verify_where(v, parent, name, where));
 }
 
-static int check_dirent(struct verifier *v, uint64_t parent, struct view name, const struct dirent_record *d,
-			struct error *e)
+static int check_dirent(struct verifier *v, uint64_t parent, struct view name,
+			const struct dirent_record *d, struct error *e)
 {
 	struct inode_record inode;
 	char where[WHERE_MAX];
@@ -56,7 +59,8 @@ static int check_dirent(struct verifier *v, uint64_t parent, struct view name, c
 	if (found < 0)
 		return found;
 	if (!found)
-		return verify_damage(v, "%s: its inode %llu is missing", verify_where(v, parent, name, where), N(d->ino));
+		return verify_damage(v, "%s: its inode %llu is missing",
+				     verify_where(v, parent, name, where), N(d->ino));
 	if ((inode.mode & S_IFMT) != d->type || inode.nlink == 0)
 		return verify_damage(v, "%s: its inode %llu is of another kind, or unlinked",
 				     verify_where(v, parent, name, where), N(d->ino));
@@ -83,17 +87,18 @@ static int visit_dirent(struct verifier *v, struct view key, struct view value, 
 	if (in.failed || cookie != store_cookie(v->store, name))
 		return verify_damage(v, "a name in directory %llu is damaged", N(parent));
 	if (dirent_decode(&d, value, NULL) < 0)
-		return verify_damage(v, "%s: the record of this name is damaged", verify_where(v, parent, name, where));
+		return verify_damage(v, "%s: the record of this name is damaged",
+				     verify_where(v, parent, name, where));
 	r = verify_inode_known(v, parent, &type, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || type != S_IFDIR)
-		r = verify_damage(v, "%.*s: is in directory %llu, which is none", (int)name.len, (const char *)name.data,
-				  N(parent));
+		r = verify_damage(v, "%.*s: is in directory %llu, which is none", (int)name.len,
+				  (const char *)name.data, N(parent));
 	return r < 0 ? r : check_dirent(v, parent, name, &d, e);
 }
 
-/* --- names of the past ------------------------------------------------------------------------------------------ */
+/* --- names of the past ---------------------------------------------------- */
 
 static int check_interval(struct verifier *v, uint64_t parent, struct view name, uint64_t since,
 			  const struct dirent_record *d, uint64_t newer_since, struct error *e)
@@ -101,11 +106,15 @@ static int check_interval(struct verifier *v, uint64_t parent, struct view name,
 	char where[WHERE_MAX];
 	int r;
 
-	if (d->since != since || d->since >= d->until || d->until > v->head || d->ended == SLOT_LIVE)
-		return verify_damage(v, "%s: a past interval of this name (changes %llu to %llu) is not well formed",
+	if (d->since != since || d->since >= d->until || d->until > v->head ||
+	    d->ended == SLOT_LIVE)
+		return verify_damage(v,
+				     "%s: a past interval of this name (changes %llu to %llu) is "
+				     "not well formed",
 				     verify_where(v, parent, name, where), N(since), N(d->until));
 	if (d->until > newer_since)
-		return verify_damage(v, "%s: two past intervals of this name overlap at change %llu",
+		return verify_damage(v,
+				     "%s: two past intervals of this name overlap at change %llu",
 				     verify_where(v, parent, name, where), N(newer_since));
 	r = verify_inode_known(v, d->ino, NULL, e);
 	if (r == 0)
@@ -114,9 +123,10 @@ static int check_interval(struct verifier *v, uint64_t parent, struct view name,
 	return r < 0 ? r : 0;
 }
 
-/* Where the interval that is newer than the one with this key begins; keys of one name stand together, newest first. */
-static int newer_interval(struct verifier *v, uint64_t parent, struct view name, struct view name_key, uint64_t since,
-			  uint64_t *ret, struct error *e)
+/* Where the interval that is newer than the one with this key begins; keys of one name stand
+ * together, newest first. */
+static int newer_interval(struct verifier *v, uint64_t parent, struct view name,
+			  struct view name_key, uint64_t since, uint64_t *ret, struct error *e)
 {
 	struct dirent_record live;
 	int found = 0;
@@ -133,7 +143,8 @@ static int newer_interval(struct verifier *v, uint64_t parent, struct view name,
 	return found < 0 ? found : buf_check(&v->past_name, e);
 }
 
-static int visit_past_dirent(struct verifier *v, struct view key, struct view value, struct error *e)
+static int visit_past_dirent(struct verifier *v, struct view key, struct view value,
+			     struct error *e)
 {
 	struct reader in = reader_of(key);
 	uint64_t parent = reader_u64(&in), cookie = reader_u64(&in), since, newer;
@@ -157,9 +168,10 @@ static int visit_past_dirent(struct verifier *v, struct view key, struct view va
 	return check_interval(v, parent, name, since, &d, newer, e);
 }
 
-/* --- inodes ----------------------------------------------------------------------------------------------------- */
+/* --- inodes --------------------------------------------------------------- */
 
-/* Counts the keys that begin with the number: names of an inode in LINK, directories in a directory in DIRENT. */
+/* Counts the keys that begin with the number: names of an inode in LINK, directories in a directory
+ * in DIRENT. */
 static int count_links(struct verifier *v, uint64_t ino, uint64_t *ret, struct error *e)
 {
 	struct key prefix = key_number(ino);
@@ -189,7 +201,8 @@ static int count_directories(struct verifier *v, uint64_t ino, uint64_t *ret, st
 }
 
 /* Link count of an inode that has names. */
-static int check_links(struct verifier *v, const struct inode_record *inode, const char *where, struct error *e)
+static int check_links(struct verifier *v, const struct inode_record *inode, const char *where,
+		       struct error *e)
 {
 	bool directory = S_ISDIR(inode->mode);
 	uint64_t count = 1;
@@ -203,13 +216,14 @@ static int check_links(struct verifier *v, const struct inode_record *inode, con
 	if (r < 0 && r != -E_CORRUPT)
 		return r;
 	if (count != inode->nlink)
-		return verify_damage(v, "%s: inode %llu counts %llu links, but has %llu", where, N(inode->ino),
-				     N(inode->nlink), N(count));
+		return verify_damage(v, "%s: inode %llu counts %llu links, but has %llu", where,
+				     N(inode->ino), N(inode->nlink), N(count));
 	return 0;
 }
 
 /* Its (first) name must lead back to it. */
-static int check_home(struct verifier *v, const struct inode_record *inode, const char *where, struct error *e)
+static int check_home(struct verifier *v, const struct inode_record *inode, const char *where,
+		      struct error *e)
 {
 	struct dirent_record d;
 	int found;
@@ -219,12 +233,14 @@ static int check_home(struct verifier *v, const struct inode_record *inode, cons
 	found = live_dirent(v, inode->parent, inode->name, &d, e);
 	if (found < 0 || (found && d.ino == inode->ino))
 		return found < 0 ? found : 0;
-	return verify_damage(v, "%s: inode %llu says that it has this name, but the name does not lead to it", where,
-			     N(inode->ino));
+	return verify_damage(
+		v, "%s: inode %llu says that it has this name, but the name does not lead to it",
+		where, N(inode->ino));
 }
 
 /* What the inode says of its content must be what its version says. */
-static int check_content(struct verifier *v, const struct inode_record *inode, const char *where, struct error *e)
+static int check_content(struct verifier *v, const struct inode_record *inode, const char *where,
+			 struct error *e)
 {
 	struct version_record version;
 	struct view value;
@@ -239,14 +255,15 @@ static int check_content(struct verifier *v, const struct inode_record *inode, c
 	if (found < 0)
 		return found;
 	if (!found || version_decode(&version, value, NULL) < 0)
-		return verify_damage(v, "%s: document %llu, version %llu, which it holds, is missing", where,
-				     N(inode->doc), N(inode->version));
+		return verify_damage(v,
+				     "%s: document %llu, version %llu, which it holds, is missing",
+				     where, N(inode->doc), N(inode->version));
 	if (version.size != inode->size || (version.content == 0) != (inode->content == 0))
-		return verify_damage(v, "%s: holds %llu bytes, its version has %llu", where, N(inode->size),
-				     N(version.size));
+		return verify_damage(v, "%s: holds %llu bytes, its version has %llu", where,
+				     N(inode->size), N(version.size));
 	if (version.content != inode->content)
-		return verify_damage(v, "%s: holds content %llu, its version has content %llu", where,
-				     N(inode->content), N(version.content));
+		return verify_damage(v, "%s: holds content %llu, its version has content %llu",
+				     where, N(inode->content), N(version.content));
 	return 0;
 }
 
@@ -257,12 +274,14 @@ static int check_orphan(struct verifier *v, const struct inode_record *inode, st
 
 	if (found)
 		return found < 0 ? found : 0;
-	return verify_damage(v, "inode %llu has no name, and is not among those that are open without one",
-			     N(inode->ino));
+	return verify_damage(
+		v, "inode %llu has no name, and is not among those that are open without one",
+		N(inode->ino));
 }
 
 /* Past records of one inode must be older than the live one. */
-static int check_newest_past(struct verifier *v, const struct inode_record *inode, const char *where, struct error *e)
+static int check_newest_past(struct verifier *v, const struct inode_record *inode,
+			     const char *where, struct error *e)
 {
 	struct key prefix = key_number(inode->ino);
 	CLEANUP(kv_iter_release) struct kv_iter *it =
@@ -276,7 +295,8 @@ static int check_newest_past(struct verifier *v, const struct inode_record *inod
 	reader_u64(&in);
 	if (~reader_u64(&in) < inode->since)
 		return 0;
-	return verify_damage(v, "%s: a past record of inode %llu is as new as the present one", where, N(inode->ino));
+	return verify_damage(v, "%s: a past record of inode %llu is as new as the present one",
+			     where, N(inode->ino));
 }
 
 static int visit_inode(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -315,15 +335,19 @@ static int visit_past_inode(struct verifier *v, struct view key, struct view val
 	int found;
 
 	v->report.inodes++;
-	if (!reader_done(&in) || inode_decode(&inode, value, NULL) < 0 || inode.ino != ino || inode.since != since)
-		return verify_damage(v, "inode %llu: its record as of change %llu is damaged", N(ino), N(since));
+	if (!reader_done(&in) || inode_decode(&inode, value, NULL) < 0 || inode.ino != ino ||
+	    inode.since != since)
+		return verify_damage(v, "inode %llu: its record as of change %llu is damaged",
+				     N(ino), N(since));
 	if (!inode.content)
 		return 0;
-	found = inode.content == LOST_ID ? 1 : verify_get(v, FAMILY_CONTENT, key_number(inode.content), &content, e);
+	found = inode.content == LOST_ID
+			? 1
+			: verify_get(v, FAMILY_CONTENT, key_number(inode.content), &content, e);
 	if (found)
 		return found < 0 ? found : 0;
-	return verify_damage(v, "inode %llu as of change %llu: its content %llu is missing", N(ino), N(since),
-			     N(inode.content));
+	return verify_damage(v, "inode %llu as of change %llu: its content %llu is missing", N(ino),
+			     N(since), N(inode.content));
 }
 
 static int visit_link(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -341,8 +365,10 @@ static int visit_link(struct verifier *v, struct view key, struct view value, st
 	found = live_dirent(v, parent, name, &d, e);
 	if (found < 0 || (found && d.ino == ino))
 		return found < 0 ? found : 0;
-	return verify_damage(v, "%s: inode %llu says that it has this name too, but the name does not lead to it",
-			     verify_where(v, parent, name, where), N(ino));
+	return verify_damage(
+		v,
+		"%s: inode %llu says that it has this name too, but the name does not lead to it",
+		verify_where(v, parent, name, where), N(ino));
 }
 
 static int visit_orphan(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -358,7 +384,8 @@ static int visit_orphan(struct verifier *v, struct view key, struct view value, 
 	found = live_inode(v, ino, &inode, e);
 	if (found < 0 || (found && inode.nlink == 0))
 		return found < 0 ? found : 0;
-	return verify_damage(v, "inode %llu is among those without a name, but has one or is missing", N(ino));
+	return verify_damage(
+		v, "inode %llu is among those without a name, but has one or is missing", N(ino));
 }
 
 int verify_tree(struct verifier *v, struct error *e)

@@ -13,7 +13,7 @@ static int is_there(struct verifier *v, enum family family, struct key key, stru
 	return verify_get(v, family, key, &value, e);
 }
 
-/* --- documents -------------------------------------------------------------------------------------------------- */
+/* --- documents ------------------------------------------------------------ */
 
 /* The number of the document's newest version record, 0 when it has none. */
 static int newest_version(struct verifier *v, uint64_t doc, uint64_t *ret, struct error *e)
@@ -33,23 +33,27 @@ static int newest_version(struct verifier *v, uint64_t doc, uint64_t *ret, struc
 	return 0;
 }
 
-static int check_relatives(struct verifier *v, uint64_t id, const struct document_record *d, struct error *e)
+static int check_relatives(struct verifier *v, uint64_t id, const struct document_record *d,
+			   struct error *e)
 {
 	uint64_t relatives[] = { d->pred, d->copy_of, d->absorbed_by };
 
 	for (size_t i = 0; i < sizeof(relatives) / sizeof(relatives[0]); i++) {
-		int found = relatives[i] ? is_there(v, FAMILY_DOCUMENT, key_number(relatives[i]), e) : 1;
+		int found = relatives[i] ? is_there(v, FAMILY_DOCUMENT, key_number(relatives[i]), e)
+					 : 1;
 
 		if (found == 0)
-			found = verify_damage(v, "document %llu refers to document %llu, which is missing", N(id),
-					      N(relatives[i]));
+			found = verify_damage(
+				v, "document %llu refers to document %llu, which is missing", N(id),
+				N(relatives[i]));
 		if (found < 0)
 			return found;
 	}
 	return 0;
 }
 
-static int check_holder(struct verifier *v, uint64_t id, const struct document_record *d, struct error *e)
+static int check_holder(struct verifier *v, uint64_t id, const struct document_record *d,
+			struct error *e)
 {
 	struct inode_record inode;
 	struct view value;
@@ -61,10 +65,14 @@ static int check_holder(struct verifier *v, uint64_t id, const struct document_r
 	if (found < 0)
 		return found;
 	if (!found || inode_decode(&inode, value, NULL) < 0 || inode.doc != id)
-		return verify_damage(v, "document %llu says that inode %llu holds it, but it does not", N(id), N(d->ino));
+		return verify_damage(v,
+				     "document %llu says that inode %llu holds it, but it does not",
+				     N(id), N(d->ino));
 	/* Version 0: made anew in the document's slot (L3), nothing saved in it yet. */
 	if (inode.version && inode.version != d->head)
-		return verify_damage(v, "document %llu: its newest version is %llu, but the file holds version %llu",
+		return verify_damage(v,
+				     "document %llu: its newest version is %llu, but the file "
+				     "holds version %llu",
 				     N(id), N(d->head), N(inode.version));
 	return 0;
 }
@@ -82,17 +90,18 @@ static int visit_document(struct verifier *v, struct view key, struct view value
 	v->document_last = id;
 	r = newest_version(v, id, &newest, e);
 	if (r == 0 && newest != d.head)
-		r = verify_damage(v, "document %llu: its newest version should be %llu, but %llu is", N(id), N(d.head),
-				  N(newest));
+		r = verify_damage(v,
+				  "document %llu: its newest version should be %llu, but %llu is",
+				  N(id), N(d.head), N(newest));
 	if (r == 0)
 		r = check_relatives(v, id, &d, e);
 	return r == 0 ? check_holder(v, id, &d, e) : r;
 }
 
-/* --- versions --------------------------------------------------------------------------------------------------- */
+/* --- versions ------------------------------------------------------------- */
 
-static int check_bytes(struct verifier *v, uint64_t doc, uint64_t number, const struct version_record *r,
-		       struct error *e)
+static int check_bytes(struct verifier *v, uint64_t doc, uint64_t number,
+		       const struct version_record *r, struct error *e)
 {
 	struct content_record content = { 0 };
 	struct view value;
@@ -101,24 +110,30 @@ static int check_bytes(struct verifier *v, uint64_t doc, uint64_t number, const 
 	if (r->flags & VERSION_LOST)
 		return 0;
 	if (r->content == 0)
-		return r->size == 0 ? 0 :
-				      verify_damage(v, "document %llu, version %llu has a size, but no content", N(doc),
-						    N(number));
+		return r->size == 0
+			       ? 0
+			       : verify_damage(
+					 v,
+					 "document %llu, version %llu has a size, but no content",
+					 N(doc), N(number));
 	found = verify_get(v, FAMILY_CONTENT, key_number(r->content), &value, e);
 	if (found < 0)
 		return found;
 	if (!found || content_decode(&content, value, NULL) < 0)
-		return verify_damage(v, "document %llu, version %llu: its content %llu is missing", N(doc), N(number),
-				     N(r->content));
-	if (content.size != r->size || memcmp(content.digest.bytes, r->digest.bytes, DIGEST_LEN) != 0)
-		return verify_damage(v, "document %llu, version %llu does not have the size or digest of its content %llu",
+		return verify_damage(v, "document %llu, version %llu: its content %llu is missing",
+				     N(doc), N(number), N(r->content));
+	if (content.size != r->size ||
+	    memcmp(content.digest.bytes, r->digest.bytes, DIGEST_LEN) != 0)
+		return verify_damage(v,
+				     "document %llu, version %llu does not have the size or digest "
+				     "of its content %llu",
 				     N(doc), N(number), N(r->content));
 	return 0;
 }
 
 /* The log, which is chained, must tell of these bytes, where it tells of them at all. */
-static int check_logged(struct verifier *v, uint64_t doc, uint64_t number, const struct version_record *r,
-			struct error *e)
+static int check_logged(struct verifier *v, uint64_t doc, uint64_t number,
+			const struct version_record *r, struct error *e)
 {
 	struct log_record log;
 	struct view value;
@@ -127,30 +142,37 @@ static int check_logged(struct verifier *v, uint64_t doc, uint64_t number, const
 	if (found < 0 || (found == 0 && verify_is_named_gap(v, r->change)))
 		return found;
 	if (!found || log_decode(&log, value, NULL) < 0 || log.time < r->time)
-		return verify_damage(v, "document %llu, version %llu: the log has no such change %llu", N(doc), N(number),
-				     N(r->change));
+		return verify_damage(v,
+				     "document %llu, version %llu: the log has no such change %llu",
+				     N(doc), N(number), N(r->change));
 	if (log.doc == doc && log.version == number && !(log.flags & LOG_UNCHANGED) &&
 	    (log.op == OP_SAVE || log.op == OP_RESTORE) &&
 	    memcmp(log.digest_after.bytes, r->digest.bytes, DIGEST_LEN) != 0)
-		return verify_damage(v, "document %llu, version %llu does not have the digest that change %llu of the log "
-				     "gives it", N(doc), N(number), N(r->change));
+		return verify_damage(v,
+				     "document %llu, version %llu does not have the digest that "
+				     "change %llu of the log "
+				     "gives it",
+				     N(doc), N(number), N(r->change));
 	return 0;
 }
 
-static int check_order(struct verifier *v, uint64_t doc, uint64_t number, const struct version_record *r,
-		       struct error *e)
+static int check_order(struct verifier *v, uint64_t doc, uint64_t number,
+		       const struct version_record *r, struct error *e)
 {
-	int found = r->prev ? is_there(v, FAMILY_VERSION, key_numbers(doc, ~r->prev), e) : number == 1;
+	int found =
+		r->prev ? is_there(v, FAMILY_VERSION, key_numbers(doc, ~r->prev), e) : number == 1;
 
 	if (found < 0)
 		return found;
 	if (!found || r->prev >= number)
-		return verify_damage(v, "document %llu: version %llu, the one before version %llu, is missing", N(doc),
-				     N(r->prev ? r->prev : number - 1), N(number));
+		return verify_damage(
+			v, "document %llu: version %llu, the one before version %llu, is missing",
+			N(doc), N(r->prev ? r->prev : number - 1), N(number));
 	found = is_there(v, FAMILY_DOCUMENT, key_number(doc), e);
-	return found == 0 ? verify_damage(v, "document %llu is missing, its version %llu is there", N(doc), N(number)) :
-	       found < 0  ? found :
-			    0;
+	return found == 0  ? verify_damage(v, "document %llu is missing, its version %llu is there",
+					   N(doc), N(number))
+	       : found < 0 ? found
+			   : 0;
 }
 
 static int tell_lost(struct verifier *v, uint64_t number, const struct version_record *r)
@@ -159,8 +181,10 @@ static int tell_lost(struct verifier *v, uint64_t number, const struct version_r
 
 	clock_name(time, r->time);
 	hex_encode(digest, r->digest.bytes, DIGEST_LEN);
-	return verify_known(v, "%s, version %llu of %.*s, %s, %llu bytes, digest %s: its content", verify_where(v, r->parent, r->name, where),
-			    N(number), (int)r->author.len, (const char *)r->author.data, time, N(r->size), digest);
+	return verify_known(v, "%s, version %llu of %.*s, %s, %llu bytes, digest %s: its content",
+			    verify_where(v, r->parent, r->name, where), N(number),
+			    (int)r->author.len, (const char *)r->author.data, time, N(r->size),
+			    digest);
 }
 
 static int visit_version(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -172,7 +196,8 @@ static int visit_version(struct verifier *v, struct view key, struct view value,
 
 	v->report.versions++;
 	if (!reader_done(&in) || version_decode(&r, value, NULL) < 0)
-		return verify_damage(v, "document %llu, version %llu: its record is damaged", N(doc), N(number));
+		return verify_damage(v, "document %llu, version %llu: its record is damaged",
+				     N(doc), N(number));
 	rc = check_order(v, doc, number, &r, e);
 	if (rc == 0)
 		rc = check_bytes(v, doc, number, &r, e);
@@ -183,10 +208,13 @@ static int visit_version(struct verifier *v, struct view key, struct view value,
 	if (rc < 0)
 		return rc;
 	found = is_there(v, FAMILY_BY_DIGEST, key_by_digest(&r.digest, doc, number), e);
-	return found == 0 ? verify_damage(v, "document %llu, version %llu is missing from the index of digests", N(doc),
-					  N(number)) :
-	       found < 0  ? found :
-			    0;
+	return found == 0
+		       ? verify_damage(
+				 v,
+				 "document %llu, version %llu is missing from the index of digests",
+				 N(doc), N(number))
+	       : found < 0 ? found
+			   : 0;
 }
 
 static int visit_digest(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -204,12 +232,15 @@ static int visit_digest(struct verifier *v, struct view key, struct view value, 
 		return found;
 	if (!found || version_decode(&r, record, NULL) < 0 || r.content != id ||
 	    memcmp(r.digest.bytes, digest.data, DIGEST_LEN) != 0)
-		return verify_damage(v, "the index of digests names document %llu, version %llu, which does not have that "
-				     "digest", N(doc), N(number));
+		return verify_damage(v,
+				     "the index of digests names document %llu, version %llu, "
+				     "which does not have that "
+				     "digest",
+				     N(doc), N(number));
 	return 0;
 }
 
-/* --- conflicts and tags ----------------------------------------------------------------------------------------- */
+/* --- conflicts and tags --------------------------------------------------- */
 
 static int visit_conflict(struct verifier *v, struct view key, struct view value, struct error *e)
 {
@@ -219,12 +250,15 @@ static int visit_conflict(struct verifier *v, struct view key, struct view value
 	int found;
 
 	if (!reader_done(&in) || change > v->head || conflict_decode(&r, value, NULL) < 0)
-		return verify_damage(v, "a conflict record of directory %llu is damaged", N(directory));
+		return verify_damage(v, "a conflict record of directory %llu is damaged",
+				     N(directory));
 	found = is_there(v, FAMILY_DOCUMENT, key_number(r.doc), e);
-	return found == 0 ? verify_damage(v, "the conflict of change %llu is about document %llu, which is missing",
-					  N(change), N(r.doc)) :
-	       found < 0  ? found :
-			    0;
+	return found == 0  ? verify_damage(v,
+					   "the conflict of change %llu is about document %llu, "
+					    "which is missing",
+					   N(change), N(r.doc))
+	       : found < 0 ? found
+			   : 0;
 }
 
 static int visit_tag(struct verifier *v, struct view key, struct view value, struct error *e)
@@ -238,10 +272,10 @@ static int visit_tag(struct verifier *v, struct view key, struct view value, str
 	if (in.failed || tag_decode(&r, value, NULL) < 0 || r.change > v->head)
 		return verify_damage(v, "a tag of directory %llu is damaged", N(directory));
 	found = verify_inode_known(v, directory, NULL, e);
-	return found == 0 ? verify_damage(v, "tag %.*s is in directory %llu, which never was", (int)name.len,
-					  (const char *)name.data, N(directory)) :
-	       found < 0  ? found :
-			    0;
+	return found == 0  ? verify_damage(v, "tag %.*s is in directory %llu, which never was",
+					   (int)name.len, (const char *)name.data, N(directory))
+	       : found < 0 ? found
+			   : 0;
 }
 
 int verify_versions(struct verifier *v, struct error *e)

@@ -10,14 +10,15 @@
 #include "lineage.h"
 #include "slot.h"
 
-int version_get(struct store *store, uint64_t doc, uint64_t number, struct version_record *ret, struct buf *memory,
-		struct error *e)
+int version_get(struct store *store, uint64_t doc, uint64_t number, struct version_record *ret,
+		struct buf *memory, struct error *e)
 {
 	struct key key = key_numbers(doc, ~number);
 	int rc = kv_get(store->kv, NULL, FAMILY_VERSION, key_view(&key), memory, e);
 
 	if (rc == 0)
-		return error_set(e, -E_NO_VERSION, "there is no version %llu of this file", (unsigned long long)number);
+		return error_set(e, -E_NO_VERSION, "there is no version %llu of this file",
+				 (unsigned long long)number);
 	return rc < 0 ? rc : version_decode(ret, buf_view(memory), e);
 }
 
@@ -68,7 +69,8 @@ static void saving_release(struct saving *s)
 	buf_release(&s->previous_memory);
 }
 
-/* An unlinked file whose document went on without it gets one of its own, so that what is saved is not lost. */
+/* An unlinked file whose document went on without it gets one of its own, so that what is saved is
+ * not lost. */
 static int document_of_unnamed(struct change *c, struct saving *s, struct error *e)
 {
 	struct document_record *d = s->document, *own;
@@ -104,19 +106,25 @@ static int find_document(struct change *c, struct saving *s, struct error *e)
 	if (rc == 0 && inode->nlink == 0)
 		rc = document_of_unnamed(c, s, e);
 	if (rc == 0 && s->document->head)
-		rc = version_get(c->store, inode->doc, s->document->head, &s->head, &s->head_memory, e);
+		rc = version_get(c->store, inode->doc, s->document->head, &s->head, &s->head_memory,
+				 e);
 	if (rc == 0 && s->head.prev)
-		rc = version_get(c->store, inode->doc, s->head.prev, &s->previous, &s->previous_memory, e);
-	return rc == -E_NO_VERSION ? error_set(e, -E_CORRUPT, "a version of this file is missing") : rc;
+		rc = version_get(c->store, inode->doc, s->head.prev, &s->previous,
+				 &s->previous_memory, e);
+	return rc == -E_NO_VERSION ? error_set(e, -E_CORRUPT, "a version of this file is missing")
+				   : rc;
 }
 
 static bool same_bytes(const struct saving *s, const struct version_record *v)
 {
-	return memcmp(s->content.digest.bytes, v->digest.bytes, DIGEST_LEN) == 0 && s->content.size == v->size;
+	return memcmp(s->content.digest.bytes, v->digest.bytes, DIGEST_LEN) == 0 &&
+	       s->content.size == v->size;
 }
 
-/* The newest earlier version of the same document with these bytes, for `from`: 0 when there is none. */
-static int find_source(struct change *c, const struct saving *s, uint64_t below, uint64_t *ret, struct error *e)
+/* The newest earlier version of the same document with these bytes, for `from`: 0 when there is
+ * none. */
+static int find_source(struct change *c, const struct saving *s, uint64_t below, uint64_t *ret,
+		       struct error *e)
 {
 	struct key prefix = key_by_digest(&s->content.digest, s->inode->doc, 0), last;
 	CLEANUP(buf_release) struct buf memory = { 0 };
@@ -143,9 +151,11 @@ static int find_source(struct change *c, const struct saving *s, uint64_t below,
 	return rc == -E_NO_VERSION ? 0 : rc;
 }
 
-/* The bytes are a version's that is there, so it is what the inode holds: with the content that this save has, which
- * is another one when zeros were written where it has a hole, or when the one that it had is damaged. */
-static void hold_version(struct change *c, struct saving *s, uint64_t number, struct version_record *v)
+/* The bytes are a version's that is there, so it is what the inode holds: with the content that
+ * this save has, which is another one when zeros were written where it has a hole, or when the one
+ * that it had is damaged. */
+static void hold_version(struct change *c, struct saving *s, uint64_t number,
+			 struct version_record *v)
 {
 	s->document->head = s->inode->version = number;
 	if (v->content == s->content.id)
@@ -154,7 +164,8 @@ static void hold_version(struct change *c, struct saving *s, uint64_t number, st
 	change_put_version(c, s->inode->doc, number, v);
 }
 
-/* L1: the save brought back the very bytes before it: the provisional version goes, the one before is the head. */
+/* L1: the save brought back the very bytes before it: the provisional version goes, the one before
+ * is the head. */
 static void unfold(struct change *c, struct saving *s)
 {
 	change_delete_version(c, s->inode->doc, s->document->head, &s->head);
@@ -174,8 +185,13 @@ static void sign_author(struct version_record *v, const struct actor *actor)
 
 static int note_conflict(struct change *c, struct saving *s, uint64_t number, struct error *e)
 {
-	struct conflict_record conflict = { .doc = s->inode->doc, .base = s->save->base, .head = number - 1,
-		.number = number, .ino = s->inode->ino, .parent = s->place.parent, .name = s->place.name };
+	struct conflict_record conflict = { .doc = s->inode->doc,
+					    .base = s->save->base,
+					    .head = number - 1,
+					    .number = number,
+					    .ino = s->inode->ino,
+					    .parent = s->place.parent,
+					    .name = s->place.name };
 
 	c->log.flags |= LOG_CONFLICT;
 	return slot_conflict(c, &conflict, e);
@@ -193,7 +209,8 @@ static int put_version(struct change *c, struct saving *s, bool fold, struct err
 	sign_author(&v, c->actor);
 	v.prev = fold ? s->head.prev : s->document->head;
 	v.base = fold ? s->head.base : save->base;
-	v.flags = (save->incomplete ? VERSION_INCOMPLETE : 0) | (save->recovered ? VERSION_RECOVERED : 0);
+	v.flags = (save->incomplete ? VERSION_INCOMPLETE : 0) |
+		  (save->recovered ? VERSION_RECOVERED : 0);
 	v.flags |= fold ? s->head.flags & (VERSION_CONFLICT) : 0;
 	v.from = save->from_doc;
 	v.from_version = save->from_version;
@@ -262,15 +279,18 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 
 	if (rc < 0)
 		return rc;
-	/* The version that the inode holds is the head, and this inode made it: only then can a save go into it. */
+	/* The version that the inode holds is the head, and this inode made it: only then can a
+	 * save go into it. */
 	bool holds_head = s->document->head && s->inode->version == s->document->head;
 	bool fold = s->save->fold && holds_head && s->head.ino == s->inode->ino;
 	bool first = !s->inode->version;
 
 	update_inode(c, s);
-	if (fold && s->head.prev && same_bytes(s, &s->previous) && !(s->previous.flags & VERSION_LOST)) {
+	if (fold && s->head.prev && same_bytes(s, &s->previous) &&
+	    !(s->previous.flags & VERSION_LOST)) {
 		unfold(c, s);
-	} else if (holds_head && same_bytes(s, &s->head) && !(s->head.flags & (VERSION_INCOMPLETE | VERSION_LOST))) {
+	} else if (holds_head && same_bytes(s, &s->head) &&
+		   !(s->head.flags & (VERSION_INCOMPLETE | VERSION_LOST))) {
 		s->own = fold;
 		hold_version(c, s, s->document->head, &s->head);
 		c->log.flags |= LOG_UNCHANGED;
@@ -284,9 +304,13 @@ static int save_in_change(struct change *c, struct saving *s, struct error *e)
 
 static void tell(const struct change *c, const struct saving *s, struct saved *ret)
 {
-	*ret = (struct saved){ .doc = s->inode->doc, .number = s->inode->version, .content = s->content.id,
-		.size = s->content.size, .unchanged = (c->log.flags & LOG_UNCHANGED) != 0,
-		.conflict = (c->log.flags & LOG_CONFLICT) != 0, .own = s->own };
+	*ret = (struct saved){ .doc = s->inode->doc,
+			       .number = s->inode->version,
+			       .content = s->content.id,
+			       .size = s->content.size,
+			       .unchanged = (c->log.flags & LOG_UNCHANGED) != 0,
+			       .conflict = (c->log.flags & LOG_CONFLICT) != 0,
+			       .own = s->own };
 }
 
 /* O_TMPFILE: content without a name is no save yet; only the inode knows it. */
@@ -298,8 +322,9 @@ static int save_unnamed(struct change *c, struct saving *s, struct saved *ret, s
 }
 
 /* The save of a content that is in batch or in the store already. */
-static int save_content(struct store *store, const struct actor *actor, enum log_operation op, uint64_t ino,
-			struct saving *s, struct kv_batch *batch, struct saved *ret, struct error *e)
+static int save_content(struct store *store, const struct actor *actor, enum log_operation op,
+			uint64_t ino, struct saving *s, struct kv_batch *batch, struct saved *ret,
+			struct error *e)
 {
 	CLEANUP(change_abort) struct change c = { 0 };
 	int rc = change_begin(store, actor, op, batch, &c, e);
@@ -309,7 +334,8 @@ static int save_content(struct store *store, const struct actor *actor, enum log
 	if (rc < 0)
 		return rc;
 	if (!S_ISREG(s->inode->mode))
-		return error_set(e, -E_INVALID, "inode %llu is not a regular file", (unsigned long long)ino);
+		return error_set(e, -E_INVALID, "inode %llu is not a regular file",
+				 (unsigned long long)ino);
 	s->place = (struct place){ s->inode->parent, s->inode->name };
 	if (s->inode->nlink == 0 && !s->inode->doc)
 		return save_unnamed(&c, s, ret, e);
@@ -320,8 +346,8 @@ static int save_content(struct store *store, const struct actor *actor, enum log
 	return change_commit(&c, e);
 }
 
-int version_save(struct store *store, const struct actor *actor, uint64_t ino, const struct save *save,
-		 struct saved *ret, struct error *e)
+int version_save(struct store *store, const struct actor *actor, uint64_t ino,
+		 const struct save *save, struct saved *ret, struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	CLEANUP(saving_release) struct saving s = { .save = save };
@@ -334,8 +360,8 @@ int version_save(struct store *store, const struct actor *actor, uint64_t ino, c
 	return rc;
 }
 
-int version_restore(struct store *store, const struct actor *actor, uint64_t ino, uint64_t doc, uint64_t number,
-		    struct saved *ret, struct error *e)
+int version_restore(struct store *store, const struct actor *actor, uint64_t ino, uint64_t doc,
+		    uint64_t number, struct saved *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct save save = { .from_doc = doc, .from_version = number };
@@ -349,8 +375,9 @@ int version_restore(struct store *store, const struct actor *actor, uint64_t ino
 	return save_content(store, actor, OP_RESTORE, ino, &s, NULL, ret, e);
 }
 
-int version_restore_at(struct store *store, const struct actor *actor, uint64_t parent, struct view name,
-		       uint64_t doc, uint64_t number, struct saved *ret, struct error *e)
+int version_restore_at(struct store *store, const struct actor *actor, uint64_t parent,
+		       struct view name, uint64_t doc, uint64_t number, struct saved *ret,
+		       struct error *e)
 {
 	CLEANUP(inode_release) struct inode *made = NULL, *directory = NULL;
 	CLEANUP(buf_release) struct buf memory = { 0 }, xattrs = { 0 };

@@ -29,12 +29,14 @@ struct survey {
 	struct crc_table crc_table;
 	uint64_t boot;        /* of the last mark seen */
 	uint64_t stable;      /* highest that a mark told */
-	uint64_t sequence;    /* last one in whole batches before the first bad place, 0 = there is none */
+	/* Last one in whole batches before the first bad place, 0 = there is none. */
+	uint64_t sequence;
 	/* The first bad place. */
 	char bad_name[32];    /* "" = none yet */
 	uint64_t bad_at;
 	bool bad_is_short;    /* the file ends within the record */
-	bool bad_is_gap;      /* nothing is damaged, but numbers are missing before the batch there */
+	/* Nothing is damaged, but numbers are missing before the batch there. */
+	bool bad_is_gap;
 	bool more_after;      /* records that check stand behind it */
 	uint64_t sequence_after; /* first one of a batch there, 0 = there is none */
 };
@@ -124,7 +126,9 @@ static uint32_t masked_crc(const struct crc_table *table, const uint8_t *data, s
 
 void wal_record(struct buf *out, struct view payload)
 {
-	uint8_t head[HEAD] = { [4] = (uint8_t)payload.len, [5] = (uint8_t)(payload.len >> 8), [6] = WHOLE };
+	uint8_t head[HEAD] = {
+		[4] = (uint8_t)payload.len, [5] = (uint8_t)(payload.len >> 8), [6] = WHOLE
+	};
 	CLEANUP(buf_release) struct buf checked = { 0 };
 	struct crc_table table;
 	uint32_t crc;
@@ -149,8 +153,8 @@ struct record {
 enum record_state { RECORD_GOOD, RECORD_END, RECORD_SHORT, RECORD_BAD };
 
 /* Reads the record at offset at of a log of n bytes. */
-static enum record_state read_record(const struct survey *s, const uint8_t *log, uint64_t n, uint64_t at,
-				     struct record *ret)
+static enum record_state read_record(const struct survey *s, const uint8_t *log, uint64_t n,
+				     uint64_t at, struct record *ret)
 {
 	uint64_t left = BLOCK - at % BLOCK;
 
@@ -167,7 +171,8 @@ static enum record_state read_record(const struct survey *s, const uint8_t *log,
 		return RECORD_BAD;
 	if (len > n - at - HEAD)
 		return RECORD_SHORT;
-	*ret = (struct record){ (enum record_type)log[at + 6], log + at + HEAD, len, at + HEAD + len };
+	*ret = (struct record){ (enum record_type)log[at + 6], log + at + HEAD, len,
+				at + HEAD + len };
 	if (ret->type == 0 || ret->type > TYPE_MAX)
 		return RECORD_BAD;
 	uint32_t crc = masked_crc(&s->crc_table, log + at + 6, len + 1);
@@ -176,7 +181,8 @@ static enum record_state read_record(const struct survey *s, const uint8_t *log,
 
 #define BATCH_START (BATCH_HEAD + 2 + WAL_MARK_LEN)
 
-/* A batch: where its first record stands, and its first bytes, which may be divided between several records. */
+/* A batch: where its first record stands, and its first bytes, which may be divided between several
+ * records. */
 struct batch {
 	uint64_t at;
 	uint8_t bytes[BATCH_START];
@@ -208,7 +214,8 @@ static void survey_batch(struct survey *s, struct batch *b)
 
 	b->first = count ? little_endian(b->bytes, 8) : 0;
 	b->last = count ? b->first + count - 1 : 0;
-	if (b->len == BATCH_START && mark[0] == LOG_DATA_TAG && mark[1] == WAL_MARK_LEN && mark[2] == 'D' && mark[3] == 'b')
+	if (b->len == BATCH_START && mark[0] == LOG_DATA_TAG && mark[1] == WAL_MARK_LEN &&
+	    mark[2] == 'D' && mark[3] == 'b')
 		survey_mark(s, mark + 4);
 }
 
@@ -218,8 +225,8 @@ static bool is_in_place(const struct record *r, bool within)
 	return r->type > LAST || within == (r->type == MIDDLE || r->type == LAST);
 }
 
-/* Looks for records that check behind the bad place: at every byte of the rest of its block, for its length may be
- * wrong; then from one block to the next. */
+/* Looks for records that check behind the bad place: at every byte of the rest of its block, for
+ * its length may be wrong; then from one block to the next. */
 static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64_t at)
 {
 	uint64_t every_byte = at + BLOCK - at % BLOCK;
@@ -240,8 +247,8 @@ static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64
 	}
 }
 
-/* The log goes on with another number than the one before it ended with: what stood between is lost, or was in a log
- * that is no longer needed. */
+/* The log goes on with another number than the one before it ended with: what stood between is
+ * lost, or was in a log that is no longer needed. */
 static bool is_gap(const struct survey *s, uint64_t first)
 {
 	return s->sequence && first > s->sequence + 1;
@@ -321,14 +328,17 @@ static int is_log(const struct dirent *entry)
 
 static int by_number(const struct dirent **a, const struct dirent **b)
 {
-	unsigned long long x = strtoull((*a)->d_name, NULL, 10), y = strtoull((*b)->d_name, NULL, 10);
+	unsigned long long x = strtoull((*a)->d_name, NULL, 10),
+			   y = strtoull((*b)->d_name, NULL, 10);
 
 	return (x > y) - (x < y);
 }
 
 /* Calls each() with the logs from number oldest on, in their order, until a negative code. */
 static int each_log(struct survey *s, int directory_fd, uint64_t oldest,
-		    int (*each)(struct survey *s, int directory_fd, const char *name, struct error *e), struct error *e)
+		    int (*each)(struct survey *s, int directory_fd, const char *name,
+				struct error *e),
+		    struct error *e)
 {
 	struct dirent **entries;
 	int n = scandirat(directory_fd, ".", &entries, is_log, by_number), r = 0;
@@ -348,14 +358,16 @@ static int each_log(struct survey *s, int directory_fd, uint64_t oldest,
 static bool is_damage(const struct survey *s, uint64_t boot)
 {
 	if (s->sequence && s->sequence_after == s->sequence + 1)
-		return false; /* nothing is missing in between: a write that failed, and the log that followed it */
+		return false; /* nothing is missing in between: a write that failed, and the log
+				 that followed it */
 	if (boot && s->boot == boot)
 		return !s->bad_is_short || s->more_after;
-	return s->sequence ? s->stable > s->sequence : s->sequence_after && s->stable >= s->sequence_after;
+	return s->sequence ? s->stable > s->sequence
+			   : s->sequence_after && s->stable >= s->sequence_after;
 }
 
-/* Whether a RocksDB has the database open; then the logs are its affair.  Only looked at when something is wrong:
- * closing the file would drop a lock that this very process holds on it. */
+/* Whether a RocksDB has the database open; then the logs are its affair.  Only looked at when
+ * something is wrong: closing the file would drop a lock that this very process holds on it. */
 static bool is_in_use(int directory_fd)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -376,33 +388,44 @@ static int cut_log(struct survey *s, int directory_fd, const char *name, struct 
 	if (number < bad || (number > bad && s->sequence && s->sequence_after == s->sequence + 1))
 		return 0;
 	int fd = openat(directory_fd, name, O_WRONLY | O_CLOEXEC);
-	int r = fd < 0 || ftruncate(fd, (off_t)length) < 0 || fdatasync(fd) < 0 ? error_system(e, "db/%s", name) : 0;
+	int r = fd < 0 || ftruncate(fd, (off_t)length) < 0 || fdatasync(fd) < 0
+			? error_system(e, "db/%s", name)
+			: 0;
 	if (fd >= 0)
 		close(fd);
 	return r;
 }
 
-static int drop_end(struct survey *s, int directory_fd, uint64_t oldest, struct buf *note, struct error *e)
+static int drop_end(struct survey *s, int directory_fd, uint64_t oldest, struct buf *note,
+		    struct error *e)
 {
 	int r = each_log(s, directory_fd, oldest, cut_log, e);
 
-	buf_printf(note, "db/%s: the last moments before a power cut did not reach the disk and are gone; all that was "
-		   "synced is there\n", s->bad_name);
+	buf_printf(note,
+		   "db/%s: the last moments before a power cut did not reach the disk and are "
+		   "gone; all that was "
+		   "synced is there\n",
+		   s->bad_name);
 	return r;
 }
 
 static int damaged(const struct survey *s, struct error *e)
 {
 	if (s->bad_is_gap)
-		return error_set(e, -E_CORRUPT, "db/%s does not go on where the .log file before it ends: what is between "
-				 "them is missing, so nothing was touched; restore db/ from a backup", s->bad_name);
-	return error_set(e, -E_CORRUPT, "db/%s is damaged at byte %llu: what was saved after that could not be replayed, so "
-			 "nothing was touched; restore that file from a backup", s->bad_name,
-			 (unsigned long long)s->bad_at);
+		return error_set(
+			e, -E_CORRUPT,
+			"db/%s does not go on where the .log file before it ends: what is between "
+			"them is missing, so nothing was touched; restore db/ from a backup",
+			s->bad_name);
+	return error_set(e, -E_CORRUPT,
+			 "db/%s is damaged at byte %llu: what was saved after that could not be "
+			 "replayed, so "
+			 "nothing was touched; restore that file from a backup",
+			 s->bad_name, (unsigned long long)s->bad_at);
 }
 
-int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct buf *note, uint64_t *ret_last,
-		struct error *e)
+int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct buf *note,
+		uint64_t *ret_last, struct error *e)
 {
 	struct survey s = { 0 };
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;

@@ -12,8 +12,10 @@
 
 static int malformed(struct error *e, const char *what)
 {
-	return error_set(e, -E_PROTOCOL, "the other side sent a malformed %s: are daybook and daybookd of one version?",
-			 what);
+	return error_set(
+		e, -E_PROTOCOL,
+		"the other side sent a malformed %s: are daybook and daybookd of one version?",
+		what);
 }
 
 void request_add(struct request *request, const char *name, struct view value)
@@ -48,7 +50,8 @@ static bool read_word(struct reader *in, char out[REQUEST_WORD_MAX])
 {
 	struct view word = reader_string(in);
 
-	if (in->failed || word.len == 0 || word.len >= REQUEST_WORD_MAX || memchr(word.data, '\0', word.len))
+	if (in->failed || word.len == 0 || word.len >= REQUEST_WORD_MAX ||
+	    memchr(word.data, '\0', word.len))
 		return false;
 	memcpy(out, word.data, word.len);
 	out[word.len] = '\0';
@@ -63,8 +66,11 @@ int request_decode(struct request *r, struct view payload, struct error *e)
 
 	*r = (struct request){ 0 };
 	if (!in.failed && protocol != WIRE_PROTOCOL)
-		return error_set(e, -E_PROTOCOL, "daybook speaks protocol %u and daybookd %d: restart daybookd after "
-				 "an upgrade", protocol, WIRE_PROTOCOL);
+		return error_set(
+			e, -E_PROTOCOL,
+			"daybook speaks protocol %u and daybookd %d: restart daybookd after "
+			"an upgrade",
+			protocol, WIRE_PROTOCOL);
 	if (!read_word(&in, r->command))
 		return malformed(e, "request");
 	count = reader_varint(&in);
@@ -110,7 +116,8 @@ static bool read_cell(struct reader *in, struct cell *cell, size_t *ret_name, st
 	return !in->failed;
 }
 
-int row_decode(struct cell *cells, size_t max, struct view payload, struct buf *names, struct error *e)
+int row_decode(struct cell *cells, size_t max, struct view payload, struct buf *names,
+	       struct error *e)
 {
 	struct reader in = reader_of(payload);
 	uint64_t count = reader_varint(&in);
@@ -159,7 +166,8 @@ int failure_decode(struct error *ret_failure, struct view payload, struct error 
 	uint64_t code = reader_varint(&in);
 	struct view text = reader_string(&in);
 
-	if (!reader_done(&in) || code == 0 || code > 100000 || text.len >= sizeof(ret_failure->text))
+	if (!reader_done(&in) || code == 0 || code > 100000 ||
+	    text.len >= sizeof(ret_failure->text))
 		return malformed(e, "error");
 	*ret_failure = (struct error){ .code = -(int)code };
 	memcpy(ret_failure->text, text.data, text.len);
@@ -174,7 +182,8 @@ struct deadline {
 
 static struct deadline deadline_in(int timeout_ms)
 {
-	int64_t at = timeout_ms < 0 ? INT64_MAX : clock_monotonic() + timeout_ms * (NS_PER_SECOND / 1000);
+	int64_t at = timeout_ms < 0 ? INT64_MAX
+				    : clock_monotonic() + timeout_ms * (NS_PER_SECOND / 1000);
 
 	return (struct deadline){ at, timeout_ms };
 }
@@ -192,12 +201,15 @@ static int wait_ready(int fd, short events, const struct deadline *deadline, str
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_system(e, "cannot wait for the other side");
-	return n > 0 ? 0 : error_set(e, -E_TIMEOUT, "no answer within %d seconds: is the other side stuck?",
-				     deadline->timeout_ms / 1000);
+	return n > 0 ? 0
+		     : error_set(e, -E_TIMEOUT,
+				 "no answer within %d seconds: is the other side stuck?",
+				 deadline->timeout_ms / 1000);
 }
 
 /* After a transfer that gave -1: 0 when it is to be tried again, having waited if need be. */
-static int retry(int fd, short events, const struct deadline *deadline, const char *what, struct error *e)
+static int retry(int fd, short events, const struct deadline *deadline, const char *what,
+		 struct error *e)
 {
 	if (errno == EINTR)
 		return 0;
@@ -226,7 +238,8 @@ static int send_all(int fd, const uint8_t *at, size_t left, int timeout_ms, stru
 	return 0;
 }
 
-int message_send(int fd, enum message_type type, struct view payload, int timeout_ms, struct error *e)
+int message_send(int fd, enum message_type type, struct view payload, int timeout_ms,
+		 struct error *e)
 {
 	CLEANUP(buf_release) struct buf message = { 0 };
 
@@ -241,7 +254,8 @@ int message_send(int fd, enum message_type type, struct view payload, int timeou
 }
 
 /* Reads exactly n bytes: 1, or 0 when the other side closed before the first. */
-static int receive_all(int fd, uint8_t *at, size_t n, const struct deadline *deadline, struct error *e)
+static int receive_all(int fd, uint8_t *at, size_t n, const struct deadline *deadline,
+		       struct error *e)
 {
 	size_t have = 0;
 
@@ -262,7 +276,8 @@ static int receive_all(int fd, uint8_t *at, size_t n, const struct deadline *dea
 	return 1;
 }
 
-int message_receive(int fd, enum message_type *ret_type, struct buf *payload, int timeout_ms, struct error *e)
+int message_receive(int fd, enum message_type *ret_type, struct buf *payload, int timeout_ms,
+		    struct error *e)
 {
 	struct deadline deadline = deadline_in(timeout_ms);
 	uint8_t head[5];
@@ -291,7 +306,8 @@ void wire_path(char out[WIRE_PATH_MAX], const char *store_path)
 	uint8_t digest[16];
 	char hex[2 * sizeof(digest) + 1];
 
-	crypto_generichash(digest, sizeof(digest), (const uint8_t *)store_path, strlen(store_path), NULL, 0);
+	crypto_generichash(digest, sizeof(digest), (const uint8_t *)store_path, strlen(store_path),
+			   NULL, 0);
 	hex_encode(hex, digest, sizeof(digest));
 	snprintf(out, WIRE_PATH_MAX, WIRE_DIRECTORY "/%s.sock", hex);
 }

@@ -64,10 +64,13 @@ static bool find_directory(struct view v, struct directory *ret)
 	uint64_t first = last > COMMENT_MAX ? last - COMMENT_MAX : 0;
 
 	for (uint64_t at = last; v.len >= END_LEN; at--) {
-		if (has(v, at, END_LEN, END_RECORD) && at + END_LEN + number(v, at + 20, 2) == v.len) {
-			*ret = (struct directory){ .at = number(v, at + 16, 4), .len = number(v, at + 12, 4),
+		if (has(v, at, END_LEN, END_RECORD) &&
+		    at + END_LEN + number(v, at + 20, 2) == v.len) {
+			*ret = (struct directory){ .at = number(v, at + 16, 4),
+						   .len = number(v, at + 12, 4),
 						   .count = number(v, at + 10, 2) };
-			if (ret->at == UINT32_MAX || ret->len == UINT32_MAX || ret->count == UINT16_MAX)
+			if (ret->at == UINT32_MAX || ret->len == UINT32_MAX ||
+			    ret->count == UINT16_MAX)
 				read_end_64(v, at, ret);
 			return ret->count <= ZIP_MEMBERS_MAX && is_within(v, ret->at, ret->len);
 		}
@@ -78,7 +81,8 @@ static bool find_directory(struct view v, struct directory *ret)
 }
 
 /* A directory entry's extra fields have what does not fit in 32 bits, in this order. */
-static void read_extra_64(struct view v, uint64_t at, uint64_t end, uint64_t *size, uint64_t *len, uint64_t *offset)
+static void read_extra_64(struct view v, uint64_t at, uint64_t end, uint64_t *size, uint64_t *len,
+			  uint64_t *offset)
 {
 	uint64_t *const fields[] = { size, len, offset };
 
@@ -96,20 +100,25 @@ static void read_extra_64(struct view v, uint64_t at, uint64_t end, uint64_t *si
 	}
 }
 
-/* Reads the entry at *at, moves behind it, and fills *ret when it is a deflated member (*ret_use).  False: damaged. */
-static bool read_entry(struct view v, const struct directory *d, uint64_t *at, struct zip_member *ret, bool *ret_use)
+/* Reads the entry at *at, moves behind it, and fills *ret when it is a deflated member (*ret_use).
+ * False: damaged. */
+static bool read_entry(struct view v, const struct directory *d, uint64_t *at,
+		       struct zip_member *ret, bool *ret_use)
 {
 	uint64_t end = d->at + d->len, entry = *at;
 
 	if (end - entry < ENTRY_LEN || !has(v, entry, ENTRY_LEN, DIRECTORY_ENTRY))
 		return false;
-	uint64_t name = number(v, entry + 28, 2), extra = number(v, entry + 30, 2), comment = number(v, entry + 32, 2);
+	uint64_t name = number(v, entry + 28, 2), extra = number(v, entry + 30, 2),
+		 comment = number(v, entry + 32, 2);
 	if (end - entry - ENTRY_LEN < name + extra + comment)
 		return false;
 	*at = entry + ENTRY_LEN + name + extra + comment;
 	uint64_t flags = number(v, entry + 8, 2), method = number(v, entry + 10, 2);
-	uint64_t len = number(v, entry + 20, 4), size = number(v, entry + 24, 4), local = number(v, entry + 42, 4);
-	read_extra_64(v, entry + ENTRY_LEN + name, entry + ENTRY_LEN + name + extra, &size, &len, &local);
+	uint64_t len = number(v, entry + 20, 4), size = number(v, entry + 24, 4),
+		 local = number(v, entry + 42, 4);
+	read_extra_64(v, entry + ENTRY_LEN + name, entry + ENTRY_LEN + name + extra, &size, &len,
+		      &local);
 	*ret_use = method == METHOD_DEFLATE && !(flags & (FLAG_ENCRYPTED | FLAG_MASKED)) && len > 0;
 	if (!*ret_use)
 		return true;
@@ -128,7 +137,8 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Whether all entries could be read, and no two members have a byte in common. */
-static bool read_members(struct view v, const struct directory *d, struct zip_member *members, size_t *ret_count)
+static bool read_members(struct view v, const struct directory *d, struct zip_member *members,
+			 size_t *ret_count)
 {
 	uint64_t at = d->at;
 
@@ -153,7 +163,8 @@ int zip_members(struct view bytes, struct zip_member **ret, size_t *ret_count, s
 
 	*ret = NULL;
 	*ret_count = 0;
-	/* Each entry takes its bytes in the directory, so that the count cannot ask for more memory than the file. */
+	/* Each entry takes its bytes in the directory, so that the count cannot ask for more memory
+	 * than the file. */
 	if (!find_directory(bytes, &d) || d.count == 0 || d.count > d.len / ENTRY_LEN)
 		return 0;
 	*ret = calloc(d.count, sizeof(**ret));

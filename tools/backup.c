@@ -46,7 +46,7 @@ static int add_file(struct backup *b, const char *path, struct backup_file file,
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------- small files, whole */
+/* ------------------------------------------------------ small files, whole */
 
 static int read_text(int directory, const char *name, struct buf *out, struct error *e)
 {
@@ -89,7 +89,7 @@ static int write_text(int directory, const char *name, struct view text, struct 
 	return rc < 0 || fsync(directory) == 0 ? rc : error_system(e, "%s", name);
 }
 
-/* ------------------------------------------------------------------------------------------- the directory */
+/* ----------------------------------------------------------- the directory */
 
 static int by_number(const void *a, const void *b)
 {
@@ -103,7 +103,9 @@ static uint64_t number_of(const char *name)
 {
 	size_t digits = strspn(name, "0123456789");
 
-	return digits && digits < 19 && strcmp(name + digits, ".list") == 0 ? strtoull(name, NULL, 10) : 0;
+	return digits && digits < 19 && strcmp(name + digits, ".list") == 0
+		       ? strtoull(name, NULL, 10)
+		       : 0;
 }
 
 static int add_number(void *arg, const char *name, struct error *e)
@@ -130,8 +132,8 @@ static int find_numbers(struct backups *backups, struct error *e)
 	return rc;
 }
 
-/* A directory that is to hold backups may have what a file system of its own begins with, and what one who was
- * interrupted while making it left. */
+/* A directory that is to hold backups may have what a file system of its own begins with, and what
+ * one who was interrupted while making it left. */
 static int refuse_entry(void *arg, const char *name, struct error *e)
 {
 	static const char *const names[] = { "lost+found", "files", "backup.new" };
@@ -140,7 +142,8 @@ static int refuse_entry(void *arg, const char *name, struct error *e)
 		if (strcmp(name, names[i]) == 0)
 			return 0;
 	}
-	return error_set(e, -E_NOT_STORE, "%s: holds other things; backups want a directory of their own",
+	return error_set(e, -E_NOT_STORE,
+			 "%s: holds other things; backups want a directory of their own",
 			 ((struct backups *)arg)->path);
 }
 
@@ -166,7 +169,8 @@ static int read_head(struct backups *backups, struct error *e)
 	if (rc < 0)
 		return rc;
 	if (sscanf(buf_cstr(&text), HEAD "\nshare %32[0-9a-f]\n", backups->share) != 1)
-		return error_set(e, -E_FORMAT_NEWER, "%s/backup: not a directory of backups that this Daybook knows",
+		return error_set(e, -E_FORMAT_NEWER,
+				 "%s/backup: not a directory of backups that this Daybook knows",
 				 backups->path);
 	return 0;
 }
@@ -177,11 +181,13 @@ static int take_lock(struct backups *backups, struct error *e)
 	if (backups->lock_fd < 0)
 		return error_system(e, "%s/LOCK", backups->path);
 	if (flock(backups->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(e, -E_LOCKED, "%s: another backup into it is under way", backups->path);
+		return error_set(e, -E_LOCKED, "%s: another backup into it is under way",
+				 backups->path);
 	return 0;
 }
 
-int backups_open(const char *path, const char *share_to_make, bool lock, struct backups *ret, struct error *e)
+int backups_open(const char *path, const char *share_to_make, bool lock, struct backups *ret,
+		 struct error *e)
 {
 	int rc = 0;
 
@@ -197,10 +203,12 @@ int backups_open(const char *path, const char *share_to_make, bool lock, struct 
 	if (rc == 0)
 		rc = read_head(ret, e);
 	if (rc == 0 && share_to_make && strcmp(share_to_make, ret->share) != 0)
-		rc = error_set(e, -E_INVALID, "%s: holds the backups of another share (%s)", path, ret->share);
+		rc = error_set(e, -E_INVALID, "%s: holds the backups of another share (%s)", path,
+			       ret->share);
 	if (rc == 0 && lock)
 		rc = take_lock(ret, e);
-	if (rc == 0 && (ret->files_fd = openat(ret->fd, "files", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+	if (rc == 0 &&
+	    (ret->files_fd = openat(ret->fd, "files", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		rc = error_system(e, "%s/files", path);
 	if (rc == 0)
 		rc = find_numbers(ret, e);
@@ -211,7 +219,8 @@ int backups_open(const char *path, const char *share_to_make, bool lock, struct 
 
 void backups_close(struct backups *backups)
 {
-	for (int *fd = (int[]){ backups->fd, backups->files_fd, backups->lock_fd, -2 }; *fd != -2; fd++) {
+	for (int *fd = (int[]){ backups->fd, backups->files_fd, backups->lock_fd, -2 }; *fd != -2;
+	     fd++) {
 		if (*fd >= 0)
 			close(*fd);
 	}
@@ -219,7 +228,7 @@ void backups_close(struct backups *backups)
 	*backups = (struct backups){ .fd = -1, .files_fd = -1, .lock_fd = -1 };
 }
 
-/* ------------------------------------------------------------------------------------------- lists */
+/* ------------------------------------------------------------------- lists */
 
 static void list_name(char out[32], uint64_t number)
 {
@@ -231,13 +240,15 @@ static int write_list(struct backups *backups, const struct backup *b, struct er
 	CLEANUP(buf_release) struct buf text = { 0 };
 	char name[32], hex[HEX_LEN + 1];
 
-	buf_printf(&text, HEAD "\nshare %s\nchange %" PRIu64 "\ntime %" PRId64 "\ntaken %" PRId64 "\n", b->share, b->change,
-		   b->time, b->taken);
+	buf_printf(&text,
+		   HEAD "\nshare %s\nchange %" PRIu64 "\ntime %" PRId64 "\ntaken %" PRId64 "\n",
+		   b->share, b->change, b->time, b->taken);
 	for (size_t i = 0; i < b->count; i++) {
 		const struct backup_file *file = &b->files[i];
 
 		hex_encode(hex, file->digest.bytes, DIGEST_LEN);
-		buf_printf(&text, "%s %" PRIu64 " %" PRId64 " %s\n", hex, file->size, file->mtime, file->path);
+		buf_printf(&text, "%s %" PRIu64 " %" PRId64 " %s\n", hex, file->size, file->mtime,
+			   file->path);
 	}
 	struct digest all = digest_of(buf_view(&text));
 	hex_encode(hex, all.bytes, DIGEST_LEN);
@@ -258,7 +269,8 @@ static int read_line(struct backup *b, const char *line, struct error *e)
 	struct backup_file file;
 	char hex[HEX_LEN + 1], path[257];
 
-	if (sscanf(line, "%64[0-9a-f] %" SCNu64 " %" SCNd64 " %256[^\n]", hex, &file.size, &file.mtime, path) != 4 ||
+	if (sscanf(line, "%64[0-9a-f] %" SCNu64 " %" SCNd64 " %256[^\n]", hex, &file.size,
+		   &file.mtime, path) != 4 ||
 	    hex_decode(file.digest.bytes, DIGEST_LEN, hex) < 0 || !is_safe(path))
 		return error_set(e, -E_CORRUPT, "a line of the list is damaged");
 	return add_file(b, path, file, e);
@@ -276,10 +288,13 @@ static int check_list(const char *text, size_t n, struct error *e)
 		return error_set(e, -E_CORRUPT, "the list is damaged");
 	struct digest all = digest_of(view_of(text, n - tail));
 	hex_encode(hex, all.bytes, DIGEST_LEN);
-	return memcmp(text + n - tail + 4, hex, HEX_LEN) == 0 ? 0 : error_set(e, -E_CORRUPT, "the list is damaged");
+	return memcmp(text + n - tail + 4, hex, HEX_LEN) == 0
+		       ? 0
+		       : error_set(e, -E_CORRUPT, "the list is damaged");
 }
 
-int backups_read(const struct backups *backups, uint64_t number, struct backup *ret, struct error *e)
+int backups_read(const struct backups *backups, uint64_t number, struct backup *ret,
+		 struct error *e)
 {
 	CLEANUP(buf_release) struct buf text = { 0 };
 	char name[32];
@@ -289,13 +304,18 @@ int backups_read(const struct backups *backups, uint64_t number, struct backup *
 	list_name(name, number);
 	int rc = read_text(backups->fd, name, &text, e);
 	if (rc == -ENOENT)
-		return error_set(e, -E_NO_ENTRY, "%s: there is no backup %" PRIu64, backups->path, number);
+		return error_set(e, -E_NO_ENTRY, "%s: there is no backup %" PRIu64, backups->path,
+				 number);
 	if (rc == 0)
 		rc = check_list(buf_cstr(&text), text.len, e);
-	if (rc == 0 && (sscanf(buf_cstr(&text), HEAD "\nshare %32[0-9a-f]\nchange %" SCNu64 "\ntime %" SCNd64 "\ntaken %" SCNd64
-			       "\n%n", ret->share, &ret->change, &ret->time, &ret->taken, &skip) != 4 || !skip))
+	if (rc == 0 && (sscanf(buf_cstr(&text),
+			       HEAD "\nshare %32[0-9a-f]\nchange %" SCNu64 "\ntime %" SCNd64
+				    "\ntaken %" SCNd64 "\n%n",
+			       ret->share, &ret->change, &ret->time, &ret->taken, &skip) != 4 ||
+			!skip))
 		rc = error_set(e, -E_CORRUPT, "the head of the list is damaged");
-	for (const char *line = buf_cstr(&text) + skip; rc == 0 && strncmp(line, "end ", 4) != 0; line = strchr(line, '\n') + 1)
+	for (const char *line = buf_cstr(&text) + skip; rc == 0 && strncmp(line, "end ", 4) != 0;
+	     line = strchr(line, '\n') + 1)
 		rc = read_line(ret, line, e);
 	if (rc < 0) {
 		backup_release(ret);
@@ -304,7 +324,7 @@ int backups_read(const struct backups *backups, uint64_t number, struct backup *
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------- copying */
+/* ----------------------------------------------------------------- copying */
 
 struct copying {
 	backup_progress progress;
@@ -320,7 +340,8 @@ static void advance(struct copying *c, uint64_t n)
 }
 
 /* Reads all of a file: its digest and size; writes it to `to` when that is not -1. */
-static int read_through(int from, int to, struct digest *ret, uint64_t *ret_size, struct copying *c, struct error *e)
+static int read_through(int from, int to, struct digest *ret, uint64_t *ret_size, struct copying *c,
+			struct error *e)
 {
 	char *piece = malloc(PIECE);
 	struct digester digester;
@@ -338,7 +359,8 @@ static int read_through(int from, int to, struct digest *ret, uint64_t *ret_size
 		}
 		digest_add(&digester, piece, (size_t)n);
 		size += (uint64_t)n;
-		for (ssize_t done = 0, put; to >= 0 && rc == 0 && done < n; done += put > 0 ? put : 0) {
+		for (ssize_t done = 0, put;
+		     to >= 0 && rc == 0 && done < n; done += put > 0 ? put : 0) {
 			put = write(to, piece + done, (size_t)(n - done));
 			if (put < 0 && errno != EINTR)
 				rc = error_system(e, "writing");
@@ -353,7 +375,8 @@ static int read_through(int from, int to, struct digest *ret, uint64_t *ret_size
 }
 
 /* What is on the disk, not in memory, is what was read. */
-static int check_written(int directory, const char *name, const struct digest *digest, struct error *e)
+static int check_written(int directory, const char *name, const struct digest *digest,
+			 struct error *e)
 {
 	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
 	struct digest found;
@@ -365,13 +388,14 @@ static int check_written(int directory, const char *name, const struct digest *d
 	int rc = read_through(fd, -1, &found, &size, NULL, e);
 	close(fd);
 	if (rc == 0 && !digest_equal(&found, digest))
-		rc = error_set(e, -E_CORRUPT, "what was written is not what is read back: the disk is bad");
+		rc = error_set(e, -E_CORRUPT,
+			       "what was written is not what is read back: the disk is bad");
 	return rc;
 }
 
 /* Takes one file into files/, under its digest. */
-static int take_file(struct backups *backups, int from, struct backup_file *file, struct backup *b, struct copying *c,
-		     struct error *e)
+static int take_file(struct backups *backups, int from, struct backup_file *file, struct backup *b,
+		     struct copying *c, struct error *e)
 {
 	char name[HEX_LEN + 1];
 	int to = openat(backups->files_fd, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -405,14 +429,15 @@ static const struct backup_file *find_file(const struct backup *b, const char *p
 }
 
 /* A table never changes once it is written: one that the backup before had is not read again. */
-static bool was_taken(const struct backups *backups, const struct backup *before, const char *path, const struct stat *st,
-		      struct backup_file *ret)
+static bool was_taken(const struct backups *backups, const struct backup *before, const char *path,
+		      const struct stat *st, struct backup_file *ret)
 {
 	const struct backup_file *known = find_file(before, path);
 	size_t n = strlen(path);
 	char name[HEX_LEN + 1];
 
-	if (!known || n < 4 || strcmp(path + n - 4, ".sst") != 0 || known->size != (uint64_t)st->st_size ||
+	if (!known || n < 4 || strcmp(path + n - 4, ".sst") != 0 ||
+	    known->size != (uint64_t)st->st_size ||
 	    known->mtime != st->st_mtim.tv_sec * NS_PER_SECOND + st->st_mtim.tv_nsec)
 		return false;
 	hex_encode(name, known->digest.bytes, DIGEST_LEN);
@@ -420,8 +445,8 @@ static bool was_taken(const struct backups *backups, const struct backup *before
 	return faccessat(backups->files_fd, name, F_OK, 0) == 0;
 }
 
-static int add_path(struct backups *backups, const struct backup *before, int from, const char *path, struct backup *b,
-		    struct copying *c, struct error *e)
+static int add_path(struct backups *backups, const struct backup *before, int from,
+		    const char *path, struct backup *b, struct copying *c, struct error *e)
 {
 	struct backup_file file = { 0 };
 	struct stat st;
@@ -468,7 +493,8 @@ static int each_path(int from, const char *directory, path_visitor each, void *a
 {
 	struct listing listing = { from, directory, each, arg };
 
-	return directory_each(from, directory[0] ? directory : ".", directory, visit_path, &listing, e);
+	return directory_each(from, directory[0] ? directory : ".", directory, visit_path, &listing,
+			      e);
 }
 
 static int each_file(int from, path_visitor each, void *arg, struct error *e)
@@ -505,10 +531,12 @@ static int add_one(void *arg, const char *path, const struct stat *st, struct er
 	return add_path(a->backups, &a->before, a->from, path, a->b, &a->copying, e);
 }
 
-int backups_add(struct backups *backups, const char *from, struct backup *b, backup_progress progress, void *arg,
-		struct error *e)
+int backups_add(struct backups *backups, const char *from, struct backup *b,
+		backup_progress progress, void *arg, struct error *e)
 {
-	struct adding a = { .backups = backups, .b = b, .copying = { .progress = progress, .arg = arg } };
+	struct adding a = { .backups = backups,
+			    .b = b,
+			    .copying = { .progress = progress, .arg = arg } };
 	int rc = 0;
 
 	a.from = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -516,7 +544,8 @@ int backups_add(struct backups *backups, const char *from, struct backup *b, bac
 		return error_system(e, "%s", from);
 	if (backups->count)
 		rc = backups_read(backups, backups->numbers[backups->count - 1], &a.before, NULL);
-	rc = each_file(a.from, count_bytes, &a, e); /* a damaged list before this one only costs reading */
+	/* A damaged list before this one only costs reading. */
+	rc = each_file(a.from, count_bytes, &a, e);
 	if (rc == 0)
 		rc = each_file(a.from, add_one, &a, e);
 	close(a.from);
@@ -534,7 +563,8 @@ static int make_out(const char *to, struct error *e)
 	CLEANUP(buf_release) struct buf path = { 0 };
 
 	if (mkdir(to, 0700) < 0)
-		return errno == EEXIST ? error_set(e, -E_STORE_EXISTS, "%s: is there already; name a new directory", to)
+		return errno == EEXIST ? error_set(e, -E_STORE_EXISTS,
+						   "%s: is there already; name a new directory", to)
 				       : error_system(e, "%s", to);
 	buf_printf(&path, "%s/db", to);
 	if (mkdir(buf_cstr(&path), 0700) < 0)
@@ -544,8 +574,8 @@ static int make_out(const char *to, struct error *e)
 	return mkdir(buf_cstr(&path), 0700) < 0 ? error_system(e, "%s", buf_cstr(&path)) : 0;
 }
 
-static int copy_out(const struct backups *backups, const struct backup_file *file, int to_directory, struct copying *c,
-		    struct error *e)
+static int copy_out(const struct backups *backups, const struct backup_file *file, int to_directory,
+		    struct copying *c, struct error *e)
 {
 	char name[HEX_LEN + 1];
 	struct digest found;
@@ -555,14 +585,17 @@ static int copy_out(const struct backups *backups, const struct backup_file *fil
 	hex_encode(name, file->digest.bytes, DIGEST_LEN);
 	int from = openat(backups->files_fd, name, O_RDONLY | O_CLOEXEC);
 	if (from < 0)
-		return error_set(e, -E_CORRUPT, "%s/files/%s, which has %s, is missing", backups->path, name, file->path);
+		return error_set(e, -E_CORRUPT, "%s/files/%s, which has %s, is missing",
+				 backups->path, name, file->path);
 	int rc = 0;
-	if (to_directory >= 0 && (to = openat(to_directory, file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
+	if (to_directory >= 0 && (to = openat(to_directory, file->path,
+					      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
 		rc = error_system(e, "%s", file->path);
 	if (rc == 0)
 		rc = read_through(from, to, &found, &size, c, e);
 	if (rc == 0 && !digest_equal(&found, &file->digest))
-		rc = error_set(e, -E_CORRUPT, "%s/files/%s, which has %s, is damaged", backups->path, name, file->path);
+		rc = error_set(e, -E_CORRUPT, "%s/files/%s, which has %s, is damaged",
+			       backups->path, name, file->path);
 	if (rc == 0 && to >= 0 && fsync(to) < 0)
 		rc = error_system(e, "%s", file->path);
 	close(from);
@@ -571,8 +604,8 @@ static int copy_out(const struct backups *backups, const struct backup_file *fil
 	return rc;
 }
 
-int backups_copy_out(const struct backups *backups, const struct backup *b, const char *to, backup_progress progress,
-		     void *arg, struct error *e)
+int backups_copy_out(const struct backups *backups, const struct backup *b, const char *to,
+		     backup_progress progress, void *arg, struct error *e)
 {
 	struct copying c = { .progress = progress, .arg = arg, .total = b->bytes };
 	int fd = -1, rc = to ? make_out(to, e) : 0;
@@ -588,7 +621,7 @@ int backups_copy_out(const struct backups *backups, const struct backup *b, cons
 	return rc;
 }
 
-/* ------------------------------------------------------------------------------------------- pruning */
+/* ----------------------------------------------------------------- pruning */
 
 static bool is_listed(const struct backup *kept, size_t count, const char *name)
 {
@@ -623,7 +656,8 @@ static int remove_unlisted(void *arg, const char *name, struct error *e)
 
 int backups_prune(struct backups *backups, uint64_t keep, struct error *e)
 {
-	size_t first = backups->count > keep ? backups->count - keep : 0, count = backups->count - first;
+	size_t first = backups->count > keep ? backups->count - keep : 0,
+	       count = backups->count - first;
 	struct backup *kept = calloc(count ? count : 1, sizeof(*kept));
 	int rc = kept ? 0 : error_set(e, -E_NO_MEMORY, "out of memory");
 	char name[32];
@@ -639,7 +673,8 @@ int backups_prune(struct backups *backups, uint64_t keep, struct error *e)
 		rc = error_system(e, "%s", backups->path);
 	struct pruning pruning = { backups, kept, count };
 	if (rc == 0)
-		rc = directory_each(backups->files_fd, ".", backups->path, remove_unlisted, &pruning, e);
+		rc = directory_each(backups->files_fd, ".", backups->path, remove_unlisted,
+				    &pruning, e);
 	for (size_t i = 0; kept && i < count; i++)
 		backup_release(&kept[i]);
 	free(kept);

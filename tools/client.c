@@ -16,7 +16,7 @@
 
 #define ANSWER_TIMEOUT_MS 120000
 
-/* --- asking the daemon ------------------------------------------------------------------------------------------- */
+/* --- asking the daemon ---------------------------------------------------- */
 
 /* A connection to the socket at path: the descriptor, or -errno. */
 static int connect_to(const char *path)
@@ -37,7 +37,8 @@ static int connect_to(const char *path)
 	return fd >= 0 ? fd : -errno;
 }
 
-/* A connection to the store's daemon: the descriptor, or -errno when none of its sockets answers. */
+/* A connection to the store's daemon: the descriptor, or -errno when none of its sockets
+ * answers. */
 static int connect_daemon(const char *store)
 {
 	char path[WIRE_PATH_MAX];
@@ -62,7 +63,8 @@ static int pass_row(const struct answer *answer, struct view payload, struct err
 
 	if (count < 0)
 		return count;
-	return answer->row(answer->arg, cells, (size_t)count) ? 0 : error_set(e, -ECANCELED, "stopped");
+	return answer->row(answer->arg, cells, (size_t)count) ? 0
+							      : error_set(e, -ECANCELED, "stopped");
 }
 
 static int pass_progress(const struct answer *answer, struct view payload, struct error *e)
@@ -84,7 +86,8 @@ static int pass_failure(struct view payload, struct error *e)
 }
 
 /* One message of the answer: 1 when there are more. */
-static int pass_message(const struct answer *answer, enum message_type type, struct view payload, struct error *e)
+static int pass_message(const struct answer *answer, enum message_type type, struct view payload,
+			struct error *e)
 {
 	int r;
 
@@ -102,35 +105,42 @@ static int pass_message(const struct answer *answer, enum message_type type, str
 	case MESSAGE_REQUEST:
 		break;
 	}
-	return error_set(e, -E_PROTOCOL, "daybookd sent a message that this daybook does not know: upgrade it");
+	return error_set(e, -E_PROTOCOL,
+			 "daybookd sent a message that this daybook does not know: upgrade it");
 }
 
-static int ask_daemon(int fd, const struct request *request, const struct answer *answer, struct error *e)
+static int ask_daemon(int fd, const struct request *request, const struct answer *answer,
+		      struct error *e)
 {
 	CLEANUP(buf_release) struct buf payload = { 0 };
 	enum message_type type;
 	/* These read everything; between two messages may lie a long while. */
-	int timeout = strcmp(request->command, "verify") == 0 || strcmp(request->command, "pack") == 0 ? -1 : ANSWER_TIMEOUT_MS;
+	int timeout =
+		strcmp(request->command, "verify") == 0 || strcmp(request->command, "pack") == 0
+			? -1
+			: ANSWER_TIMEOUT_MS;
 	int r;
 
 	request_encode(&payload, request);
 	r = buf_check(&payload, e);
 	if (r == 0)
 		r = message_send(fd, MESSAGE_REQUEST, buf_view(&payload), ANSWER_TIMEOUT_MS, e);
-	/* A daemon that refuses at once may close before it reads: what it said is still there to be read. */
+	/* A daemon that refuses at once may close before it reads: what it said is still there to
+	 * be read. */
 	if (r == -EPIPE || r == 0)
 		r = 1;
 	while (r > 0) {
 		r = message_receive(fd, &type, &payload, timeout, e);
 		if (r == 0)
-			return error_set(e, -E_NO_DAEMON, "daybookd ended before it had answered: see its log");
+			return error_set(e, -E_NO_DAEMON,
+					 "daybookd ended before it had answered: see its log");
 		if (r > 0)
 			r = pass_message(answer, type, buf_view(&payload), e);
 	}
 	return r;
 }
 
-/* --- running it here --------------------------------------------------------------------------------------------- */
+/* --- running it here ------------------------------------------------------ */
 
 /* This process's identity, as the kernel would check it. */
 static int own_credentials(struct credentials *ret, gid_t **ret_groups, struct error *e)
@@ -147,7 +157,8 @@ static int own_credentials(struct credentials *ret, gid_t **ret_groups, struct e
 	return 0;
 }
 
-static int run_on(struct store *store, const struct request *request, const struct answer *answer, struct error *e)
+static int run_on(struct store *store, const struct request *request, const struct answer *answer,
+		  struct error *e)
 {
 	struct credentials who;
 	struct passwd *user = getpwuid(geteuid());
@@ -158,11 +169,12 @@ static int run_on(struct store *store, const struct request *request, const stru
 	snprintf(number, sizeof(number), "%u", geteuid());
 	struct control_context context = { .store = store,
 					   .who = &who,
-					   .actor = { .uid = geteuid(),
-						      .gid = getegid(),
-						      .tgid = (uint32_t)getpid(),
-						      .name = view_str(user ? user->pw_name : number),
-						      .command = view_str("daybook") } };
+					   .actor = {
+						   .uid = geteuid(),
+						   .gid = getegid(),
+						   .tgid = (uint32_t)getpid(),
+						   .name = view_str(user ? user->pw_name : number),
+						   .command = view_str("daybook") } };
 	if (r == 0)
 		r = control_run(&context, request, answer, e);
 	free(groups);
@@ -184,8 +196,8 @@ static int run_here(const struct whereabouts *place, const struct request *reque
 	return r;
 }
 
-int client_ask(const struct whereabouts *place, const struct request *request, bool changing, const struct answer *answer,
-	       struct error *e)
+int client_ask(const struct whereabouts *place, const struct request *request, bool changing,
+	       const struct answer *answer, struct error *e)
 {
 	int fd = connect_daemon(place->store), r;
 
@@ -196,8 +208,11 @@ int client_ask(const struct whereabouts *place, const struct request *request, b
 			return r;
 	}
 	if (fd < 0)
-		return error_set(e, -E_NO_DAEMON, "%s: its daybookd does not answer (%s); unmount it and ask the store "
-				 "itself with --store %s", place->mountpoint, strerror(-fd), place->store);
+		return error_set(
+			e, -E_NO_DAEMON,
+			"%s: its daybookd does not answer (%s); unmount it and ask the store "
+			"itself with --store %s",
+			place->mountpoint, strerror(-fd), place->store);
 	r = ask_daemon(fd, request, answer, e);
 	close(fd);
 	return r;

@@ -1,8 +1,9 @@
 /* client.h - finds who can answer a request, the daemon or the store itself, and asks.
  *
- * *Whereabouts* are a store and a path in its share.  They are named either by a path on a mounted share (found in the mount
- * table: a mount of type fuse.daybookd, whose source is the store's path), by --store and a path from the share's
- * root, or by the store's own directory, which stands for that root. */
+ * *Whereabouts* are a store and a path in its share.  They are named either by a path on a mounted
+ * share (found in the mount table: a mount of type fuse.daybookd, whose source is the store's
+ * path), by --store and a path from the share's root, or by the store's own directory, which stands
+ * for that root. */
 #ifndef DAYBOOK_CLIENT_H
 #define DAYBOOK_CLIENT_H
 
@@ -21,12 +22,13 @@ void whereabouts_release(struct whereabouts *place);
 int whereabouts_find(const char *store, const char *path, struct whereabouts *ret, struct error *e);
 
 /* The same share, another path: how a second path of a command is read. */
-int whereabouts_second(const struct whereabouts *first, const char *path, char **ret, struct error *e);
+int whereabouts_second(const struct whereabouts *first, const char *path, char **ret,
+		       struct error *e);
 
-/* Sends the request to the daemon that serves the place; when none does and the place was named by its store, opens the
- * store (looking only, unless it is for changing) and runs the request here.  Codes are the command's own, or
- * -E_NO_DAEMON, -E_LOCKED, -E_TIMEOUT, -E_PROTOCOL. */
-int client_ask(const struct whereabouts *place, const struct request *request, bool changing, const struct answer *answer,
-	       struct error *e);
+/* Sends the request to the daemon that serves the place; when none does and the place was named by
+ * its store, opens the store (looking only, unless it is for changing) and runs the request here.
+ * Codes are the command's own, or -E_NO_DAEMON, -E_LOCKED, -E_TIMEOUT, -E_PROTOCOL. */
+int client_ask(const struct whereabouts *place, const struct request *request, bool changing,
+	       const struct answer *answer, struct error *e);
 
 #endif

@@ -1,4 +1,5 @@
-/* cmd_backup.c - daybook backup: a share's store, as it is now, into a directory of backups; while it is used. */
+/* cmd_backup.c - daybook backup: a share's store, as it is now, into a directory of backups; while
+ * it is used. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -76,8 +77,8 @@ static int list(const char *path, bool check, const struct answer *answer, struc
 }
 
 /* Copies the checkpoint; b tells of it, and of the copy then. */
-static int copy(const char *path, const struct taken *taken, uint64_t keep, struct backup *b, const struct answer *answer,
-		struct error *e)
+static int copy(const char *path, const struct taken *taken, uint64_t keep, struct backup *b,
+		const struct answer *answer, struct error *e)
 {
 	CLEANUP(buf_release) struct buf from = { 0 };
 	struct watcher watcher = { answer };
@@ -99,7 +100,8 @@ static int copy(const char *path, const struct taken *taken, uint64_t keep, stru
 	return r;
 }
 
-static int back_up(const struct invocation *in, uint64_t keep, const struct answer *answer, struct error *e)
+static int back_up(const struct invocation *in, uint64_t keep, const struct answer *answer,
+		   struct error *e)
 {
 	CLEANUP(whereabouts_release) struct whereabouts place = { 0 };
 	struct backup backup = { 0 };
@@ -110,7 +112,8 @@ static int back_up(const struct invocation *in, uint64_t keep, const struct answ
 		r = taken_make(&place, &taken, e);
 	if (r < 0)
 		return r;
-	snprintf(backup.share, sizeof(backup.share), "%.*s", (int)sizeof(backup.share) - 1, taken.share);
+	snprintf(backup.share, sizeof(backup.share), "%.*s", (int)sizeof(backup.share) - 1,
+		 taken.share);
 	backup.change = taken.change;
 	backup.time = taken.time;
 	r = copy(in->arguments[0], &taken, keep, &backup, answer, e);
@@ -134,7 +137,8 @@ static int read_keep(const char *text, uint64_t *ret, struct error *e)
 int cmd_backup(const struct invocation *in, struct error *e)
 {
 	struct printer printer = { .row = print_backup,
-				   .heading = "backup  taken                   change  up to                       size        new" };
+				   .heading = "backup  taken                   change  up to       "
+					      "                size        new" };
 	struct answer answer = print_answer(&printer, true);
 	uint64_t keep;
 	int r = print_format(in, &printer.format, e);
@@ -143,7 +147,8 @@ int cmd_backup(const struct invocation *in, struct error *e)
 		r = read_keep(option(in, "keep"), &keep, e);
 	if (r == 0 && (option(in, "list") || option(in, "check")))
 		r = in->arguments[1] || option(in, "store") || option(in, "keep")
-			    ? error_set(e, -E_USAGE, "--list and --check look at the directory of backups alone")
+			    ? error_set(e, -E_USAGE,
+					"--list and --check look at the directory of backups alone")
 			    : list(in->arguments[0], option(in, "check"), &answer, e);
 	else if (r == 0)
 		r = back_up(in, keep, &answer, e);

@@ -1,9 +1,9 @@
-/* cmd_export.c - daybook export: a directory as it was at an instant, as plain files or a tar archive; or with it all of a
- * share's past.
+/* cmd_export.c - daybook export: a directory as it was at an instant, as plain files or a tar
+ * archive; or with it all of a share's past.
  *
- * Whoever may read may export what he may read: the files come out of .history/at/, through the mount, by cp(1) and
- * tar(1), which know times, owners, ACLs, xattrs and holes.  A store that is not mounted is mounted for the while, for
- * reading, where nobody else sees it. */
+ * Whoever may read may export what he may read: the files come out of .history/at/, through the
+ * mount, by cp(1) and tar(1), which know times, owners, ACLs, xattrs and holes.  A store that is
+ * not mounted is mounted for the while, for reading, where nobody else sees it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -45,7 +45,9 @@ static int run(char *const arguments[], struct error *e)
 		return error_system(e, "%s", arguments[0]);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return error_set(e, -EIO, "%s did not finish: what it said stands above; what may not be read is not exported",
+	return error_set(e, -EIO,
+			 "%s did not finish: what it said stands above; what may not be read is "
+			 "not exported",
 			 arguments[0]);
 }
 
@@ -67,7 +69,8 @@ static int mount_privately(const char *store, struct private_mount *ret, struct 
 		return error_system(e, "%s", ret->directory);
 	ret->daemon = fork();
 	if (ret->daemon == 0) {
-		execlp("daybookd", "daybookd", "-f", "-o", "ro", store, ret->directory, (char *)NULL);
+		execlp("daybookd", "daybookd", "-f", "-o", "ro", store, ret->directory,
+		       (char *)NULL);
 		fprintf(stderr, "daybook export: daybookd: %s\n", strerror(errno));
 		_exit(127);
 	}
@@ -92,7 +95,8 @@ static void unmount_privately(struct private_mount *own)
 		rmdir(own->directory);
 }
 
-/* Adds ".history/at/TIME"; the time must be one that is understood, for it becomes a name in a path. */
+/* Adds ".history/at/TIME"; the time must be one that is understood, for it becomes a name in a
+ * path. */
 static int add_instant(struct buf *path, const char *text, struct error *e)
 {
 	char name[CLOCK_NAME_LEN + 1];
@@ -117,8 +121,20 @@ static bool is_archive(const char *target)
 
 static int archive(const char *from, const char *target, struct error *e)
 {
-	char *tar[] = { "tar", "--create", "--format=pax", "--acls", "--xattrs", "--xattrs-include=*", "--sparse", "--numeric-owner",
-			"--file", (char *)target, "--directory", (char *)from, ".", NULL };
+	char *tar[] = { "tar",
+			"--create",
+			"--format=pax",
+			"--acls",
+			"--xattrs",
+			"--xattrs-include=*",
+			"--sparse",
+			"--numeric-owner",
+			"--file",
+			(char *)target,
+			"--directory",
+			(char *)from,
+			".",
+			NULL };
 
 	return run(tar, e);
 }
@@ -127,7 +143,8 @@ static int make_target(const char *target, struct error *e)
 {
 	if (mkdir(target, 0700) == 0)
 		return 0;
-	return errno == EEXIST ? error_set(e, -E_STORE_EXISTS, "%s: is there already; name a new directory", target)
+	return errno == EEXIST ? error_set(e, -E_STORE_EXISTS,
+					   "%s: is there already; name a new directory", target)
 			       : error_system(e, "%s", target);
 }
 
@@ -141,18 +158,26 @@ static int write_tree(const char *from, const char *target, struct error *e)
 	if (r < 0)
 		return r;
 	buf_printf(&inside, "%s/.", from);
-	char *cp[] = { "cp", "--archive", "--sparse=auto", "--reflink=never", (char *)buf_cstr(&inside), (char *)target, NULL };
+	char *cp[] = { "cp",
+		       "--archive",
+		       "--sparse=auto",
+		       "--reflink=never",
+		       (char *)buf_cstr(&inside),
+		       (char *)target,
+		       NULL };
 	return run(cp, e);
 }
 
 /* The directory as it was at the instant that --at says. */
-static int export_tree(const struct invocation *in, const struct whereabouts *place, const char *target, struct error *e)
+static int export_tree(const struct invocation *in, const struct whereabouts *place,
+		       const char *target, struct error *e)
 {
 	CLEANUP(buf_release) struct buf from = { 0 };
 	struct private_mount own = { 0 };
 	int r = place->mountpoint ? 0 : mount_privately(place->store, &own, e);
 
-	buf_printf(&from, "%s/%s", place->mountpoint ? place->mountpoint : own.directory, place->path);
+	buf_printf(&from, "%s/%s", place->mountpoint ? place->mountpoint : own.directory,
+		   place->path);
 	if (r == 0)
 		r = add_instant(&from, option(in, "at"), e);
 	if (r == 0 && access(buf_cstr(&from), R_OK | X_OK) < 0)
@@ -163,21 +188,27 @@ static int export_tree(const struct invocation *in, const struct whereabouts *pl
 	return r;
 }
 
-/* --- the past ----------------------------------------------------------------------------------------------------- */
+/* --- the past ------------------------------------------------------------- */
 
 static const char readme[] =
 	"All of a Daybook share, as plain files.\n\n"
-	"tree/          the files as they were when this was written, or at the time that was asked for\n"
-	"versions/      every version of every file: DIRECTORY/NAME/NAME.TIME.vNUMBER.AUTHOR.EXTENSION, times in UTC\n"
+	"tree/          the files as they were when this was written, or at the time that was "
+	"asked for\n"
+	"versions/      every version of every file: "
+	"DIRECTORY/NAME/NAME.TIME.vNUMBER.AUTHOR.EXTENSION, times in UTC\n"
 	"versions.csv   one line for each version: its file, who saved it and when, its digest\n"
 	"changes.csv    everything that happened, oldest first\n\n"
-	"A digest is the BLAKE2b-256 of the bytes (b2sum -l 256) of files of up to 64 MiB; of larger ones see\n"
-	"daybook-format(5). Versions flagged \"lost\" have no file: their bytes were lost when the store was damaged.\n";
+	"A digest is the BLAKE2b-256 of the bytes (b2sum -l 256) of files of up to 64 MiB; of "
+	"larger ones see\n"
+	"daybook-format(5). Versions flagged \"lost\" have no file: their bytes were lost when the "
+	"store was damaged.\n";
 
 static int write_readme(int directory, struct error *e)
 {
 	int fd = openat(directory, "README.txt", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	int r = fd < 0 || write(fd, readme, sizeof(readme) - 1) != (ssize_t)sizeof(readme) - 1 ? error_system(e, "README.txt") : 0;
+	int r = fd < 0 || write(fd, readme, sizeof(readme) - 1) != (ssize_t)sizeof(readme) - 1
+			? error_system(e, "README.txt")
+			: 0;
 
 	if (fd >= 0)
 		close(fd);
@@ -200,13 +231,15 @@ static int write_past(const struct taken *taken, int directory, struct error *e)
 	print_end(&printer);
 	store_close(store);
 	if (r == 0 && report.lost)
-		r = error_set(e, -E_CORRUPT, "%llu versions cannot be read, and are in the list without a file",
+		r = error_set(e, -E_CORRUPT,
+			      "%llu versions cannot be read, and are in the list without a file",
 			      (unsigned long long)report.lost);
 	return r;
 }
 
 /* All of it into a new directory. */
-static int export_all(const struct invocation *in, const struct whereabouts *place, const char *target, struct error *e)
+static int export_all(const struct invocation *in, const struct whereabouts *place,
+		      const char *target, struct error *e)
 {
 	CLEANUP(buf_release) struct buf tree = { 0 };
 	struct taken taken;
@@ -238,17 +271,21 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 }
 
 /* An archive is made of a directory, which stands beside it meanwhile. */
-static int export_history(const struct invocation *in, const struct whereabouts *place, struct error *e)
+static int export_history(const struct invocation *in, const struct whereabouts *place,
+			  struct error *e)
 {
 	CLEANUP(buf_release) struct buf beside = { 0 };
 	const char *target = in->arguments[1];
 	bool standard_output = strcmp(target, "-") == 0;
 
 	if (place->path[0])
-		return error_set(e, -E_USAGE, "--history exports a share as a whole: name its root, or its store");
+		return error_set(
+			e, -E_USAGE,
+			"--history exports a share as a whole: name its root, or its store");
 	if (!is_archive(target))
 		return export_all(in, place, target, e);
-	buf_printf(&beside, "%s.daybook-export-%ld", standard_output ? "/var/tmp/stdout" : target, (long)getpid());
+	buf_printf(&beside, "%s.daybook-export-%ld", standard_output ? "/var/tmp/stdout" : target,
+		   (long)getpid());
 	int r = export_all(in, place, buf_cstr(&beside), e), kept = r;
 	if (r == 0 || r == -E_CORRUPT)
 		r = archive(buf_cstr(&beside), target, r == 0 ? e : NULL);
@@ -263,5 +300,6 @@ int cmd_export(const struct invocation *in, struct error *e)
 
 	if (r < 0)
 		return r;
-	return option(in, "history") ? export_history(in, &place, e) : export_tree(in, &place, in->arguments[1], e);
+	return option(in, "history") ? export_history(in, &place, e)
+				     : export_tree(in, &place, in->arguments[1], e);
 }

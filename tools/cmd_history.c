@@ -16,7 +16,8 @@ static void print_version(struct buf *out, const struct cell *cells, size_t coun
 	print_number(out, cells, count, "document", 8);
 	buf_printf(out, "  ");
 	const struct cell *digest = cell_named(cells, count, "digest");
-	buf_printf(out, "%.12s", digest && digest->text.len >= 12 ? (const char *)digest->text.data : "");
+	buf_printf(out, "%.12s",
+		   digest && digest->text.len >= 12 ? (const char *)digest->text.data : "");
 	buf_printf(out, "  ");
 	print_text(out, cells, count, "name", 0);
 	if (from && from->kind == CELL_NUMBER) {
@@ -35,10 +36,9 @@ static void print_version(struct buf *out, const struct cell *cells, size_t coun
 int cmd_history(const struct invocation *in, struct error *e)
 {
 	static const char *const names[] = { "all", NULL };
-	struct printer printer = {
-		.heading = "version  time                  author             size  document  digest        name",
-		.row = print_version
-	};
+	struct printer printer = { .heading = "version  time                  author             "
+					      "size  document  digest        name",
+				   .row = print_version };
 	struct request request = { .command = "history" };
 
 	rows_pass(in, &request, names);

@@ -28,7 +28,8 @@ static int read_owner(const char *text, uint32_t *uid, uint32_t *gid, struct err
 	if (name.len && !read_id(buf_cstr(&name), uid)) {
 		user = getpwnam(buf_cstr(&name));
 		if (!user)
-			return error_set(e, -E_USAGE, "--owner: there is no user %s", buf_cstr(&name));
+			return error_set(e, -E_USAGE, "--owner: there is no user %s",
+					 buf_cstr(&name));
 		*uid = user->pw_uid;
 		*gid = user->pw_gid;
 	}

@@ -36,8 +36,10 @@ static void print_change(struct buf *out, const struct cell *cells, size_t count
 int cmd_log(const struct invocation *in, struct error *e)
 {
 	static const char *const names[] = { "by", "since", "until", "limit", "reverse", NULL };
-	struct printer printer = { .heading = "  change  time                  author       operation path",
-				   .row = print_change };
+	struct printer printer = {
+		.heading = "  change  time                  author       operation path",
+		.row = print_change
+	};
 	struct request request = { .command = "log" };
 
 	rows_pass(in, &request, names);

@@ -8,8 +8,8 @@
 
 #include "commands.h"
 
-/* daybookd beside this program, in ../sbin, or wherever PATH or the usual places have it; returns when there is
- * none. */
+/* daybookd beside this program, in ../sbin, or wherever PATH or the usual places have it; returns
+ * when there is none. */
 static void become_daybookd(char *const *arguments)
 {
 	static const char *const places[] = { "%s/daybookd", "%s/../sbin/daybookd" };
@@ -42,5 +42,6 @@ int cmd_mount(const struct invocation *in, struct error *e)
 	if (option(in, "foreground"))
 		arguments[n++] = "-f";
 	become_daybookd((char *const *)arguments);
-	return error_set(e, -ENOENT, "cannot start daybookd: is it installed beside daybook or in PATH?");
+	return error_set(e, -ENOENT,
+			 "cannot start daybookd: is it installed beside daybook or in PATH?");
 }

@@ -1,4 +1,5 @@
-/* cmd_repair.c - daybook repair: makes again what a store can lose without losing anything, and says what is lost. */
+/* cmd_repair.c - daybook repair: makes again what a store can lose without losing anything, and
+ * says what is lost. */
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,12 +18,15 @@ struct repairing {
 	bool sound;       /* the log, tables and records are what they should be */
 };
 
-static bool tell(const struct answer *answer, const char *what, const char *lost, uint64_t added, uint64_t removed)
+static bool tell(const struct answer *answer, const char *what, const char *lost, uint64_t added,
+		 uint64_t removed)
 {
 	bool counts = !lost[0];
 	struct cell cells[] = { cell_text_some("repaired", view_str(what)),
-				counts ? cell_number("added", added) : (struct cell){ .name = "added", .kind = CELL_NONE },
-				counts ? cell_number("removed", removed) : (struct cell){ .name = "removed", .kind = CELL_NONE },
+				counts ? cell_number("added", added)
+				       : (struct cell){ .name = "added", .kind = CELL_NONE },
+				counts ? cell_number("removed", removed)
+				       : (struct cell){ .name = "removed", .kind = CELL_NONE },
 				cell_text_some("lost", view_str(lost)) };
 
 	return answer->row(answer->arg, cells, sizeof(cells) / sizeof(cells[0]));
@@ -112,8 +116,8 @@ static int repair_indexes(const char *path, bool dry, struct repairing *r, struc
 		r->sound = rc == 0;
 	}
 	if (r->sound) /* once more for what is known: contents were read a moment ago */
-		rc = verify_store(store, &(struct verify_options){ .known = tell_known }, tell_lost, show, r,
-				  &(struct verify_report){ 0 }, e);
+		rc = verify_store(store, &(struct verify_options){ .known = tell_known }, tell_lost,
+				  show, r, &(struct verify_report){ 0 }, e);
 	store_close(store);
 	return rc;
 }
@@ -124,7 +128,8 @@ static bool needs_salvage(int rc)
 }
 
 /* Builds the database anew, then says what nobody can mend. */
-static int salvage(const char *path, struct repairing *r, struct salvage_report *report, struct error *e)
+static int salvage(const char *path, struct repairing *r, struct salvage_report *report,
+		   struct error *e)
 {
 	struct salvage_listener listener = { .lost = tell_lost, .progress = show, .arg = r };
 	struct store *store = NULL;
@@ -139,20 +144,26 @@ static int salvage(const char *path, struct repairing *r, struct salvage_report 
 }
 
 /* In words, for who reads them; what is lost stands above. */
-static void explain(const char *path, const struct repairing *r, const struct salvage_report *report)
+static void explain(const char *path, const struct repairing *r,
+		    const struct salvage_report *report)
 {
-	printf("The database was built anew of all that could be read. The damaged one is kept as it was, in\n"
+	printf("The database was built anew of all that could be read. The damaged one is kept as "
+	       "it was, in\n"
 	       "  %s/%s\n"
-	       "Nothing needs it any more; remove it when you are sure that nobody will ask for what was lost.\n", path, report->kept);
+	       "Nothing needs it any more; remove it when you are sure that nobody will ask for "
+	       "what was lost.\n",
+	       path, report->kept);
 	if (!r->lost && !report->versions)
 		printf("Nothing was lost.\n");
 	else
-		printf("What is lost is told above: %llu contents of versions, and at most %llu changes of the log. Everything else is\n"
-		       "there, and can be read and saved.\n", (unsigned long long)report->versions,
-		       (unsigned long long)report->changes);
+		printf("What is lost is told above: %llu contents of versions, and at most %llu "
+		       "changes of the log. Everything else is\n"
+		       "there, and can be read and saved.\n",
+		       (unsigned long long)report->versions, (unsigned long long)report->changes);
 }
 
-static int repair(const char *path, bool dry, struct repairing *r, struct printer *printer, struct error *e)
+static int repair(const char *path, bool dry, struct repairing *r, struct printer *printer,
+		  struct error *e)
 {
 	struct salvage_report report = { .kept = "" };
 	struct error why = { 0 };
@@ -165,7 +176,8 @@ static int repair(const char *path, bool dry, struct repairing *r, struct printe
 		return rc;
 	}
 	if (dry)
-		return error_set(e, -E_FAILED_VERIFY, "the database would be built anew: %s", why.text);
+		return error_set(e, -E_FAILED_VERIFY, "the database would be built anew: %s",
+				 why.text);
 	if (printer->format == PRINT_TABLE)
 		printf("The database is damaged: %s\n", why.text);
 	rc = salvage(path, r, &report, e);
@@ -180,8 +192,11 @@ static int repair(const char *path, bool dry, struct repairing *r, struct printe
 int cmd_repair(const struct invocation *in, struct error *e)
 {
 	const struct passwd *user = getpwuid(geteuid());
-	struct actor actor = { .uid = geteuid(), .gid = getegid(), .tgid = (uint32_t)getpid(),
-			       .name = view_str(user ? user->pw_name : "root"), .command = view_str("daybook") };
+	struct actor actor = { .uid = geteuid(),
+			       .gid = getegid(),
+			       .tgid = (uint32_t)getpid(),
+			       .name = view_str(user ? user->pw_name : "root"),
+			       .command = view_str("daybook") };
 	struct printer printer = { .row = print_repaired };
 	struct answer answer = print_answer(&printer, true);
 	struct repairing repairing = { .answer = &answer, .actor = &actor };

@@ -1,4 +1,5 @@
-/* cmd_restart.c - daybook restart: another process takes over a mount, with the program that is installed now. */
+/* cmd_restart.c - daybook restart: another process takes over a mount, with the program that is
+ * installed now. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -29,8 +30,8 @@ static bool see(void *arg, const struct cell *cells, size_t count)
 }
 
 /* Waits until another process than `before` serves the place: how long that took, ns. */
-static int wait_for_another(const struct whereabouts *place, const struct seen *before, int64_t began, int64_t *ret_ns,
-			    struct error *e)
+static int wait_for_another(const struct whereabouts *place, const struct seen *before,
+			    int64_t began, int64_t *ret_ns, struct error *e)
 {
 	struct request request = { .command = "status" };
 
@@ -43,14 +44,17 @@ static int wait_for_another(const struct whereabouts *place, const struct seen *
 		if (r == 0 && now.restarts > before->restarts)
 			return 0;
 		if (*ret_ns > WAIT_MS * 1000000ll)
-			return error_set(e, -E_TIMEOUT, "no other process serves the share yet: see the daemon's log");
+			return error_set(
+				e, -E_TIMEOUT,
+				"no other process serves the share yet: see the daemon's log");
 		usleep(5000);
 	}
 }
 
 static void print_restarted(struct buf *out, const struct cell *cells, size_t count)
 {
-	buf_printf(out, "process %llu serves the share now\n", (unsigned long long)number_of(cells, count, "worker"));
+	buf_printf(out, "process %llu serves the share now\n",
+		   (unsigned long long)number_of(cells, count, "worker"));
 }
 
 int cmd_restart(const struct invocation *in, struct error *e)
@@ -66,7 +70,8 @@ int cmd_restart(const struct invocation *in, struct error *e)
 	if (r < 0)
 		return r;
 	r = client_ask(&place, &request, false, &answer, e);
-	if (r < 0 && !before.worker) /* once it has answered, it may be gone before it says that it has done so */
+	if (r < 0 && !before.worker) /* once it has answered, it may be gone before it says that it
+					has done so */
 		return r;
 	r = wait_for_another(&place, &before, began, &took, e);
 	return r < 0 ? r : rows_at(in, &place, &status, &printer, false, false, e);

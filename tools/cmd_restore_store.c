@@ -33,16 +33,19 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 }
 
 /* The backup that is asked for, or the newest. */
-static int choose(const struct backups *backups, const char *text, struct backup *ret, struct error *e)
+static int choose(const struct backups *backups, const char *text, struct backup *ret,
+		  struct error *e)
 {
 	char *end;
 	uint64_t number = text ? strtoull(text, &end, 10) : 0;
 
 	if (text && (*end || !number || text[0] == '-'))
-		return error_set(e, -E_USAGE, "--backup takes a number, as `daybook backup --list` shows them");
+		return error_set(e, -E_USAGE,
+				 "--backup takes a number, as `daybook backup --list` shows them");
 	if (!backups->count)
 		return error_set(e, -E_NO_ENTRY, "%s: no backup was finished here", backups->path);
-	return backups_read(backups, number ? number : backups->numbers[backups->count - 1], ret, e);
+	return backups_read(backups, number ? number : backups->numbers[backups->count - 1], ret,
+			    e);
 }
 
 static bool ignore_finding(void *arg, const char *sentence)
@@ -58,8 +61,11 @@ static bool ignore_finding(void *arg, const char *sentence)
 static int note_origin(struct store *store, const struct backup *b, struct error *e)
 {
 	const struct passwd *user = getpwuid(geteuid());
-	struct actor actor = { .uid = geteuid(), .gid = getegid(), .tgid = (uint32_t)getpid(),
-			       .name = view_str(user ? user->pw_name : "root"), .command = view_str("daybook") };
+	struct actor actor = { .uid = geteuid(),
+			       .gid = getegid(),
+			       .tgid = (uint32_t)getpid(),
+			       .name = view_str(user ? user->pw_name : "root"),
+			       .command = view_str("daybook") };
 	char text[96], taken[31];
 
 	clock_iso(taken, b->taken);
@@ -68,9 +74,11 @@ static int note_origin(struct store *store, const struct backup *b, struct error
 	return r < 0 ? r : store_sync(store, e);
 }
 
-/* The store opens, is at the change that the backup was made at or beyond it by what was unsaved then, and all that can
- * be checked without reading contents (whose files' digests were) is well. */
-static int check_restored(const char *path, const struct backup *b, uint64_t *ret_change, struct error *e)
+/* The store opens, is at the change that the backup was made at or beyond it by what was unsaved
+ * then, and all that can be checked without reading contents (whose files' digests were) is
+ * well. */
+static int check_restored(const char *path, const struct backup *b, uint64_t *ret_change,
+			  struct error *e)
 {
 	CLEANUP(buf_release) struct buf finding = { 0 };
 	struct verify_report report;
@@ -83,10 +91,12 @@ static int check_restored(const char *path, const struct backup *b, uint64_t *re
 	store_head(store, ret_change, &time);
 	r = 0;
 	if (*ret_change < b->change)
-		r = error_set(e, -E_CORRUPT, "the store ends at change %" PRIu64 ", before the backup's %" PRIu64, *ret_change,
-			      b->change);
+		r = error_set(e, -E_CORRUPT,
+			      "the store ends at change %" PRIu64 ", before the backup's %" PRIu64,
+			      *ret_change, b->change);
 	if (r == 0)
-		r = verify_store(store, &(struct verify_options){ 0 }, ignore_finding, NULL, &finding, &report, e);
+		r = verify_store(store, &(struct verify_options){ 0 }, ignore_finding, NULL,
+				 &finding, &report, e);
 	if (r == -E_FAILED_VERIFY)
 		error_set(e, r, "%s", buf_cstr(&finding));
 	if (r == 0)
@@ -109,8 +119,8 @@ static void print_restored(struct buf *out, const struct cell *cells, size_t cou
 	buf_printf(out, " MOUNTPOINT`\n");
 }
 
-static int restore(const struct backups *backups, const char *to, const char *number, const struct answer *answer,
-		   struct error *e)
+static int restore(const struct backups *backups, const char *to, const char *number,
+		   const struct answer *answer, struct error *e)
 {
 	struct watcher watcher = { answer };
 	struct backup b;
@@ -125,7 +135,8 @@ static int restore(const struct backups *backups, const char *to, const char *nu
 	if (r < 0 && r != -E_STORE_EXISTS)
 		nftw(to, remove_entry, 16, FTW_DEPTH | FTW_PHYS); /* it was not there before */
 	if (r == 0) {
-		struct cell cells[] = { cell_text("store", view_str(to)), cell_number("backup", b.number),
+		struct cell cells[] = { cell_text("store", view_str(to)),
+					cell_number("backup", b.number),
 					cell_number("change", b.change), cell_time("time", b.time),
 					cell_text("share", view_str(b.share)) };
 

@@ -1,7 +1,8 @@
 /* cmd_status.c - daybook status: a share at a glance. */
 #include "rows.h"
 
-static void print_line(struct buf *out, const struct cell *cells, size_t count, const char *label, const char *name)
+static void print_line(struct buf *out, const struct cell *cells, size_t count, const char *label,
+		       const char *name)
 {
 	const struct cell *cell = cell_named(cells, count, name);
 
@@ -28,12 +29,15 @@ static void print_daemon(struct buf *out, const struct cell *cells, size_t count
 
 	if (!worker || worker->kind == CELL_NONE)
 		return;
-	buf_printf(out, "%-12s process %llu, since ", "served by", (unsigned long long)worker->number);
+	buf_printf(out, "%-12s process %llu, since ", "served by",
+		   (unsigned long long)worker->number);
 	print_time(out, cells, count, "started_time");
-	buf_printf(out, "; process %llu keeps the mount, since ", (unsigned long long)number_of(cells, count, "holder"));
+	buf_printf(out, "; process %llu keeps the mount, since ",
+		   (unsigned long long)number_of(cells, count, "holder"));
 	print_time(out, cells, count, "mounted_time");
 	if (number_of(cells, count, "restarts"))
-		buf_printf(out, "; restarts: %llu", (unsigned long long)number_of(cells, count, "restarts"));
+		buf_printf(out, "; restarts: %llu",
+			   (unsigned long long)number_of(cells, count, "restarts"));
 	buf_u8(out, '\n');
 }
 
@@ -58,7 +62,8 @@ static void print_packing(struct buf *out, const struct cell *cells, size_t coun
 static void print_status(struct buf *out, const struct cell *cells, size_t count)
 {
 	uint64_t live = number_of(cells, count, "live_bytes");
-	uint64_t held = number_of(cells, count, "content_bytes") + number_of(cells, count, "index_bytes");
+	uint64_t held =
+		number_of(cells, count, "content_bytes") + number_of(cells, count, "index_bytes");
 
 	print_line(out, cells, count, "store", "store");
 	print_line(out, cells, count, "share", "share");
@@ -77,7 +82,8 @@ static void print_status(struct buf *out, const struct cell *cells, size_t count
 	print_bytes(out, cells, count, "index_bytes", 0);
 	buf_printf(out, " names and log");
 	if (live >= 1 << 20) /* below that, it says more of tables than of history */
-		buf_printf(out, " (all history: %.2f times the live bytes)", (double)held / (double)live);
+		buf_printf(out, " (all history: %.2f times the live bytes)",
+			   (double)held / (double)live);
 	buf_u8(out, '\n');
 	print_packing(out, cells, count);
 	print_line(out, cells, count, "recovery", "recovery");

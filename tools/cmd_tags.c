@@ -17,8 +17,10 @@ static void print_tag(struct buf *out, const struct cell *cells, size_t count)
 
 int cmd_tags(const struct invocation *in, struct error *e)
 {
-	struct printer printer = { .heading = "  change  time                  author       directory  tag",
-				   .row = print_tag };
+	struct printer printer = {
+		.heading = "  change  time                  author       directory  tag",
+		.row = print_tag
+	};
 	struct request request = { .command = "tags" };
 
 	return rows_run(in, &request, &printer, e);

@@ -1,7 +1,8 @@
 /* cmd_verify.c - daybook verify: is everything there, and is it what it was? */
 #include "rows.h"
 
-static void print_count(struct buf *out, const struct cell *cells, size_t count, const char *name, const char *after)
+static void print_count(struct buf *out, const struct cell *cells, size_t count, const char *name,
+			const char *after)
 {
 	print_number(out, cells, count, name, 0);
 	buf_printf(out, " %s", after);
@@ -16,7 +17,8 @@ static void print_summary(struct buf *out, const struct cell *cells, size_t coun
 	print_count(out, cells, count, "dirents", "names, ");
 	print_count(out, cells, count, "documents", "documents, ");
 	print_count(out, cells, count, "versions", "versions, ");
-	print_count(out, cells, count, "contents", chunks && chunks->number ? "contents in " : "contents, ");
+	print_count(out, cells, count, "contents",
+		    chunks && chunks->number ? "contents in " : "contents, ");
 	if (chunks && chunks->number)
 		print_count(out, cells, count, "chunks", "chunks, ");
 	print_bytes(out, cells, count, "bytes", 0);
@@ -29,7 +31,8 @@ static void print_summary(struct buf *out, const struct cell *cells, size_t coun
 
 static void print_verified(struct buf *out, const struct cell *cells, size_t count)
 {
-	const struct cell *damage = cell_named(cells, count, "damage"), *damaged = cell_named(cells, count, "damaged");
+	const struct cell *damage = cell_named(cells, count, "damage"),
+			  *damaged = cell_named(cells, count, "damaged");
 	const struct cell *lost = cell_named(cells, count, "lost");
 
 	if (damage && damage->kind == CELL_TEXT) {
@@ -53,7 +56,9 @@ int cmd_verify(const struct invocation *in, struct error *e)
 	int r;
 
 	if (in->arguments[0] && option(in, "store"))
-		return error_set(e, -E_USAGE, "the whole store is verified: name it by --store or by a path, not by both");
+		return error_set(e, -E_USAGE,
+				 "the whole store is verified: name it by --store or by a path, "
+				 "not by both");
 	r = whereabouts_find(option(in, "store"), in->arguments[0], &place, e);
 	if (r < 0)
 		return r;

@@ -8,8 +8,8 @@
 
 #include "store/error.h"
 
-/* X(name, "arguments", least, most, "one line") - in the order in which help shows them; a _ in a name is typed as a
- * hyphen. */
+/* X(name, "arguments", least, most, "one line") - in the order in which help shows them; a _ in a
+ * name is typed as a hyphen. */
 #define COMMANDS(X) \
 	X(init,      "STORE",            1, 1, "makes a new, empty store") \
 	X(mount,     "STORE MOUNTPOINT", 2, 2, "mounts a store: starts daybookd") \
@@ -94,7 +94,8 @@ struct invocation {
 const char *option(const struct invocation *in, const char *name);
 
 /* Each runs one command: 0, or a code with its sentence in *e. */
-#define X(name, arguments, least, most, what) int cmd_##name(const struct invocation *in, struct error *e);
+#define X(name, arguments, least, most, what)                                                      \
+	int cmd_##name(const struct invocation *in, struct error *e);
 COMMANDS(X)
 #undef X
 

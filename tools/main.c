@@ -54,7 +54,7 @@ static const char *typed_name(const struct command_info *command, char out[COMMA
 	return out;
 }
 
-/* --- help ------------------------------------------------------------------------------------------------------ */
+/* --- help ----------------------------------------------------------------- */
 
 static void print_usage(FILE *out)
 {
@@ -62,9 +62,11 @@ static void print_usage(FILE *out)
 
 	fprintf(out, "usage: daybook COMMAND [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < COUNT(commands); i++)
-		fprintf(out, "  %-13s %-16s  %s\n", typed_name(&commands[i], name), commands[i].arguments, commands[i].what);
-	fprintf(out, "\n`daybook COMMAND --help` shows a command's options; the manual is daybook(1).\n"
-		     "A PATH is one on a mounted share (the working directory when it is left out).\n");
+		fprintf(out, "  %-13s %-16s  %s\n", typed_name(&commands[i], name),
+			commands[i].arguments, commands[i].what);
+	fprintf(out,
+		"\n`daybook COMMAND --help` shows a command's options; the manual is daybook(1).\n"
+		"A PATH is one on a mounted share (the working directory when it is left out).\n");
 }
 
 static void print_help(const struct command_info *command)
@@ -72,7 +74,8 @@ static void print_help(const struct command_info *command)
 	char left[64], name[COMMAND_NAME_MAX];
 
 	typed_name(command, name);
-	printf("usage: daybook %s [OPTION...] %s\n\n%s: %s\n\n", name, command->arguments, name, command->what);
+	printf("usage: daybook %s [OPTION...] %s\n\n%s: %s\n\n", name, command->arguments, name,
+	       command->what);
 	for (size_t i = 0; i < COUNT(options); i++) {
 		const struct option_info *o = &options[i];
 		char letter[5] = "    ";
@@ -81,7 +84,8 @@ static void print_help(const struct command_info *command)
 			continue;
 		if (o->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
-		snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->value ? " " : "",
+			 o->value ? o->value : "");
 		printf("  %-26s %s\n", left, o->what);
 	}
 	printf("  %-26s %s\n", "-h, --help", "this");
@@ -96,7 +100,7 @@ static int usage_error(const struct command_info *command, const char *text)
 	return EXIT_USAGE;
 }
 
-/* --- reading the command line ------------------------------------------------------------------------------------ */
+/* --- reading the command line --------------------------------------------- */
 
 /* getopt's tables for one command; an option's val is its place in options[] + 256. */
 struct getopt_tables {
@@ -116,7 +120,9 @@ static void make_tables(const struct command_info *command, struct getopt_tables
 
 		if (strcmp(o->command, command->name) != 0)
 			continue;
-		t->longs[n++] = (struct option){ o->name, o->value ? required_argument : no_argument, NULL, (int)i + 256 };
+		t->longs[n++] =
+			(struct option){ o->name, o->value ? required_argument : no_argument, NULL,
+					 (int)i + 256 };
 		if (o->letter) {
 			t->letters[letters++] = o->letter;
 			if (o->value)
@@ -138,7 +144,8 @@ static const struct option_info *found_option(const struct command_info *command
 }
 
 /* -1: go on and run; else the exit status. */
-static int read_options(const struct command_info *command, int argc, char **argv, struct invocation *in)
+static int read_options(const struct command_info *command, int argc, char **argv,
+			struct invocation *in)
 {
 	struct getopt_tables tables;
 	char name[64], typed[COMMAND_NAME_MAX];
@@ -208,7 +215,8 @@ static int help(const char *name)
 	const struct command_info *command = name ? find_command(name) : NULL;
 
 	if (name && !command) {
-		fprintf(stderr, "daybook: %s: there is no such command: see `daybook --help`\n", name);
+		fprintf(stderr, "daybook: %s: there is no such command: see `daybook --help`\n",
+			name);
 		return EXIT_USAGE;
 	}
 	if (command)
@@ -226,7 +234,8 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
 		return help(argv[2]);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		printf("daybook %s\n", DAYBOOK_VERSION);
@@ -234,7 +243,8 @@ int main(int argc, char **argv)
 	}
 	command = find_command(argv[1]);
 	if (!command) {
-		fprintf(stderr, "daybook: %s: there is no such command: see `daybook --help`\n", argv[1]);
+		fprintf(stderr, "daybook: %s: there is no such command: see `daybook --help`\n",
+			argv[1]);
 		return EXIT_USAGE;
 	}
 	return run(command, argc - 1, argv + 1);

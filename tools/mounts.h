@@ -14,8 +14,9 @@ struct mount_entry {
 
 void mount_entry_release(struct mount_entry *m);
 
-/* The mount that shows the absolute path without symlinks: the deepest, and of several at one point the last.
- * In a chroot whose root is no mount: "/" of type "none".  Reads only the table, never the mount: it works when a daemon hangs. */
+/* The mount that shows the absolute path without symlinks: the deepest, and of several at one point
+ * the last. In a chroot whose root is no mount: "/" of type "none".  Reads only the table, never
+ * the mount: it works when a daemon hangs. */
 int mount_find(const char *path, struct mount_entry *ret, struct error *e);
 /* The same in that table. */
 int mount_find_in(FILE *table, const char *path, struct mount_entry *ret, struct error *e);

@@ -39,14 +39,15 @@ struct past {
 	struct error *e;
 };
 
-/* --- where a version stands --------------------------------------------------------------------------------------- */
+/* --- where a version stands ----------------------------------------------- */
 
 /* Makes all directories of a path that ends in a slash. */
 static int make_path(int at, char *path, struct error *e)
 {
 	for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		int r = mkdirat(at, path, 0755) < 0 && errno != EEXIST ? error_system(e, "%s", path) : 0;
+		int r = mkdirat(at, path, 0755) < 0 && errno != EEXIST ? error_system(e, "%s", path)
+								       : 0;
 		*slash = '/';
 		if (r < 0)
 			return r;
@@ -55,24 +56,30 @@ static int make_path(int at, char *path, struct error *e)
 }
 
 /* Opens a new file for the version, below the name raw of the directory; path becomes its name. */
-static int make_file(struct past *p, struct view raw, uint64_t number, const struct version_record *v, struct buf *path)
+static int make_file(struct past *p, struct view raw, uint64_t number,
+		     const struct version_record *v, struct buf *path)
 {
 	char author[NAMES_AUTHOR_ROOM], name[NAMES_LEN_MAX + 1];
 	int r;
 
 	names_author(author, v->author, (uint32_t)v->uid, false);
-	struct names_version named = { .raw = raw, .cookie = store_cookie(p->store, raw), .time = v->time, .number = number,
+	struct names_version named = { .raw = raw,
+				       .cookie = store_cookie(p->store, raw),
+				       .time = v->time,
+				       .number = number,
 				       .author = view_str(author) };
 	buf_append(path, p->above.data, p->above.len);
 	buf_append(path, raw.data, raw.len);
 	buf_printf(path, "/");
 	if ((r = buf_check(path, p->e)) == 0)
 		r = make_path(p->directory, (char *)buf_cstr(path), p->e);
-	for (size_t len = path->len; r == 0 && named.twin < TWINS_MAX; named.twin = named.twin ? named.twin + 1 : 2) {
+	for (size_t len = path->len; r == 0 && named.twin < TWINS_MAX;
+	     named.twin = named.twin ? named.twin + 1 : 2) {
 		path->len = len;
 		names_version(name, &named);
 		buf_printf(path, "%s", name);
-		int fd = openat(p->directory, buf_cstr(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		int fd = openat(p->directory, buf_cstr(path),
+				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd >= 0)
 			return fd;
 		if (errno != EEXIST)
@@ -81,7 +88,7 @@ static int make_file(struct past *p, struct view raw, uint64_t number, const str
 	return r < 0 ? r : error_system(p->e, "%s", buf_cstr(path));
 }
 
-/* --- its bytes ---------------------------------------------------------------------------------------------------- */
+/* --- its bytes ------------------------------------------------------------ */
 
 static bool is_zero(const uint8_t *bytes, size_t n)
 {
@@ -95,13 +102,17 @@ static int copy_bytes(struct past *p, int fd, const struct version_record *v, st
 
 	crypto_generichash_init(&state, NULL, 0, DIGEST_LEN);
 	for (uint64_t at = 0; at < v->size;) {
-		int n = content_read(store_contents(p->store), v->content, at, p->part.data, PART_BYTES, e);
+		int n = content_read(store_contents(p->store), v->content, at, p->part.data,
+				     PART_BYTES, e);
 
 		if (n <= 0)
-			return n < 0 ? n : error_set(e, -E_CORRUPT, "its content is shorter than it was");
+			return n < 0 ? n
+				     : error_set(e, -E_CORRUPT,
+						 "its content is shorter than it was");
 		if (v->size <= DIGEST_WHOLE_MAX)
 			crypto_generichash_update(&state, p->part.data, (size_t)n);
-		if (!is_zero(p->part.data, (size_t)n) && pwrite(fd, p->part.data, (size_t)n, (off_t)at) != n)
+		if (!is_zero(p->part.data, (size_t)n) &&
+		    pwrite(fd, p->part.data, (size_t)n, (off_t)at) != n)
 			return error_system(e, "writing");
 		at += (uint64_t)n;
 	}
@@ -124,7 +135,7 @@ static void set_attributes(int fd, const struct version_record *v)
 	futimens(fd, times);
 }
 
-/* --- the lists ---------------------------------------------------------------------------------------------------- */
+/* --- the lists ------------------------------------------------------------ */
 
 static int put_line(FILE *to, bool *listed, const struct cell *cells, size_t count, struct error *e)
 {
@@ -135,7 +146,9 @@ static int put_line(FILE *to, bool *listed, const struct cell *cells, size_t cou
 	*listed = true;
 	cells_csv(&line, cells, count);
 	int r = buf_check(&line, e);
-	return r < 0 || fwrite(line.data, 1, line.len, to) == line.len ? r : error_system(e, "writing a list");
+	return r < 0 || fwrite(line.data, 1, line.len, to) == line.len
+		       ? r
+		       : error_system(e, "writing a list");
 }
 
 static int list_version(struct past *p, const struct name_version *n, const char *path)
@@ -185,7 +198,7 @@ static int write_version(struct past *p, struct view raw, const struct name_vers
 	return list_version(p, n, buf_cstr(&path));
 }
 
-/* --- the names there ever were ------------------------------------------------------------------------------------ */
+/* --- the names there ever were -------------------------------------------- */
 
 static int by_bytes(const void *a, const void *b)
 {
@@ -201,14 +214,17 @@ static bool take_pair(void *arg, const struct name_version *n)
 	return !pairs->failed;
 }
 
-/* Each version once, in the order in which .history tells apart those that would be called the same. */
+/* Each version once, in the order in which .history tells apart those that would be called the
+ * same. */
 static int write_pairs(struct past *p, struct view raw, const struct buf *pairs)
 {
 	for (const uint8_t *at = pairs->data; at && at < pairs->data + pairs->len; at += PAIR_LEN) {
 		CLEANUP(buf_release) struct buf memory = { 0 };
 		struct reader in = reader_of(view_of(at, PAIR_LEN));
 		struct version_record v;
-		struct name_version n = { .doc = reader_u64(&in), .number = reader_u64(&in), .version = &v };
+		struct name_version n = { .doc = reader_u64(&in),
+					  .number = reader_u64(&in),
+					  .version = &v };
 
 		if (at > pairs->data && by_bytes(at - PAIR_LEN, at) == 0)
 			continue;
@@ -243,14 +259,16 @@ struct listing {
 	int rc;
 };
 
-static bool visit_interval(void *arg, struct view name, uint64_t cookie, const struct dirent_record *d)
+static bool visit_interval(void *arg, struct view name, uint64_t cookie,
+			   const struct dirent_record *d)
 {
 	struct listing *l = arg;
 	bool again = l->last.len && view_equal(buf_view(&l->last), name);
 
 	(void)cookie;
 	/* A directory is gone through where it is, or was last. */
-	if (S_ISDIR(d->type) && (!d->until || (d->ended != SLOT_MOVED && d->ended != SLOT_PASSED))) {
+	if (S_ISDIR(d->type) &&
+	    (!d->until || (d->ended != SLOT_MOVED && d->ended != SLOT_PASSED))) {
 		buf_u64(&l->directories, d->ino);
 		buf_string(&l->directories, name);
 	}
@@ -271,7 +289,8 @@ static int write_directory(struct past *p, uint64_t directory, unsigned depth)
 	int r = timeline_names(p->store, directory, 0, UINT32_MAX, visit_interval, &l, p->e);
 
 	r = r < 0 ? r : l.rc;
-	for (struct reader in = reader_of(buf_view(&l.directories)); r == 0 && reader_left(&in) > 0 && depth < DEPTH_MAX;) {
+	for (struct reader in = reader_of(buf_view(&l.directories));
+	     r == 0 && reader_left(&in) > 0 && depth < DEPTH_MAX;) {
 		uint64_t below = reader_u64(&in);
 		struct view name = reader_string(&in);
 		size_t len = p->above.len;
@@ -286,7 +305,7 @@ static int write_directory(struct past *p, uint64_t directory, unsigned depth)
 	return r;
 }
 
-/* --- what no name shows ------------------------------------------------------------------------------------------- */
+/* --- what no name shows --------------------------------------------------- */
 
 static bool write_nameless(void *arg, uint64_t number, const struct version_record *v)
 {
@@ -297,7 +316,9 @@ static bool write_nameless(void *arg, uint64_t number, const struct version_reco
 	buf_u64(&pair, p->doc);
 	buf_u64(&pair, number);
 	p->rc = buf_check(&pair, p->e);
-	if (p->rc == 0 && !(p->written.len && bsearch(pair.data, p->written.data, p->written.len / PAIR_LEN, PAIR_LEN, by_bytes)))
+	if (p->rc == 0 &&
+	    !(p->written.len &&
+	      bsearch(pair.data, p->written.data, p->written.len / PAIR_LEN, PAIR_LEN, by_bytes)))
 		p->rc = write_version(p, v->name.len ? v->name : view_str("without a name"), &n);
 	return p->rc == 0;
 }
@@ -377,10 +398,16 @@ static int write_versions(struct past *p)
 	return r < 0 ? r : write_rest(p);
 }
 
-int past_write(struct store *store, int directory, bool (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+int past_write(struct store *store, int directory,
+	       bool (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
 	       struct past_report *ret, struct error *e)
 {
-	struct past p = { .store = store, .directory = directory, .report = ret, .progress = progress, .arg = arg, .e = e };
+	struct past p = { .store = store,
+			  .directory = directory,
+			  .report = ret,
+			  .progress = progress,
+			  .arg = arg,
+			  .e = e };
 	int r = 0;
 
 	*ret = (struct past_report){ 0 };

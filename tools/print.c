@@ -62,8 +62,8 @@ static bool print_progress(void *arg, uint64_t done, uint64_t total)
 	}
 	done = done < total ? done : total;
 	filled = (int)(done * BAR_WIDTH / total);
-	fprintf(stderr, "\r[%.*s%*s] %3d%%", filled, "########################################", BAR_WIDTH - filled, "",
-		(int)(done * 100 / total));
+	fprintf(stderr, "\r[%.*s%*s] %3d%%", filled, "########################################",
+		BAR_WIDTH - filled, "", (int)(done * 100 / total));
 	return true;
 }
 
@@ -94,7 +94,9 @@ static bool ignore_progress(void *arg, uint64_t done, uint64_t total)
 struct answer print_answer(struct printer *printer, bool with_progress)
 {
 	return (struct answer){ .row = print_row,
-				.progress = !with_progress ? ignore_progress : isatty(2) ? print_progress : print_lines,
+				.progress = !with_progress ? ignore_progress
+					    : isatty(2)    ? print_progress
+							   : print_lines,
 				.arg = printer };
 }
 
@@ -119,7 +121,8 @@ void print_safe(struct buf *out, struct view text)
 	const uint8_t *at = text.data;
 
 	for (size_t i = 0; i < text.len; i++) {
-		bool c1 = at[i] == 0xc2 && i + 1 < text.len && at[i + 1] >= 0x80 && at[i + 1] < 0xa0;
+		bool c1 =
+			at[i] == 0xc2 && i + 1 < text.len && at[i + 1] >= 0x80 && at[i + 1] < 0xa0;
 
 		if (at[i] < 0x20 || at[i] == 0x7f || at[i] == '\\' || c1)
 			buf_printf(out, at[i] == '\\' ? "\\\\" : "\\%03o", at[i]);
@@ -142,7 +145,8 @@ static void pad(struct buf *out, struct view text, int width)
 		buf_printf(out, "%*s", left > 0 ? left : 0, "");
 }
 
-void print_text(struct buf *out, const struct cell *cells, size_t count, const char *name, int width)
+void print_text(struct buf *out, const struct cell *cells, size_t count, const char *name,
+		int width)
 {
 	CLEANUP(buf_release) struct buf plain = { 0 }, safe = { 0 };
 	const struct cell *cell = cell_named(cells, count, name);
@@ -153,7 +157,8 @@ void print_text(struct buf *out, const struct cell *cells, size_t count, const c
 	pad(out, buf_view(&safe), width);
 }
 
-void print_number(struct buf *out, const struct cell *cells, size_t count, const char *name, int width)
+void print_number(struct buf *out, const struct cell *cells, size_t count, const char *name,
+		  int width)
 {
 	print_text(out, cells, count, name, -width);
 }
@@ -170,7 +175,8 @@ void print_time(struct buf *out, const struct cell *cells, size_t count, const c
 	buf_printf(out, "%.19s%s", iso, iso[0] ? "Z" : "                    ");
 }
 
-void print_bytes(struct buf *out, const struct cell *cells, size_t count, const char *name, int width)
+void print_bytes(struct buf *out, const struct cell *cells, size_t count, const char *name,
+		 int width)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	const struct cell *cell = cell_named(cells, count, name);

@@ -7,7 +7,8 @@
 
 enum print_format { PRINT_TABLE, PRINT_JSON, PRINT_CSV };
 
-/* How a command's rows look to people: text of one row, with what is below; the heading comes before the first. */
+/* How a command's rows look to people: text of one row, with what is below; the heading comes
+ * before the first. */
 struct printer {
 	const char *heading;                                           /* NULL: none */
 	void (*row)(struct buf *out, const struct cell *cells, size_t count);
@@ -20,18 +21,24 @@ struct printer {
 /* The format that the options ask for: -E_USAGE when they ask for two. */
 int print_format(const struct invocation *in, enum print_format *ret, struct error *e);
 
-/* The answer that prints rows with the printer, which must outlive it; a progress bar, or a count where the end is not known, goes to standard error with_progress;
- * when that is no terminal, a line every ten seconds. */
+/* The answer that prints rows with the printer, which must outlive it; a progress bar, or a count
+ * where the end is not known, goes to standard error with_progress; when that is no terminal, a
+ * line every ten seconds. */
 struct answer print_answer(struct printer *printer, bool with_progress);
 /* Takes the bar away. */
 void print_end(struct printer *printer);
 
 /* Pieces of a table's row.  Text is made safe for terminals: control characters show as \ooo. */
-const struct cell *cell_named(const struct cell *cells, size_t count, const char *name); /* NULL: none */
-void print_text(struct buf *out, const struct cell *cells, size_t count, const char *name, int width);
-void print_number(struct buf *out, const struct cell *cells, size_t count, const char *name, int width);
-void print_time(struct buf *out, const struct cell *cells, size_t count, const char *name);  /* 20 wide, UTC */
-void print_bytes(struct buf *out, const struct cell *cells, size_t count, const char *name, int width);
+/* NULL: none. */
+const struct cell *cell_named(const struct cell *cells, size_t count, const char *name);
+void print_text(struct buf *out, const struct cell *cells, size_t count, const char *name,
+		int width);
+void print_number(struct buf *out, const struct cell *cells, size_t count, const char *name,
+		  int width);
+/* 20 wide, UTC. */
+void print_time(struct buf *out, const struct cell *cells, size_t count, const char *name);
+void print_bytes(struct buf *out, const struct cell *cells, size_t count, const char *name,
+		 int width);
 void print_safe(struct buf *out, struct view text);
 
 #endif

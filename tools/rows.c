@@ -11,8 +11,9 @@ void rows_pass(const struct invocation *in, struct request *request, const char 
 	}
 }
 
-int rows_at(const struct invocation *in, const struct whereabouts *place, const struct request *request,
-	    struct printer *printer, bool changing, bool with_progress, struct error *e)
+int rows_at(const struct invocation *in, const struct whereabouts *place,
+	    const struct request *request, struct printer *printer, bool changing,
+	    bool with_progress, struct error *e)
 {
 	struct answer answer = print_answer(printer, with_progress);
 	int r = print_format(in, &printer->format, e);
@@ -26,7 +27,8 @@ int rows_at(const struct invocation *in, const struct whereabouts *place, const 
 	return r;
 }
 
-int rows_run(const struct invocation *in, struct request *request, struct printer *printer, struct error *e)
+int rows_run(const struct invocation *in, struct request *request, struct printer *printer,
+	     struct error *e)
 {
 	CLEANUP(whereabouts_release) struct whereabouts place = { 0 };
 	int r = whereabouts_find(option(in, "store"), in->arguments[0], &place, e);

@@ -15,7 +15,8 @@ static void take_text(char *out, size_t n, const struct cell *cells, size_t coun
 
 static bool take_row(void *arg, const struct cell *cells, size_t count)
 {
-	const struct cell *change = cell_named(cells, count, "change"), *time = cell_named(cells, count, "time");
+	const struct cell *change = cell_named(cells, count, "change"),
+			  *time = cell_named(cells, count, "time");
 	struct taken *taken = arg;
 
 	take_text(taken->name, sizeof(taken->name), cells, count, "name");

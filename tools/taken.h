@@ -1,11 +1,13 @@
-/* taken.h - a checkpoint of a share (store/checkpoint.h), asked for and given back by a command that reads it. */
+/* taken.h - a checkpoint of a share (store/checkpoint.h), asked for and given back by a command
+ * that reads it. */
 #ifndef DAYBOOK_TAKEN_H
 #define DAYBOOK_TAKEN_H
 
 #include "client.h"
 
 struct taken {
-	char name[80], store[4096]; /* the checkpoint is the directory `name` in the store's, and is a store itself */
+	/* The checkpoint is the directory `name` in the store's, and is a store itself. */
+	char name[80], store[4096];
 	char share[64];
 	uint64_t change;
 	int64_t time;

@@ -1,4 +1,5 @@
-/* whereabouts.c - see client.h: from a path as a person writes it to a store and a path in its share. */
+/* whereabouts.c - see client.h: from a path as a person writes it to a store and a path in its
+ * share. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@ static int out_of_memory(struct error *e)
 	return error_set(e, -E_NO_MEMORY, "out of memory");
 }
 
-/* The path made absolute, with "." and double slashes gone; ".." stay, for what they mean depends on symlinks. */
+/* The path made absolute, with "." and double slashes gone; ".." stay, for what they mean depends
+ * on symlinks. */
 static int make_absolute(const char *path, char **ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf out = { 0 };
@@ -48,7 +50,8 @@ static int make_absolute(const char *path, char **ret, struct error *e)
 	return *ret && !out.failed ? 0 : out_of_memory(e);
 }
 
-/* Without symlinks, as far as the path exists; what does not exist any more is kept as it was written. */
+/* Without symlinks, as far as the path exists; what does not exist any more is kept as it was
+ * written. */
 static int resolve(const char *absolute, char **ret, struct error *e)
 {
 	char *head = strdup(absolute), *real = NULL, *slash;
@@ -66,7 +69,8 @@ static int resolve(const char *absolute, char **ret, struct error *e)
 		real = strdup("/"), rest = absolute;
 	while (*rest == '/')
 		rest++;
-	if (!real || asprintf(ret, "%s%s%s", strcmp(real, "/") == 0 ? "" : real, *rest || !real[1] ? "/" : "", rest) < 0)
+	if (!real || asprintf(ret, "%s%s%s", strcmp(real, "/") == 0 ? "" : real,
+			      *rest || !real[1] ? "/" : "", rest) < 0)
 		r = out_of_memory(e);
 	free(head);
 	free(real);
@@ -85,19 +89,23 @@ static int join(const char *a, const char *b, char **ret, struct error *e)
 
 static int not_on_a_share(const char *path, struct error *e)
 {
-	return error_set(e, -E_NO_DAEMON, "%s: is not on a mounted Daybook share: name a path on one, or a "
-			 "store's directory", path);
+	return error_set(e, -E_NO_DAEMON,
+			 "%s: is not on a mounted Daybook share: name a path on one, or a "
+			 "store's directory",
+			 path);
 }
 
 /* Cuts the path at the mount: what lies below it goes to *ret_path. */
-static int below_mount(const struct mount_entry *m, const char *path, char **ret_path, struct error *e)
+static int below_mount(const struct mount_entry *m, const char *path, char **ret_path,
+		       struct error *e)
 {
 	const char *rest = path + (strcmp(m->point, "/") == 0 ? 0 : strlen(m->point));
 
 	return join(m->root, rest, ret_path, e);
 }
 
-static int find_stored(const char *store, const char *path, struct whereabouts *ret, struct error *e)
+static int find_stored(const char *store, const char *path, struct whereabouts *ret,
+		       struct error *e)
 {
 	ret->store = realpath(store, NULL);
 	if (!ret->store)
@@ -113,7 +121,8 @@ static int find_by_store(const char *path, struct whereabouts *ret, struct error
 	buf_printf(&format, "%s/%s", path, STORE_FORMAT_NAME);
 	if (format.failed)
 		return out_of_memory(e);
-	return access(buf_cstr(&format), F_OK) == 0 ? find_stored(path, NULL, ret, e) : not_on_a_share(path, e);
+	return access(buf_cstr(&format), F_OK) == 0 ? find_stored(path, NULL, ret, e)
+						    : not_on_a_share(path, e);
 }
 
 static int find_mounted(const char *path, struct whereabouts *ret, struct error *e)
@@ -160,7 +169,8 @@ int whereabouts_find(const char *store, const char *path, struct whereabouts *re
 	return r;
 }
 
-int whereabouts_second(const struct whereabouts *first, const char *path, char **ret, struct error *e)
+int whereabouts_second(const struct whereabouts *first, const char *path, char **ret,
+		       struct error *e)
 {
 	struct whereabouts second;
 	int r;
@@ -174,7 +184,8 @@ int whereabouts_second(const struct whereabouts *first, const char *path, char *
 		*ret = second.path;
 		second.path = NULL;
 	} else {
-		r = error_set(e, -E_USAGE, "%s: is on another share; copy from .history instead", path);
+		r = error_set(e, -E_USAGE, "%s: is on another share; copy from .history instead",
+			      path);
 	}
 	whereabouts_release(&second);
 	return r;

@@ -1,12 +1,13 @@
 /* bigstore.c - makes a store with millions of changes: what a share looks like after years of work.
  *
- * Everything is done by the store's own functions, in their order, so that it is a store like any other and
- * `daybook verify` finds nothing wrong with it.  In the store's root:
- *   files/NNN/NNNN/fileNNNN  --files of them, 1,000 a directory; one in --saved-every has a content of a few lines
+ * Everything is done by the store's own functions, in their order, so that it is a store like any
+ * other and `daybook verify` finds nothing wrong with it.  In the store's root:
+ *   files/NNN/NNNN/fileNNNN  --files of them, 1,000 a directory; one in --saved-every has a content
+ *                            of a few lines
  *   deep/docNNNNN            --documents of them, each saved --versions times
  *   churn/                   empty: --temporary names lived and died there
- * usage: bigstore STORE [--files N] [--saved-every N] [--documents N] [--versions N] [--temporary N] [--cache MIB]
- * It prints what it made and how fast. */
+ * usage: bigstore STORE [--files N] [--saved-every N] [--documents N] [--versions N] [--temporary
+ * N] [--cache MIB] It prints what it made and how fast. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -44,7 +45,10 @@ static const struct actor *somebody(uint64_t turn)
 	unsigned user = (unsigned)(turn / 50 % USERS);
 
 	snprintf(name, sizeof(name), "user%02u", user);
-	actor = (struct actor){ .uid = 20001 + user, .gid = 20001, .tgid = 1000 + user, .name = view_str(name),
+	actor = (struct actor){ .uid = 20001 + user,
+				.gid = 20001,
+				.tgid = 1000 + user,
+				.name = view_str(name),
 				.command = { "editor", 6 } };
 	return &actor;
 }
@@ -70,7 +74,8 @@ static uint64_t directory(uint64_t parent, const char *name)
 static void save(uint64_t ino, uint64_t turn, uint64_t round)
 {
 	char text[512];
-	int n = snprintf(text, sizeof(text), "file,%llu\nregion,EU-North\nstatus,approved by finance\namount,%llu\n",
+	int n = snprintf(text, sizeof(text),
+			 "file,%llu\nregion,EU-North\nstatus,approved by finance\namount,%llu\n",
 			 (unsigned long long)ino, (unsigned long long)(round * 7919 % 100000));
 	struct extent extent = { 0, (uint64_t)n, EXTENT_STAGED, 0, 0 };
 	struct work work = { &extent, 1, (uint64_t)n, content_fd };
@@ -92,14 +97,17 @@ static void make_files(uint64_t count, uint64_t saved_every)
 		uint64_t d = i / FILES_PER_DIRECTORY;
 
 		if (i % (FILES_PER_DIRECTORY * DIRECTORIES_PER_DIRECTORY) == 0) {
-			snprintf(name, sizeof(name), "%03llu", (unsigned long long)(d / DIRECTORIES_PER_DIRECTORY));
+			snprintf(name, sizeof(name), "%03llu",
+				 (unsigned long long)(d / DIRECTORIES_PER_DIRECTORY));
 			middle = directory(top, name);
 		}
 		if (i % FILES_PER_DIRECTORY == 0) {
-			snprintf(name, sizeof(name), "%04llu", (unsigned long long)(d % DIRECTORIES_PER_DIRECTORY));
+			snprintf(name, sizeof(name), "%04llu",
+				 (unsigned long long)(d % DIRECTORIES_PER_DIRECTORY));
 			bottom = directory(middle, name);
 		}
-		snprintf(name, sizeof(name), "file%04llu", (unsigned long long)(i % FILES_PER_DIRECTORY));
+		snprintf(name, sizeof(name), "file%04llu",
+			 (unsigned long long)(i % FILES_PER_DIRECTORY));
 		uint64_t ino = make(bottom, name, S_IFREG | 0644, i);
 		if (saved_every && i % saved_every == 0)
 			save(ino, i, i);
@@ -109,7 +117,8 @@ static void make_files(uint64_t count, uint64_t saved_every)
 /* Saved in turns, so that the versions of one document lie apart, as they do. */
 static void make_deep(uint64_t documents, uint64_t versions)
 {
-	uint64_t top = directory(ROOT_INODE, "deep"), *inodes = calloc(documents + 1, sizeof(*inodes));
+	uint64_t top = directory(ROOT_INODE, "deep"),
+		 *inodes = calloc(documents + 1, sizeof(*inodes));
 	char name[32];
 
 	for (uint64_t i = 0; inodes && i < documents; i++) {
@@ -131,7 +140,8 @@ static void churn(uint64_t count)
 	for (uint64_t i = 0; i < count; i++) {
 		snprintf(name, sizeof(name), "~tmp%08llx.tmp", (unsigned long long)i);
 		make(top, name, S_IFREG | 0666, i);
-		need(namespace_unlink(store, somebody(i), top, view_str(name), &gone, &error), name);
+		need(namespace_unlink(store, somebody(i), top, view_str(name), &gone, &error),
+		     name);
 		need(namespace_drop_orphan(store, gone, &error), name);
 	}
 }
@@ -147,8 +157,13 @@ static double now(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "files", 1, NULL, 'f' },     { "saved-every", 1, NULL, 's' }, { "documents", 1, NULL, 'd' },
-		{ "versions", 1, NULL, 'v' },  { "temporary", 1, NULL, 't' },   { "cache", 1, NULL, 'c' }, { 0 },
+		{ "files", 1, NULL, 'f' },
+		{ "saved-every", 1, NULL, 's' },
+		{ "documents", 1, NULL, 'd' },
+		{ "versions", 1, NULL, 'v' },
+		{ "temporary", 1, NULL, 't' },
+		{ "cache", 1, NULL, 'c' },
+		{ 0 },
 	};
 	uint64_t wanted[128] = { ['s'] = 10, ['c'] = 1024 };
 	double start = now();
@@ -159,7 +174,8 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) > 0 && c != '?')
 		wanted[c] = strtoull(optarg, NULL, 10);
 	if (c == '?' || optind != argc - 1) {
-		fprintf(stderr, "usage: bigstore STORE [--files N] [--saved-every N] [--documents N] [--versions N] "
+		fprintf(stderr, "usage: bigstore STORE [--files N] [--saved-every N] [--documents "
+				"N] [--versions N] "
 				"[--temporary N] [--cache MIB]\n");
 		return 2;
 	}
@@ -173,6 +189,7 @@ int main(int argc, char **argv)
 	store_head(store, &change, &time);
 	store_close(store);
 	printf("{\"changes\":%llu,\"saves\":%llu,\"seconds\":%.1f,\"changes_per_s\":%.0f}\n",
-	       (unsigned long long)change, (unsigned long long)saves, now() - start, (double)change / (now() - start));
+	       (unsigned long long)change, (unsigned long long)saves, now() - start,
+	       (double)change / (now() - start));
 	return 0;
 }

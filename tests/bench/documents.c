@@ -14,7 +14,8 @@ const struct kind kinds[] = {
 };
 const int kind_count = sizeof(kinds) / sizeof(kinds[0]);
 
-/* --- random numbers: a counter-based generator, so that any state can be reached from its key alone --- */
+/* --- random numbers: a counter-based generator, so that any state can be reached from its key
+ * alone --- */
 
 struct rng {
 	uint64_t s;
@@ -57,31 +58,41 @@ static void fill(struct rng *r, unsigned char *p, size_t n)
 #define ROW_MAX 400
 
 static const char *const regions[] = { "EU-North", "EU-South", "AMER", "APAC", "MEA", "Domestic" };
-static const char *const words[] = { "renewal", "pending", "invoiced", "on hold", "approved by finance", "credit note",
-	"see e-mail", "Q3 forecast", "late", "partial delivery", "ok", "to be checked" };
+static const char *const words[] = {
+	"renewal",     "pending",      "invoiced",    "on hold", "approved by finance",
+	"credit note", "see e-mail",   "Q3 forecast", "late",    "partial delivery",
+	"ok",          "to be checked"
+};
 
 /* One row; returns its length, at most ROW_MAX. */
 static size_t row(struct rng *r, enum shape shape, unsigned char *to)
 {
 	static const char *const formats[] = {
 		[SHAPE_CSV] = "%u-%02u-%02u,%s,SKU-%06u,%u,%05u.%02u,%s\r\n",
-		[SHAPE_XML] = "<row><c t=\"d\">%u-%02u-%02u</c><c>%s</c><c>SKU-%06u</c><c t=\"n\">%u</c>"
-			      "<c t=\"n\">%05u.%02u</c><c>%s</c></row>\n",
+		[SHAPE_XML] =
+			"<row><c t=\"d\">%u-%02u-%02u</c><c>%s</c><c>SKU-%06u</c><c t=\"n\">%u</c>"
+			"<c t=\"n\">%05u.%02u</c><c>%s</c></row>\n",
 		[SHAPE_BOOK] = "<row><c t=\"inlineStr\"><is><t>%u-%02u-%02u</t></is></c>"
 			       "<c t=\"inlineStr\"><is><t>%s</t></is></c>"
-			       "<c t=\"inlineStr\"><is><t>SKU-%06u</t></is></c><c><v>%u</v></c><c><v>%05u.%02u</v></c>"
+			       "<c "
+			       "t=\"inlineStr\"><is><t>SKU-%06u</t></is></c><c><v>%u</v></"
+			       "c><c><v>%05u.%02u</v></c>"
 			       "<c t=\"inlineStr\"><is><t>%s</t></is></c></row>\n",
 	};
-	unsigned y = 2019 + (unsigned)below(r, 7), m = 1 + (unsigned)below(r, 12), d = 1 + (unsigned)below(r, 28);
+	unsigned y = 2019 + (unsigned)below(r, 7), m = 1 + (unsigned)below(r, 12),
+		 d = 1 + (unsigned)below(r, 28);
 	const char *region = regions[below(r, 6)], *word = words[below(r, 12)];
 	unsigned sku = (unsigned)below(r, 40000), quantity = 1 + (unsigned)below(r, 400);
 	unsigned cents = (unsigned)below(r, 9000000);
 
-	return (size_t)sprintf((char *)to, formats[shape], y, m, d, region, sku, quantity, cents / 100, cents % 100, word);
+	return (size_t)sprintf((char *)to, formats[shape], y, m, d, region, sku, quantity,
+			       cents / 100, cents % 100, word);
 }
 
-/* One to three amounts change in place; every third save a row is added, half the time in the middle. */
-static void text_edit(struct rng *r, enum shape shape, unsigned char *text, size_t *len, size_t room)
+/* One to three amounts change in place; every third save a row is added, half the time in the
+ * middle. */
+static void text_edit(struct rng *r, enum shape shape, unsigned char *text, size_t *len,
+		      size_t room)
 {
 	for (uint64_t n = 1 + below(r, 3); n > 0; n--) {
 		size_t at = below(r, *len - ROW_MAX);
@@ -89,7 +100,9 @@ static void text_edit(struct rng *r, enum shape shape, unsigned char *text, size
 
 		for (int i = 1; dot && i <= 3; i++) {
 			if (dot - i >= text && dot[-i] >= '0' && dot[-i] <= '9')
-				dot[-i] = (unsigned char)('0' + (dot[-i] - '0' + 1 + (int)below(r, 9)) % 10);
+				dot[-i] = (unsigned char)('0' +
+							  (dot[-i] - '0' + 1 + (int)below(r, 9)) %
+								  10);
 		}
 	}
 	if (below(r, 3) != 0 || *len + ROW_MAX >= room)
@@ -142,7 +155,8 @@ static void zip_edit(struct document *d, struct rng *r)
 
 	member_rewrite(d, r, m, below(r, d->member[m] - 512), delta);
 	if (below(r, 10) < 3) /* a new text: the table's end changes */
-		member_rewrite(d, r, M_STRINGS, d->member[M_STRINGS] * 98 / 100, (long)below(r, 20));
+		member_rewrite(d, r, M_STRINGS, d->member[M_STRINGS] * 98 / 100,
+			       (long)below(r, 20));
 	member_rewrite(d, r, M_PROPERTIES, 256, 0);
 	member_rewrite(d, r, M_DIRECTORY, 0, 0);
 }
@@ -160,22 +174,30 @@ struct member {
 
 static const struct member workbook[] = {
 	{ "[Content_Types].xml",
-	  XML "<Types xmlns=\"" OFFICE "package/2006/content-types\"><Default Extension=\"rels\" ContentType=\"application/"
-	      "vnd.openxmlformats-package.relationships+xml\"/><Override PartName=\"/xl/workbook.xml\" ContentType=\""
-	      "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml\"/><Override PartName=\"/xl/"
-	      "worksheets/sheet1.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml."
+	  XML "<Types xmlns=\"" OFFICE
+	      "package/2006/content-types\"><Default Extension=\"rels\" ContentType=\"application/"
+	      "vnd.openxmlformats-package.relationships+xml\"/><Override "
+	      "PartName=\"/xl/workbook.xml\" ContentType=\""
+	      "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml\"/"
+	      "><Override PartName=\"/xl/"
+	      "worksheets/sheet1.xml\" "
+	      "ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml."
 	      "worksheet+xml\"/></Types>" },
-	{ "_rels/.rels",
-	  XML "<Relationships xmlns=\"" OFFICE "package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"" OFFICE
-	      "officeDocument/2006/relationships/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>" },
+	{ "_rels/.rels", XML "<Relationships xmlns=\"" OFFICE
+			     "package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"" OFFICE
+			     "officeDocument/2006/relationships/officeDocument\" "
+			     "Target=\"xl/workbook.xml\"/></Relationships>" },
 	{ "docProps/core.xml", "" },
 	{ "xl/worksheets/sheet1.xml", NULL },
 	{ "xl/workbook.xml",
-	  XML "<workbook xmlns=\"" OFFICE "spreadsheetml/2006/main\" xmlns:r=\"" OFFICE "officeDocument/2006/relationships"
+	  XML "<workbook xmlns=\"" OFFICE "spreadsheetml/2006/main\" xmlns:r=\"" OFFICE
+	      "officeDocument/2006/relationships"
 	      "\"><sheets><sheet name=\"Data\" sheetId=\"1\" r:id=\"rId1\"/></sheets></workbook>" },
 	{ "xl/_rels/workbook.xml.rels",
-	  XML "<Relationships xmlns=\"" OFFICE "package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"" OFFICE
-	      "officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet1.xml\"/></Relationships>" },
+	  XML "<Relationships xmlns=\"" OFFICE
+	      "package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"" OFFICE
+	      "officeDocument/2006/relationships/worksheet\" "
+	      "Target=\"worksheets/sheet1.xml\"/></Relationships>" },
 };
 #define WORKBOOK_MEMBERS (sizeof(workbook) / sizeof(workbook[0]))
 
@@ -189,12 +211,14 @@ static void out_of_room(void)
 	exit(1);
 }
 
-static size_t deflate_blocks(const unsigned char *from, size_t n, unsigned char *to, size_t room, size_t block)
+static size_t deflate_blocks(const unsigned char *from, size_t n, unsigned char *to, size_t room,
+			     size_t block)
 {
 	size_t done = 0, out = 0;
 
 	do {
-		size_t take = n - done < block ? n - done : block, prime = done < 32768 ? done : 32768;
+		size_t take = n - done < block ? n - done : block,
+		       prime = done < 32768 ? done : 32768;
 		z_stream z = { 0 };
 
 		if (deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
@@ -224,7 +248,8 @@ static void put(unsigned char **p, uint32_t value, int bytes)
 }
 
 /* What the local header and the directory both say of a member. */
-static void put_facts(unsigned char **p, const struct document *d, const struct packed *m, size_t name_len)
+static void put_facts(unsigned char **p, const struct document *d, const struct packed *m,
+		      size_t name_len)
 {
 	put(p, 20, 2);
 	put(p, 0, 2);
@@ -237,8 +262,8 @@ static void put_facts(unsigned char **p, const struct document *d, const struct 
 	put(p, 0, 2);
 }
 
-static void pack_member(struct document *d, unsigned char **p, const char *name, const void *body, size_t n,
-			struct packed *m)
+static void pack_member(struct document *d, unsigned char **p, const char *name, const void *body,
+			size_t n, struct packed *m)
 {
 	unsigned char *at = *p + 30 + strlen(name);
 	bool blocks = kinds[d->kind].shape == SHAPE_LO && n > LO_BLOCK;
@@ -284,7 +309,8 @@ static void pack_directory(struct document *d, unsigned char *p, const struct pa
 
 static void book_pack(struct document *d)
 {
-	static const char head[] = XML "<worksheet xmlns=\"" OFFICE "spreadsheetml/2006/main\"><sheetData>\n";
+	static const char head[] =
+		XML "<worksheet xmlns=\"" OFFICE "spreadsheetml/2006/main\"><sheetData>\n";
 	static const char tail[] = "</sheetData></worksheet>";
 	size_t head_len = strlen(head), len = head_len + d->text_len + strlen(tail);
 	unsigned char *sheet = malloc(len), *p = d->data;
@@ -296,15 +322,19 @@ static void book_pack(struct document *d)
 	memcpy(sheet, head, head_len);
 	memcpy(sheet + head_len, d->text, d->text_len);
 	memcpy(sheet + head_len + d->text_len, tail, strlen(tail));
-	sprintf(properties, XML "<cp:coreProperties xmlns:cp=\"" OFFICE "package/2006/metadata/core-properties\" xmlns:"
-		"dcterms=\"http://purl.org/dc/terms/\"><cp:revision>%d</cp:revision><dcterms:modified>2026-%02d-%02d"
-		"T10:00:00Z</dcterms:modified></cp:coreProperties>", d->version, 1 + d->version / 28 % 12,
-		1 + d->version % 28);
+	sprintf(properties,
+		XML "<cp:coreProperties xmlns:cp=\"" OFFICE
+		    "package/2006/metadata/core-properties\" xmlns:"
+		    "dcterms=\"http://purl.org/dc/terms/\"><cp:revision>%d</"
+		    "cp:revision><dcterms:modified>2026-%02d-%02d"
+		    "T10:00:00Z</dcterms:modified></cp:coreProperties>",
+		d->version, 1 + d->version / 28 % 12, 1 + d->version % 28);
 	for (size_t i = 0; i < WORKBOOK_MEMBERS; i++) {
-		const char *body = workbook[i].body && !workbook[i].body[0] ? properties : workbook[i].body;
+		const char *body =
+			workbook[i].body && !workbook[i].body[0] ? properties : workbook[i].body;
 
-		pack_member(d, &p, workbook[i].name, body ? (const void *)body : sheet, body ? strlen(body) : len,
-			    &packed[i]);
+		pack_member(d, &p, workbook[i].name, body ? (const void *)body : sheet,
+			    body ? strlen(body) : len, &packed[i]);
 	}
 	pack_directory(d, p, packed);
 	free(sheet);
@@ -336,7 +366,10 @@ size_t document_memory(int kind)
 
 void document_use(struct document *d, int kind, int id, void *memory)
 {
-	*d = (struct document){ .kind = kind, .id = id, .room = data_room(kind), .text_room = text_room(kind),
+	*d = (struct document){ .kind = kind,
+				.id = id,
+				.room = data_room(kind),
+				.text_room = text_room(kind),
 				.data = memory };
 	d->text = d->data + d->room;
 }

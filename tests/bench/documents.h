@@ -1,10 +1,11 @@
-/* documents.h - office documents that are edited a little from save to save, the same on every machine.
+/* documents.h - office documents that are edited a little from save to save, the same on every
+ * machine.
  *
- * A *kind* is a shape and a size.  csv: rows of text.  xml: a flat export, rows too.  zip: a cheap model of a workbook,
- * incompressible members of which an edit changes one from some place to its end, as deflate does.  book: a real
- * workbook, deflated by zlib in one go.  lo: one deflated as LibreOffice does its larger members, in blocks of
- * 128 KiB, each primed with the one before and ended by a sync flush.
- * A document's bytes depend on the seed, its id and its version alone. */
+ * A *kind* is a shape and a size.  csv: rows of text.  xml: a flat export, rows too.  zip: a cheap
+ * model of a workbook, incompressible members of which an edit changes one from some place to its
+ * end, as deflate does.  book: a real workbook, deflated by zlib in one go.  lo: one deflated as
+ * LibreOffice does its larger members, in blocks of 128 KiB, each primed with the one before and
+ * ended by a sync flush. A document's bytes depend on the seed, its id and its version alone. */
 #ifndef BENCH_DOCUMENTS_H
 #define BENCH_DOCUMENTS_H
 

@@ -1,8 +1,10 @@
 /* opbench.c - one kind of operation, again and again: seconds.
  *
- * usage: opbench DIR PHASE COUNT [PER_DIRECTORY [BYTES]]       files DIR/dNNN/file-NNNNNN, see PHASES
- *        opbench FILE PHASE MIB                                one large file, see LARGE_PHASES
- * Prints {"seconds":...,"operations":...}.  What is written can be neither compressed nor found elsewhere. */
+ * usage: opbench DIR PHASE COUNT [PER_DIRECTORY [BYTES]]       files DIR/dNNN/file-NNNNNN, see
+ *        PHASES opbench FILE PHASE MIB                                one large file, see
+ *        LARGE_PHASES
+ * Prints {"seconds":...,"operations":...}.  What is written can be neither compressed nor found
+ * elsewhere. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -102,7 +104,8 @@ static void list(int i)
 	while (readdir(dir))
 		seen++;
 	closedir(dir);
-	need(seen >= 2 + (count - i < per_directory ? count - i : per_directory), "a listing lacks names");
+	need(seen >= 2 + (count - i < per_directory ? count - i : per_directory),
+	     "a listing lacks names");
 }
 
 static void status(int i)
@@ -129,7 +132,8 @@ static void read_all(int i)
 /* On FUSE one request that is answered at once. */
 static void round_trip(int i)
 {
-	need(getxattr(path(i, ""), "user.absent", buffer, 100) == -1 && errno == ENODATA, "getxattr");
+	need(getxattr(path(i, ""), "user.absent", buffer, 100) == -1 && errno == ENODATA,
+	     "getxattr");
 }
 
 static void rename_away(int i)
@@ -169,7 +173,8 @@ static void write_large(void)
 
 	fill(BLOCK);
 	for (int i = 0; i < count; i++) {
-		for (size_t at = 0; at < BLOCK; at += 512) { /* every sector differs from all others */
+		/* Every sector differs from all others. */
+		for (size_t at = 0; at < BLOCK; at += 512) {
 			uint64_t word = next_noise();
 
 			memcpy(buffer + at, &word, 8);
@@ -257,7 +262,8 @@ static int run(const char *phase)
 int main(int argc, char **argv)
 {
 	if (argc < 4 || argc > 6 || atoi(argv[3]) < 1) {
-		fprintf(stderr, "usage: opbench DIR-OR-FILE PHASE COUNT-OR-MIB [PER_DIRECTORY [BYTES]]\n");
+		fprintf(stderr,
+			"usage: opbench DIR-OR-FILE PHASE COUNT-OR-MIB [PER_DIRECTORY [BYTES]]\n");
 		return 2;
 	}
 	top = argv[1];

@@ -1,5 +1,5 @@
-/* boot.c - for programs linked with --wrap=wal_boot: the machine's boot is CRASH_BOOT's when that is set, as though
- * it had been started anew. */
+/* boot.c - for programs linked with --wrap=wal_boot: the machine's boot is CRASH_BOOT's when that
+ * is set, as though it had been started anew. */
 #include <stdint.h>
 #include <stdlib.h>
 

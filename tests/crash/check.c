@@ -50,7 +50,8 @@ static void note_may(struct digest may[8], unsigned *count, const struct digest 
 	may[(*count)++] = *digest;
 }
 
-static void note_bytes(struct promises *p, const char *word, uint64_t ino, const struct digest *digest)
+static void note_bytes(struct promises *p, const char *word, uint64_t ino,
+		       const struct digest *digest)
 {
 	struct promised_bytes *bytes = bytes_of(p, ino);
 
@@ -64,7 +65,8 @@ static void note_bytes(struct promises *p, const char *word, uint64_t ino, const
 	}
 }
 
-static void note_file(struct promises *p, const char *word, const char *path, uint32_t uid, const struct digest *digest)
+static void note_file(struct promises *p, const char *word, const char *path, uint32_t uid,
+		      const struct digest *digest)
 {
 	struct promised_file *file = file_of(p, path);
 
@@ -95,8 +97,8 @@ void promises_note(struct promises *p, const struct trace_head *r)
 	} else if (strcmp(word, "durable") == 0) {
 		raise_to(&p->durable, n);
 		raise_to(&p->done, n);
-	} else if (sscanf(text, "save %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32 " %79s", &save.doc, &save.number,
-			  &save.change, &save.uid, hex) == 5) {
+	} else if (sscanf(text, "save %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32 " %79s",
+			  &save.doc, &save.number, &save.change, &save.uid, hex) == 5) {
 		hex_decode(&save.digest, DIGEST_LEN, hex);
 		GROW(p->saves, p->save_count, p->save_cap);
 		p->saves[p->save_count++] = save;
@@ -142,8 +144,8 @@ static void add_inode(struct walk *w, uint64_t ino)
 		return;
 	}
 	uint64_t numbers[] = { r.ino, r.mode, r.uid, r.gid, r.doc, r.version, r.size };
-	/* Those of a directory change with the names in it and have no past; nor has ctime, which a chmod that changes
-	 * nothing moves on. */
+	/* Those of a directory change with the names in it and have no past; nor has ctime, which a
+	 * chmod that changes nothing moves on. */
 	uint64_t others[] = { r.nlink, (uint64_t)r.mtime };
 
 	add(w, numbers, sizeof(numbers));
@@ -155,7 +157,8 @@ static void add_inode(struct walk *w, uint64_t ino)
 		walk_below(w, ino);
 }
 
-static bool add_dirent(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool add_dirent(void *arg, struct view name, uint64_t cookie,
+		       const struct dirent_record *dirent)
 {
 	struct walk *w = arg;
 
@@ -242,7 +245,8 @@ static int check_verifies(struct store *store)
 	struct verify_report report;
 	struct error e = { 0 };
 
-	if (verify_store(store, &(struct verify_options){ .read_contents = true }, print_finding, NULL, NULL, &report, &e) == 0)
+	if (verify_store(store, &(struct verify_options){ .read_contents = true }, print_finding,
+			 NULL, NULL, &report, &e) == 0)
 		return 0;
 	return FAIL("it does not verify: %s", e.text);
 }
@@ -263,8 +267,10 @@ static bool is_recovery(void *arg, const struct log_record *record)
 
 	*ret = *ret && (record->flags & LOG_RECOVERED);
 	if (!*ret)
-		fprintf(stderr, "  change %" PRIu64 " (%s %.*s) is neither the run's nor recovery's\n", record->change,
-			log_operation_name(record->op), (int)record->path.len, (const char *)record->path.data);
+		fprintf(stderr,
+			"  change %" PRIu64 " (%s %.*s) is neither the run's nor recovery's\n",
+			record->change, log_operation_name(record->op), (int)record->path.len,
+			(const char *)record->path.data);
 	return *ret;
 }
 
@@ -280,10 +286,14 @@ static int check_log(struct store *store, const struct story *story, uint64_t pr
 	uint64_t head = common_head(story, mine), last = mine->head;
 	free(mine);
 	if (head < promised)
-		return FAIL("it came up to change %" PRIu64 " of the run, but %" PRIu64 " was promised", head, promised);
+		return FAIL("it came up to change %" PRIu64 " of the run, but %" PRIu64
+			    " was promised",
+			    head, promised);
 	rest.first = head + 1;
-	if (last > head && (changelog_each(store, &rest, is_recovery, &recovered, &e) < 0 || !recovered))
-		return FAIL("its log goes on in another way after change %" PRIu64 " %s", head, e.text);
+	if (last > head &&
+	    (changelog_each(store, &rest, is_recovery, &recovered, &e) < 0 || !recovered))
+		return FAIL("its log goes on in another way after change %" PRIu64 " %s", head,
+			    e.text);
 	if (fingerprint(store, head) != story->trees[head])
 		return FAIL("its tree at change %" PRIu64 " is not the run's", head);
 	if (last == head && fingerprint(store, UINT64_MAX) != story->trees[head])
@@ -291,8 +301,8 @@ static int check_log(struct store *store, const struct story *story, uint64_t pr
 	return 0;
 }
 
-/* A version may have been saved into again since, or gone with a save that brought back the bytes before it; that is
- * the log's to tell, which was checked. */
+/* A version may have been saved into again since, or gone with a save that brought back the bytes
+ * before it; that is the log's to tell, which was checked. */
 static int check_save(struct store *store, const struct promised_save *save)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
@@ -301,11 +311,15 @@ static int check_save(struct store *store, const struct promised_save *save)
 	int rc = version_get(store, save->doc, save->number, &v, &memory, &e);
 
 	if (rc < 0)
-		return FAIL("version %" PRIu64 " of document %" PRIu64 ": %s", save->number, save->doc, e.text);
+		return FAIL("version %" PRIu64 " of document %" PRIu64 ": %s", save->number,
+			    save->doc, e.text);
 	if (v.change < save->change)
-		return FAIL("version %" PRIu64 " of document %" PRIu64 " is older than promised", save->number, save->doc);
-	if (v.change == save->change && (v.uid != save->uid || !digest_equal(&v.digest, &save->digest)))
-		return FAIL("version %" PRIu64 " of document %" PRIu64 " is another than promised", save->number, save->doc);
+		return FAIL("version %" PRIu64 " of document %" PRIu64 " is older than promised",
+			    save->number, save->doc);
+	if (v.change == save->change &&
+	    (v.uid != save->uid || !digest_equal(&v.digest, &save->digest)))
+		return FAIL("version %" PRIu64 " of document %" PRIu64 " is another than promised",
+			    save->number, save->doc);
 	return 0;
 }
 
@@ -318,7 +332,8 @@ static int check_saves(struct store *store, const struct promises *p, uint64_t p
 	return 0;
 }
 
-static bool is_one_of(const struct digest *digest, const struct digest *promised, const struct digest *may, unsigned n)
+static bool is_one_of(const struct digest *digest, const struct digest *promised,
+		      const struct digest *may, unsigned n)
 {
 	bool found = digest_equal(digest, promised);
 
@@ -353,7 +368,8 @@ static int check_bytes(struct store *store, const struct promises *p)
 		if (digest_of_inode(store, b->ino, &digest, &e) < 0)
 			return FAIL("inode %" PRIu64 ": %s", b->ino, e.text);
 		if (!is_one_of(&digest, &b->digest, b->may, b->may_count))
-			return FAIL("inode %" PRIu64 " lacks bytes whose write had returned", b->ino);
+			return FAIL("inode %" PRIu64 " lacks bytes whose write had returned",
+				    b->ino);
 	}
 	return 0;
 }
@@ -375,7 +391,9 @@ static int check_file(struct store *store, const struct promised_file *f)
 		return FAIL("%s: %s", f->path, e.text);
 	if (!is_one_of(&digest, &f->digest, f->may, f->may_count))
 		return FAIL("%s: is not what was saved", f->path);
-	return v.uid == f->uid ? 0 : FAIL("%s: is by %" PRIu64 ", not by %" PRIu32, f->path, v.uid, f->uid);
+	return v.uid == f->uid
+		       ? 0
+		       : FAIL("%s: is by %" PRIu64 ", not by %" PRIu32, f->path, v.uid, f->uid);
 }
 
 static int check_files(struct store *store, const struct promises *p)
@@ -390,7 +408,9 @@ static int check_files(struct store *store, const struct promises *p)
 /* A store that came back takes a new file and a save. */
 static int check_works(struct store *store)
 {
-	static const struct actor who = { .uid = 4001, .gid = 4001, .tgid = 7, .name = { "anna", 4 } };
+	static const struct actor who = {
+		.uid = 4001, .gid = 4001, .tgid = 7, .name = { "anna", 4 }
+	};
 	struct make make = { .mode = S_IFREG | 0644 };
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct work work = { .fd = -1 };
@@ -398,8 +418,10 @@ static int check_works(struct store *store)
 	struct saved saved;
 	struct error e = { 0 };
 
-	if (namespace_make(store, &who, ROOT_INODE, view_str("after the crash"), &make, &inode, &e) < 0 ||
-	    version_save(store, &who, inode->r.ino, &save, &saved, &e) < 0 || store_sync(store, &e) < 0)
+	if (namespace_make(store, &who, ROOT_INODE, view_str("after the crash"), &make, &inode,
+			   &e) < 0 ||
+	    version_save(store, &who, inode->r.ino, &save, &saved, &e) < 0 ||
+	    store_sync(store, &e) < 0)
 		return FAIL("it does not go on: %s", e.text);
 	return 0;
 }
@@ -422,7 +444,8 @@ static int check_nothing_lost(const char *directory)
 	return lost;
 }
 
-int check_store(const char *directory, const struct story *story, const struct promises *p, bool killed)
+int check_store(const char *directory, const struct story *story, const struct promises *p,
+		bool killed)
 {
 	uint64_t promised = killed ? p->done : p->durable;
 	struct store *store;

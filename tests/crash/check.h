@@ -1,7 +1,8 @@
 /* check.h - what a store must still hold after a crash, and whether it does.
  *
- * A *story* is the log of the run as it ended: the digest of each change's record, and a fingerprint of the tree after
- * each change.  The *promises* are what programs had been told when it was cut. */
+ * A *story* is the log of the run as it ended: the digest of each change's record, and a
+ * fingerprint of the tree after each change.  The *promises* are what programs had been told when
+ * it was cut. */
 #ifndef CRASH_CHECK_H
 #define CRASH_CHECK_H
 
@@ -52,13 +53,16 @@ struct promises {
 /* Takes note of what a TRACE_ACK says. */
 void promises_note(struct promises *p, const struct trace_head *record);
 
-/* Reads the story of the store in directory, as the run ended.  0, or 1 and a sentence on stderr. */
+/* Reads the story of the store in directory, as the run ended.  0, or 1 and a sentence on
+ * stderr. */
 int story_read(const char *directory, struct story *ret);
 
-/* Opens the store in directory, which lets it recover, and checks it: it verifies, its log is the story's up to a
- * change not before what was promised, its tree is the story's at that change, what came behind it is recovery's, every
- * promised save is there, and it can be worked on.  killed: the process was killed; otherwise power was cut, and boot
- * is set by the caller (boot.c).  0, or 1 and a sentence on stderr. */
-int check_store(const char *directory, const struct story *story, const struct promises *p, bool killed);
+/* Opens the store in directory, which lets it recover, and checks it: it verifies, its log is the
+ * story's up to a change not before what was promised, its tree is the story's at that change, what
+ * came behind it is recovery's, every promised save is there, and it can be worked on.  killed: the
+ * process was killed; otherwise power was cut, and boot is set by the caller (boot.c).  0, or 1 and
+ * a sentence on stderr. */
+int check_store(const char *directory, const struct story *story, const struct promises *p,
+		bool killed);
 
 #endif

@@ -3,10 +3,11 @@
  *   crash TRACE FINAL SCRATCH WORKLOAD RECORDER
  *   crash --after TRACE BYTES FINAL STATE      checks one state, made by others (tests/crash/power)
  *
- * TRACE: of the run; FINAL: the store's directory as the run left it; SCRATCH: a directory for states, best in memory;
- * WORKLOAD and RECORDER: to record recoveries, which are cut again.  POINTS=2000 and SEED=1 in the environment.
- * Points are spread over the models of disk.h, each worked off by a process of its own; half of them at random, half
- * next to records that are no writes.  The same state is checked only once.  Prints TAP; a state that fails is kept. */
+ * TRACE: of the run; FINAL: the store's directory as the run left it; SCRATCH: a directory for
+ * states, best in memory; WORKLOAD and RECORDER: to record recoveries, which are cut again.
+ * POINTS=2000 and SEED=1 in the environment. Points are spread over the models of disk.h, each
+ * worked off by a process of its own; half of them at random, half next to records that are no
+ * writes.  The same state is checked only once.  Prints TAP; a state that fails is kept. */
 #include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -25,7 +26,8 @@
 #define RECOVERY_EVERY 12 /* of so many states one has its recovery recorded, */
 #define RECOVERY_POINTS 4 /* and that is cut so often */
 
-static const char *const model_names[DISK_MODELS] = { "killed", "power, names in order", "power, POSIX only" };
+static const char *const model_names[DISK_MODELS] = { "killed", "power, names in order",
+						      "power, POSIX only" };
 
 /* A trace in memory. */
 struct trace {
@@ -67,7 +69,8 @@ static bool trace_load(const char *path, struct trace *ret)
 		give_up(path);
 	close(fd);
 	for (size_t at = 0; at + sizeof(struct trace_head) <= (size_t)st.st_size;) {
-		const struct trace_head *head = (const struct trace_head *)((const char *)ret->bytes + at);
+		const struct trace_head *head =
+			(const struct trace_head *)((const char *)ret->bytes + at);
 
 		if (head->magic != TRACE_MAGIC || at + head->size > (size_t)st.st_size)
 			return false;
@@ -96,7 +99,8 @@ static void remove_tree(const char *path)
 }
 
 /* Runs check_store() in a process of its own: RocksDB asserts, and may hang. */
-static bool check_apart(const struct run *run, const char *state, const struct promises *p, bool killed, int boot)
+static bool check_apart(const struct run *run, const char *state, const struct promises *p,
+			bool killed, int boot)
 {
 	int status;
 	pid_t child = fork();
@@ -138,7 +142,8 @@ static bool is_new(struct seen *seen, uint64_t hash)
 /* ---- recoveries ---- */
 
 /* Lets the store in state recover, recorded into trace. */
-static bool record_recovery(const struct run *run, const char *state, const char *trace, bool killed)
+static bool record_recovery(const struct run *run, const char *state, const char *trace,
+			    bool killed)
 {
 	int status;
 	pid_t child = fork();
@@ -159,8 +164,8 @@ static bool record_recovery(const struct run *run, const char *state, const char
 }
 
 /* Crashes the recovery of the store in state, which is used up, some times. */
-static bool cut_recovery(const struct run *run, enum disk_model model, const char *state, const struct promises *p,
-			 uint64_t *seed, struct tally *tally)
+static bool cut_recovery(const struct run *run, enum disk_model model, const char *state,
+			 const struct promises *p, uint64_t *seed, struct tally *tally)
 {
 	char trace_path[4096], again[4096];
 	struct trace trace;
@@ -168,20 +173,26 @@ static bool cut_recovery(const struct run *run, enum disk_model model, const cha
 
 	snprintf(trace_path, sizeof(trace_path), "%s/recovery.%d", run->scratch, model);
 	snprintf(again, sizeof(again), "%s/again.%d", run->scratch, model);
-	fine = record_recovery(run, state, trace_path, model == DISK_KILLED) && trace_load(trace_path, &trace);
+	fine = record_recovery(run, state, trace_path, model == DISK_KILLED) &&
+	       trace_load(trace_path, &trace);
 	if (fine) {
 		for (int i = 0; fine && i < RECOVERY_POINTS; i++) {
 			struct disk *disk = disk_new(model);
 			size_t cut = noise_below(seed, trace.count);
 
-			for (size_t at = 0; at < trace.count && (at < cut || trace.at[at]->op <= TRACE_FOUND); at++)
+			for (size_t at = 0;
+			     at < trace.count && (at < cut || trace.at[at]->op <= TRACE_FOUND);
+			     at++)
 				disk_step(disk, trace.at[at]);
 			disk_make(disk, NULL, seed, again);
 			fine = check_apart(run, again, p, model == DISK_KILLED, 3);
 			if (fine)
 				remove_tree(again);
 			else
-				fprintf(stderr, "  after a crash at record %zu of %zu of its recovery, in %s\n", cut, trace.count, again);
+				fprintf(stderr,
+					"  after a crash at record %zu of %zu of its recovery, in "
+					"%s\n",
+					cut, trace.count, again);
 			disk_free(disk);
 			tally->recoveries++;
 		}
@@ -207,7 +218,9 @@ static size_t *choose_points(const struct run *run, size_t n, uint64_t *seed)
 	for (size_t i = 0; points && i < n; i++) {
 		size_t at = noise_below(seed, run->trace.count + 1);
 
-		for (size_t tries = 0; i % 2 && tries < 1000 && at && run->trace.at[at - 1]->op == TRACE_WRITE; tries++)
+		for (size_t tries = 0;
+		     i % 2 && tries < 1000 && at && run->trace.at[at - 1]->op == TRACE_WRITE;
+		     tries++)
 			at = noise_below(seed, run->trace.count + 1);
 		points[i] = at;
 	}
@@ -217,18 +230,21 @@ static size_t *choose_points(const struct run *run, size_t n, uint64_t *seed)
 	return points;
 }
 
-static void keep_state(const struct run *run, const char *state, enum disk_model model, size_t point)
+static void keep_state(const struct run *run, const char *state, enum disk_model model,
+		       size_t point)
 {
 	char kept[4096];
 
 	snprintf(kept, sizeof(kept), "%s/failed.%d.%zu", run->scratch, model, point);
 	rename(state, kept);
-	fprintf(stderr, "  that was: %s, cut before record %zu of %zu, seed %" PRIu64 "; opened and kept in %s\n\n",
+	fprintf(stderr,
+		"  that was: %s, cut before record %zu of %zu, seed %" PRIu64
+		"; opened and kept in %s\n\n",
 		model_names[model], point, run->trace.count, run->seed, kept);
 }
 
-static void check_point(const struct run *run, enum disk_model model, struct disk *disk, size_t point,
-			const struct promises *p, struct seen *seen, uint64_t *seed)
+static void check_point(const struct run *run, enum disk_model model, struct disk *disk,
+			size_t point, const struct promises *p, struct seen *seen, uint64_t *seed)
 {
 	const struct trace_head *under = point < run->trace.count ? run->trace.at[point] : NULL;
 	struct tally *tally = &run->tallies[model];
@@ -299,7 +315,8 @@ static bool read_story(const struct run *run)
 
 	if (child == 0)
 		_exit(story_read(run->final, run->story));
-	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
 }
 
 static void report(const struct run *run, unsigned seconds)
@@ -311,16 +328,17 @@ static void report(const struct run *run, unsigned seconds)
 
 		printf("%sok %d - %s: %" PRIu64 " points, %" PRIu64 " different states, %" PRIu64
 		       " recoveries crashed again, %" PRIu64 " lost something\n",
-		       t->failed || !t->points ? "not " : "", model + 2, model_names[model], t->points, t->states, t->recoveries,
-		       t->failed);
+		       t->failed || !t->points ? "not " : "", model + 2, model_names[model],
+		       t->points, t->states, t->recoveries, t->failed);
 		sum.points += t->points;
 		sum.failed += t->failed;
 	}
-	printf("# %" PRIu64 " points in %u s, seed %" PRIu64 ", %zu records, %" PRIu64 " changes\n", sum.points, seconds, run->seed,
-	       run->trace.count, run->story->head);
+	printf("# %" PRIu64 " points in %u s, seed %" PRIu64 ", %zu records, %" PRIu64 " changes\n",
+	       sum.points, seconds, run->seed, run->trace.count, run->story->head);
 }
 
-/* The store in a directory after a power cut: what was promised stands in the trace's first bytes. */
+/* The store in a directory after a power cut: what was promised stands in the trace's first
+ * bytes. */
 static int check_after(struct run *run, char **arguments)
 {
 	const char *path = arguments[0], *state = arguments[3];
@@ -331,18 +349,21 @@ static int check_after(struct run *run, char **arguments)
 	if (!trace_load(path, &run->trace) || !read_story(run))
 		return 2;
 	for (size_t i = 0; i < run->trace.count; i++) {
-		if ((const char *)run->trace.at[i] + run->trace.at[i]->size > (const char *)run->trace.bytes + bytes)
+		if ((const char *)run->trace.at[i] + run->trace.at[i]->size >
+		    (const char *)run->trace.bytes + bytes)
 			break;
 		promises_note(&promises, run->trace.at[i]);
 	}
-	printf("%zu files were promised, change %" PRIu64 " of %" PRIu64 "\n", promises.file_count, promises.durable, run->story->head);
+	printf("%zu files were promised, change %" PRIu64 " of %" PRIu64 "\n", promises.file_count,
+	       promises.durable, run->story->head);
 	return check_apart(run, state, &promises, false, 2) ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
 	const char *points = getenv("POINTS"), *seed = getenv("SEED");
-	struct run run = { .story = shared(sizeof(struct story)), .tallies = shared(DISK_MODELS * sizeof(struct tally)) };
+	struct run run = { .story = shared(sizeof(struct story)),
+			   .tallies = shared(DISK_MODELS * sizeof(struct tally)) };
 	time_t began = time(NULL);
 	bool fine = true;
 

@@ -191,7 +191,8 @@ static void add_name(struct disk *disk, struct name to, uint32_t node)
 
 static bool touches(const struct move *move, uint32_t directory)
 {
-	return (move->has_from && move->from.parent == directory) || (move->has_to && move->to.parent == directory);
+	return (move->has_from && move->from.parent == directory) ||
+	       (move->has_to && move->to.parent == directory);
 }
 
 /* ---- bytes ---- */
@@ -254,7 +255,8 @@ static void settle_names(struct disk *disk, uint32_t node, uint64_t before)
 	for (size_t i = 0; i < disk->move_count; i++) {
 		struct move *move = &disk->moves[i];
 
-		if (move->sequence < before && (disk->model != DISK_UNORDERED || touches(move, node)))
+		if (move->sequence < before &&
+		    (disk->model != DISK_UNORDERED || touches(move, node)))
 			apply_move(&disk->durable, move);
 		else
 			disk->moves[kept++] = *move;
@@ -277,7 +279,8 @@ static void step_sync(struct disk *disk, const struct trace_head *r)
 		struct sync *sync = &disk->syncs[i];
 
 		if (r->op == TRACE_SYNC && !sync->number) {
-			*sync = (struct sync){ r->offset, disk->sequence, node_of(disk, r->handle) };
+			*sync = (struct sync){ r->offset, disk->sequence,
+					       node_of(disk, r->handle) };
 			return;
 		}
 		if (r->op == TRACE_SYNCED && sync->number == r->offset) {
@@ -323,7 +326,8 @@ static void step_found(struct disk *disk, const struct trace_head *r, const char
 	place.node = add_node(disk, r->op == TRACE_FOUND_DIR);
 	put(&disk->now, &place);
 	put(&disk->durable, &place);
-	apply_pending(&disk->nodes[place.node], &(struct pending){ .len = r->data_len, .data = data_of(r) });
+	apply_pending(&disk->nodes[place.node],
+		      &(struct pending){ .len = r->data_len, .data = data_of(r) });
 }
 
 static void step_names(struct disk *disk, const struct trace_head *r, const char *path)
@@ -381,7 +385,8 @@ void disk_step(struct disk *disk, const struct trace_head *r)
 
 static void copy_names(struct names *to, const struct names *from)
 {
-	*to = (struct names){ malloc((from->count + 1) * sizeof(*from->at)), from->count, from->count + 1 };
+	*to = (struct names){ malloc((from->count + 1) * sizeof(*from->at)), from->count,
+			      from->count + 1 };
 	if (!to->at)
 		abort();
 	memcpy(to->at, from->at, from->count * sizeof(*from->at));
@@ -429,7 +434,8 @@ static void apply_pages(struct node *image, const struct pending *p, uint64_t *s
 	}
 }
 
-static void choose_bytes(const struct node *node, enum disk_model model, uint64_t *seed, struct node *image)
+static void choose_bytes(const struct node *node, enum disk_model model, uint64_t *seed,
+			 struct node *image)
 {
 	unsigned how = model == DISK_KILLED ? 1 : (unsigned)noise_below(seed, 5);
 	size_t until = how == 0 ? 0 : how == 2 ? noise_below(seed, node->count + 1) : node->count;
@@ -464,10 +470,11 @@ static void choose_bytes(const struct node *node, enum disk_model model, uint64_
 }
 
 /* Part of the write that was under way when the process was killed. */
-static void apply_under_way(struct disk *disk, uint32_t node, const struct trace_head *under, uint64_t *seed,
-			    struct node *image)
+static void apply_under_way(struct disk *disk, uint32_t node, const struct trace_head *under,
+			    uint64_t *seed, struct node *image)
 {
-	if (!under || under->op != TRACE_WRITE || disk->model != DISK_KILLED || node_of(disk, under->handle) != node)
+	if (!under || under->op != TRACE_WRITE || disk->model != DISK_KILLED ||
+	    node_of(disk, under->handle) != node)
 		return;
 	struct pending p = { .at = under->offset, .len = under->data_len, .data = data_of(under) };
 	uint64_t part = noise_below(seed, p.len / PAGE + 1) * PAGE;
@@ -514,7 +521,8 @@ static void make_below(struct making *m, uint32_t parent, const char *directory)
 		if (name->parent != parent)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", directory, name->name);
-		m->hash += XXH3_64bits_withSeed(name->name, strlen(name->name), parent); /* in no order */
+		/* In no order. */
+		m->hash += XXH3_64bits_withSeed(name->name, strlen(name->name), parent);
 		if (m->disk->nodes[name->node].is_dir) {
 			make_below(m, name->node, path);
 			continue;
@@ -524,15 +532,22 @@ static void make_below(struct making *m, uint32_t parent, const char *directory)
 			apply_under_way(m->disk, name->node, m->under, m->seed, image);
 			m->made[name->node] = true;
 		}
-		m->hash += XXH3_64bits_withSeed(image->bytes, image->size, XXH3_64bits(name->name, strlen(name->name)));
+		m->hash += XXH3_64bits_withSeed(image->bytes, image->size,
+						XXH3_64bits(name->name, strlen(name->name)));
 		write_file(path, image);
 	}
 }
 
-uint64_t disk_make(struct disk *disk, const struct trace_head *under, uint64_t *seed, const char *directory)
+uint64_t disk_make(struct disk *disk, const struct trace_head *under, uint64_t *seed,
+		   const char *directory)
 {
 	struct names names;
-	struct making m = { disk, &names, under, seed, 0, calloc(disk->node_count, sizeof(struct node)),
+	struct making m = { disk,
+			    &names,
+			    under,
+			    seed,
+			    0,
+			    calloc(disk->node_count, sizeof(struct node)),
 			    calloc(disk->node_count, sizeof(bool)) };
 
 	if (!m.images || !m.made)
@@ -592,8 +607,9 @@ static bool is_below(struct disk *disk, uint32_t parent, const char *directory)
 			continue;
 		count--;
 		snprintf(path, sizeof(path), "%s/%s", directory, name->name);
-		same = disk->nodes[name->node].is_dir ? is_below(disk, name->node, path) :
-							is_file(disk, &disk->nodes[name->node], path);
+		same = disk->nodes[name->node].is_dir
+			       ? is_below(disk, name->node, path)
+			       : is_file(disk, &disk->nodes[name->node], path);
 	}
 	if (same && count)
 		fprintf(stderr, "the trace does not tell of all files in %s\n", directory);

@@ -1,4 +1,5 @@
-/* fault.h - which call of those that touch the store's directory is to fail; for programs that run under record.c. */
+/* fault.h - which call of those that touch the store's directory is to fail; for programs that run
+ * under record.c. */
 #ifndef CRASH_FAULT_H
 #define CRASH_FAULT_H
 

@@ -1,10 +1,12 @@
-/* faults.c DIRECTORY - every operation of a store with every call that touches its directory failing in its turn; run
- * under record.c with CRASH_ROOT=DIRECTORY.  TAP: a point for each operation and fault.
+/* faults.c DIRECTORY - every operation of a store with every call that touches its directory
+ * failing in its turn; run under record.c with CRASH_ROOT=DIRECTORY.  TAP: a point for each
+ * operation and fault.
  *
- * For each operation (operations.c) and each way to fail the n-th call fails, n being raised until the operation goes
- * through without the fault.  An operation that fails has a code that fits and a sentence.  Then, the disk being well
- * again, the store verifies as it stands and after it was opened anew, and has what had been saved and synced: before,
- * and by an operation that said it had succeeded.  FAULTS=save: only operations whose name has this in it. */
+ * For each operation (operations.c) and each way to fail the n-th call fails, n being raised until
+ * the operation goes through without the fault.  An operation that fails has a code that fits and a
+ * sentence.  Then, the disk being well again, the store verifies as it stands and after it was
+ * opened anew, and has what had been saved and synced: before, and by an operation that said it had
+ * succeeded.  FAULTS=save: only operations whose name has this in it. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +25,8 @@
 #define JOBS 8 /* at once: most of the time RocksDB waits before it tries again */
 
 static const char *root;
-static char base[4096], own[4096], worked_at[5000]; /* the store as it was made; a job's directory, and its copy */
+/* The store as it was made; a job's directory, and its copy. */
+static char base[4096], own[4096], worked_at[5000];
 
 /* ---- ways to fail ---- */
 
@@ -44,7 +47,8 @@ static const struct way ways[] = {
 	{ "ENOSPC", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME, ENOSPC, false },
 	{ "ENOSPC for good", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME, ENOSPC, true },
 	{ "EDQUOT", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME | FAULT_SYNC, EDQUOT, false },
-	{ "EDQUOT for good", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME | FAULT_SYNC, EDQUOT, true },
+	{ "EDQUOT for good", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_NAME | FAULT_SYNC, EDQUOT,
+	  true },
 	{ "EINTR", OUTSIDE, FAULT_OPEN | FAULT_WRITE | FAULT_READ, EINTR, false },
 	{ "short writes", OUTSIDE, FAULT_WRITE, 0, false },
 	{ "ENOMEM", OUTSIDE, FAULT_OPEN | FAULT_MAP | FAULT_STAT, ENOMEM, false },
@@ -54,7 +58,9 @@ static const struct way ways[] = {
 
 static void arm(const struct way *way, unsigned n)
 {
-	struct fault fault = { .nth = n, .calls = way->calls, .code = way->code, .lasting = way->lasting };
+	struct fault fault = {
+		.nth = n, .calls = way->calls, .code = way->code, .lasting = way->lasting
+	};
 
 	if (way->source == OUTSIDE)
 		fault_set(&fault);
@@ -111,7 +117,8 @@ static void check_done(const struct operation *op)
 		operations_fail("what was removed and synced is there again");
 }
 
-/* The disk is well again: an open store takes saves again by itself, or says that it must be opened anew. */
+/* The disk is well again: an open store takes saves again by itself, or says that it must be opened
+ * anew. */
 static void check_goes_on(void)
 {
 	struct error why = { 0 };
@@ -125,10 +132,12 @@ static void check_goes_on(void)
 			usleep(100000);
 	}
 	if (rc < 0 && !store_has_stopped(operations_store))
-		operations_fail("it does not take saves again, and does not say so: %d %s", rc, why.text);
+		operations_fail("it does not take saves again, and does not say so: %d %s", rc,
+				why.text);
 }
 
-/* Exit status of a try: 0 the fault came and all is well, 1 all is not, 2 the operation went through without it. */
+/* Exit status of a try: 0 the fault came and all is well, 1 all is not, 2 the operation went
+ * through without it. */
 static void try_once(const struct operation *op, const struct way *way, unsigned n)
 {
 	struct error why = { 0 };
@@ -139,11 +148,15 @@ static void try_once(const struct operation *op, const struct way *way, unsigned
 	if (op->before)
 		op->before();
 	arm(way, n);
-	int rc = op->run(&why), synced = rc < 0 || !operations_store ? rc : store_sync(operations_store, rc < 0 ? NULL : &why);
+	int rc = op->run(&why),
+	    synced = rc < 0 || !operations_store
+			     ? rc
+			     : store_sync(operations_store, rc < 0 ? NULL : &why);
 	bool came = way->source != OUTSIDE ? rc < 0 || synced < 0 : fault_came();
 	disarm();
 	if (rc < 0 && (!fits(way, rc) || !why.text[0]))
-		operations_fail("call %u: %s answers %d (%s) \"%s\"", n, op->name, rc, error_name(rc), why.text);
+		operations_fail("call %u: %s answers %d (%s) \"%s\"", n, op->name, rc,
+				error_name(rc), why.text);
 	bool mended = !(op->is & REPAIRS) || rc == 0;
 	if (operations_store && mended)
 		operations_check("as it stands");
@@ -193,8 +206,8 @@ static bool try_all(const struct operation *op, const struct way *way, unsigned 
 
 /* ---- a sync that failed ---- */
 
-/* Once the log could not be synced its pages may be gone although the next sync says 0: what is acknowledged after that
- * must not stand in what was written to it before. */
+/* Once the log could not be synced its pages may be gone although the next sync says 0: what is
+ * acknowledged after that must not stand in what was written to it before. */
 static void sync_that_failed(void)
 {
 	struct fault fault = { .nth = 1, .calls = FAULT_SYNC, .code = EIO, .path = ".log" };
@@ -208,17 +221,20 @@ static void sync_that_failed(void)
 	if (store_sync(operations_store, &why) == 0)
 		operations_fail("a sync that failed says that it did not");
 	disarm();
-	int again = store_sync(operations_store, &why), saved = operations_save("b", "third text of b", &why);
+	int again = store_sync(operations_store, &why),
+	    saved = operations_save("b", "third text of b", &why);
 	int later = saved < 0 ? saved : store_sync(operations_store, &why);
 	printf("#   after it: sync %d, save %d, sync %d\n", again, saved, later);
 	shell("cp -a '%s' '%s/copy' && cd '%s/copy/db' && while read -r size name; do"
-	      " [ ! -e \"$name\" ] || truncate -s \"$size\" \"$name\"; done < ../../synced", worked_at, own, own);
+	      " [ ! -e \"$name\" ] || truncate -s \"$size\" \"$name\"; done < ../../synced",
+	      worked_at, own, own);
 	fflush(stdout);
 	pid_t child = fork();
 	int status;
 	if (child == 0) { /* RocksDB is open here: the copy is opened by a program of its own */
 		setenv("CRASH_BOOT", "2", 1);
-		execl("/proc/self/exe", "faults", own, again == 0 ? "2" : "1", later == 0 ? "3" : "1", NULL);
+		execl("/proc/self/exe", "faults", own, again == 0 ? "2" : "1",
+		      later == 0 ? "3" : "1", NULL);
 		_exit(127);
 	}
 	waitpid(child, &status, 0);
@@ -228,7 +244,8 @@ static void sync_that_failed(void)
 /* The other half: which of b's versions must be in the copy. */
 static int look_at_copy(uint64_t first, uint64_t second)
 {
-	static const char *const texts[] = { NULL, "text of b", "second text of b", "third text of b" };
+	static const char *const texts[] = { NULL, "text of b", "second text of b",
+					     "third text of b" };
 	char path[4200];
 
 	snprintf(path, sizeof(path), "%s/copy", root);
@@ -263,7 +280,8 @@ static bool is_wanted(const struct operation *op)
 
 	for (size_t i = 0; only && i < operation_count; i++)
 		exact |= strcmp(operations[i].name, only) == 0;
-	return !only || strcmp(only, "all") == 0 || (exact ? strcmp(op->name, only) == 0 : strstr(op->name, only) != NULL);
+	return !only || strcmp(only, "all") == 0 ||
+	       (exact ? strcmp(op->name, only) == 0 : strstr(op->name, only) != NULL);
 }
 
 static void list_jobs(void)
@@ -289,7 +307,8 @@ static int work_off(const struct job *job, size_t number)
 	operations_at(worked_at, own);
 	if (job->op) {
 		fine = try_all(job->op, job->way, &calls);
-		printf("%sok %zu - %s: %s, %u calls\n", fine ? "" : "not ", number, job->op->name, job->way->name, calls);
+		printf("%sok %zu - %s: %s, %u calls\n", fine ? "" : "not ", number, job->op->name,
+		       job->way->name, calls);
 	} else {
 		int status = 1;
 
@@ -300,7 +319,9 @@ static int work_off(const struct job *job, size_t number)
 			sync_that_failed();
 		waitpid(child, &status, 0);
 		fine = status == 0;
-		printf("%sok %zu - after a sync that failed nothing is acknowledged that stands on it\n", fine ? "" : "not ", number);
+		printf("%sok %zu - after a sync that failed nothing is acknowledged that stands on "
+		       "it\n",
+		       fine ? "" : "not ", number);
 	}
 	shell("rm -rf '%s'", own);
 	fflush(stdout);

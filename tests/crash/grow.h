@@ -1,4 +1,5 @@
-/* grow.h - makes room for one more element of an array; programs of the crash tests end when memory does. */
+/* grow.h - makes room for one more element of an array; programs of the crash tests end when memory
+ * does. */
 #ifndef CRASH_GROW_H
 #define CRASH_GROW_H
 

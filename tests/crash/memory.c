@@ -1,5 +1,5 @@
-/* memory.c - see memory.h.  The linker sends every call of these functions here (--wrap).  WHERE=1 in the environment:
- * says on stderr where the one is that fails. */
+/* memory.c - see memory.h.  The linker sends every call of these functions here (--wrap).  WHERE=1
+ * in the environment: says on stderr where the one is that fails. */
 #include "memory.h"
 
 #include <dirent.h>

@@ -26,7 +26,9 @@
 #define TABLE_LINES 150
 #define TABLES 6
 
-static const struct actor anna = { .uid = 4001, .gid = 4001, .tgid = 101, .name = { "anna", 4 }, .command = { "vim", 3 } };
+static const struct actor anna = {
+	.uid = 4001, .gid = 4001, .tgid = 101, .name = { "anna", 4 }, .command = { "vim", 3 }
+};
 static const struct credentials nobody_else = { 0, 0, 0, NULL };
 static char store_at[4096], scratch_at[4096];
 struct store *operations_store;
@@ -82,7 +84,10 @@ bool operations_has(const char *name)
 
 static int make(uint64_t parent, const char *name, uint32_t mode, struct error *e)
 {
-	struct make what = { .mode = mode, .uid = anna.uid, .gid = anna.gid, .target = view_str(S_ISLNK(mode) ? "x" : "") };
+	struct make what = { .mode = mode,
+			     .uid = anna.uid,
+			     .gid = anna.gid,
+			     .target = view_str(S_ISLNK(mode) ? "x" : "") };
 	struct inode *inode = NULL;
 	int rc = namespace_make(operations_store, &anna, parent, view_str(name), &what, &inode, e);
 
@@ -92,14 +97,18 @@ static int make(uint64_t parent, const char *name, uint32_t mode, struct error *
 
 static struct staging_origin origin_of(const struct inode *inode)
 {
-	struct staging_origin origin = { .ino = inode->r.ino, .content = inode->r.content, .size = inode->r.size,
-					 .uid = anna.uid, .author = anna.name };
+	struct staging_origin origin = { .ino = inode->r.ino,
+					 .content = inode->r.content,
+					 .size = inode->r.size,
+					 .uid = anna.uid,
+					 .author = anna.name };
 
 	store_date_origin(operations_store, &origin);
 	return origin;
 }
 
-static int save_staged(struct staging *staging, uint64_t ino, bool fold, struct saved *ret, struct error *e)
+static int save_staged(struct staging *staging, uint64_t ino, bool fold, struct saved *ret,
+		       struct error *e)
 {
 	struct work work = staging_work(staging);
 	struct save save = { .work = &work, .fold = fold };
@@ -143,7 +152,9 @@ static int op_tmpfile(struct error *e)
 	CLEANUP(inode_release) struct inode *inode = NULL, *linked = NULL;
 	int rc = namespace_make_unnamed(operations_store, &anna, &what, &inode, e);
 
-	return rc < 0 ? rc : namespace_link(operations_store, &anna, inode->r.ino, ROOT_INODE, view_str("named"), &linked, e);
+	return rc < 0 ? rc
+		      : namespace_link(operations_store, &anna, inode->r.ino, ROOT_INODE,
+				       view_str("named"), &linked, e);
 }
 
 static int op_large(struct error *e)
@@ -158,7 +169,8 @@ static int op_large(struct error *e)
 static int op_rename(struct error *e)
 {
 	uint64_t replaced;
-	int rc = namespace_rename(operations_store, &anna, ROOT_INODE, view_str("b"), ROOT_INODE, view_str("a"), 0, 0, &replaced, e);
+	int rc = namespace_rename(operations_store, &anna, ROOT_INODE, view_str("b"), ROOT_INODE,
+				  view_str("a"), 0, 0, &replaced, e);
 
 	return rc < 0 || !replaced ? rc : namespace_drop_orphan(operations_store, replaced, e);
 }
@@ -167,15 +179,16 @@ static int op_exchange(struct error *e)
 {
 	uint64_t replaced;
 
-	return namespace_rename(operations_store, &anna, ROOT_INODE, view_str("b"), ROOT_INODE, view_str("a"), RENAME_EXCHANGE, 0,
-				&replaced, e);
+	return namespace_rename(operations_store, &anna, ROOT_INODE, view_str("b"), ROOT_INODE,
+				view_str("a"), RENAME_EXCHANGE, 0, &replaced, e);
 }
 
 static int op_move(struct error *e)
 {
 	uint64_t replaced;
 
-	return namespace_rename(operations_store, &anna, ROOT_INODE, view_str("folder"), ROOT_INODE, view_str("moved"), 0, 0, &replaced, e);
+	return namespace_rename(operations_store, &anna, ROOT_INODE, view_str("folder"), ROOT_INODE,
+				view_str("moved"), 0, 0, &replaced, e);
 }
 
 static int op_unlink(struct error *e)
@@ -192,10 +205,15 @@ static int op_link(struct error *e)
 	uint64_t ino;
 	int rc = ino_of("b", &ino, e);
 
-	return rc < 0 ? rc : namespace_link(operations_store, &anna, ino, ROOT_INODE, view_str("another"), &inode, e);
+	return rc < 0 ? rc
+		      : namespace_link(operations_store, &anna, ino, ROOT_INODE,
+				       view_str("another"), &inode, e);
 }
 
-static int op_rmdir(struct error *e) { return namespace_rmdir(operations_store, &anna, ROOT_INODE, view_str("dir"), e); }
+static int op_rmdir(struct error *e)
+{
+	return namespace_rmdir(operations_store, &anna, ROOT_INODE, view_str("dir"), e);
+}
 
 static int op_chmod(struct error *e)
 {
@@ -212,7 +230,9 @@ static int op_setxattr(struct error *e)
 	uint64_t ino;
 	int rc = ino_of("b", &ino, e);
 
-	return rc < 0 ? rc : namespace_setxattr(operations_store, &anna, ino, view_str("user.x"), view_str("y"), 0, e);
+	return rc < 0 ? rc
+		      : namespace_setxattr(operations_store, &anna, ino, view_str("user.x"),
+					   view_str("y"), 0, e);
 }
 
 static int op_removexattr(struct error *e)
@@ -220,7 +240,9 @@ static int op_removexattr(struct error *e)
 	uint64_t ino;
 	int rc = ino_of("b", &ino, e);
 
-	return rc < 0 ? rc : namespace_removexattr(operations_store, &anna, ino, view_str("user.was"), e);
+	return rc < 0 ? rc
+		      : namespace_removexattr(operations_store, &anna, ino, view_str("user.was"),
+					      e);
 }
 
 static int op_restore(struct error *e)
@@ -229,7 +251,9 @@ static int op_restore(struct error *e)
 	struct saved saved;
 	int rc = namespace_walk(operations_store, view_str("tables"), &inode, e);
 
-	return rc < 0 ? rc : version_restore(operations_store, &anna, inode->r.ino, inode->r.doc, 1, &saved, e);
+	return rc < 0 ? rc
+		      : version_restore(operations_store, &anna, inode->r.ino, inode->r.doc, 1,
+					&saved, e);
 }
 
 static int op_restore_beside(struct error *e)
@@ -238,7 +262,9 @@ static int op_restore_beside(struct error *e)
 	struct saved saved;
 	int rc = namespace_walk(operations_store, view_str("tables"), &inode, e);
 
-	return rc < 0 ? rc : version_restore_at(operations_store, &anna, ROOT_INODE, view_str("as it was"), inode->r.doc, 1, &saved, e);
+	return rc < 0 ? rc
+		      : version_restore_at(operations_store, &anna, ROOT_INODE,
+					   view_str("as it was"), inode->r.doc, 1, &saved, e);
 }
 
 static int op_tag(struct error *e)
@@ -248,7 +274,10 @@ static int op_tag(struct error *e)
 	return tag_set(operations_store, &anna, ROOT_INODE, view_str("new tag"), &change, e);
 }
 
-static int op_untag(struct error *e) { return tag_remove(operations_store, &anna, ROOT_INODE, view_str("tag"), e); }
+static int op_untag(struct error *e)
+{
+	return tag_remove(operations_store, &anna, ROOT_INODE, view_str("tag"), e);
+}
 
 /* A file that stays open is saved again and again (L6): the journal goes on, saves fold. */
 static int op_publish(struct error *e)
@@ -280,7 +309,8 @@ static int op_publish(struct error *e)
 
 /* ---- what looks ---- */
 
-static bool each_name(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool each_name(void *arg, struct view name, uint64_t cookie,
+		      const struct dirent_record *dirent)
 {
 	(void)name, (void)cookie, (void)dirent;
 	++*(unsigned *)arg;
@@ -318,7 +348,8 @@ static int op_verify(struct error *e)
 {
 	struct verify_report report;
 
-	return verify_store(operations_store, &(struct verify_options){ .read_contents = true }, ignore_finding, NULL, NULL, &report, e);
+	return verify_store(operations_store, &(struct verify_options){ .read_contents = true },
+			    ignore_finding, NULL, NULL, &report, e);
 }
 
 static bool stop_late(void *arg, uint64_t done, uint64_t total)
@@ -332,11 +363,13 @@ static int op_verify_on(struct error *e)
 {
 	struct verify_options options = { .read_contents = true };
 	struct verify_report report;
-	int rc = verify_store(operations_store, &options, ignore_finding, stop_late, NULL, &report, e);
+	int rc = verify_store(operations_store, &options, ignore_finding, stop_late, NULL, &report,
+			      e);
 
 	options.resume = true;
 	if (rc == 0 || rc == -ECANCELED)
-		rc = verify_store(operations_store, &options, ignore_finding, NULL, NULL, &report, e);
+		rc = verify_store(operations_store, &options, ignore_finding, NULL, NULL, &report,
+				  e);
 	return rc;
 }
 
@@ -359,7 +392,8 @@ static int list_folder(struct history *h, uint64_t node, char last[512], struct 
 	return rc;
 }
 
-/* Reads the beginning of what is below dir, folder and last of its entries (but for directories). */
+/* Reads the beginning of what is below dir, folder and last of its entries (but for
+ * directories). */
 static int look_into(struct history *h, const char *folder, struct error *e)
 {
 	struct history_entry root, in = { 0 }, entry = { 0 };
@@ -379,7 +413,8 @@ static int look_into(struct history *h, const char *folder, struct error *e)
 	if (rc == 0 && last[0] && S_ISDIR(entry.st.st_mode))
 		return list_folder(h, entry.node, last, e);
 	if (rc == 0)
-		rc = history_open_file(h, &nobody_else, last[0] ? entry.node : in.node, &handle, &keep, &direct, e);
+		rc = history_open_file(h, &nobody_else, last[0] ? entry.node : in.node, &handle,
+				       &keep, &direct, e);
 	if (rc == 0)
 		rc = history_read(handle, 0, bytes, sizeof(bytes), e);
 	history_release(handle);
@@ -388,7 +423,8 @@ static int look_into(struct history *h, const char *folder, struct error *e)
 
 static int op_history_tree(struct error *e)
 {
-	static const char *const folders[] = { "README.txt", "changes.csv", "files", "at", "by", "deleted", "tags" };
+	static const char *const folders[] = { "README.txt", "changes.csv", "files", "at",
+					       "by",         "deleted",     "tags" };
 	struct history *h = NULL;
 	int rc = history_open(operations_store, NULL, &h, e);
 
@@ -407,10 +443,13 @@ static bool each_row(void *arg, const struct cell *cells, size_t count)
 	return true;
 }
 
-static int ask(const char *command, const char *argument, const char *value, const char *at, struct error *e)
+static int ask(const char *command, const char *argument, const char *value, const char *at,
+	       struct error *e)
 {
 	unsigned rows = 0;
-	struct control_context context = { .store = operations_store, .who = &nobody_else, .actor = anna };
+	struct control_context context = { .store = operations_store,
+					   .who = &nobody_else,
+					   .actor = anna };
 	struct answer answer = { each_row, NULL, &rows };
 	struct request request = { 0 };
 
@@ -495,7 +534,9 @@ static int op_backup(struct error *e)
 static void wipe(enum family family)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
-	CLEANUP(kv_iter_release) struct kv_iter *it = kv_iter_open(store_kv(operations_store), NULL, family, view_of(NULL, 0), false);
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it =
+		kv_iter_open(store_kv(operations_store), NULL, family, view_of(NULL, 0), false);
 	struct view key;
 
 	while (kv_iter_next(it, &key, NULL, NULL) > 0)
@@ -533,7 +574,8 @@ static int op_open(struct error *e) { return operations_open(e); }
 
 static struct staging *adopted;
 
-static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging, bool dirty)
+static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging,
+		  bool dirty)
 {
 	*(uint64_t *)arg = origin->ino;
 	adopted = staging;
@@ -620,7 +662,8 @@ static const char *table(unsigned n)
 	size_t at = 0;
 
 	for (unsigned i = 0; i < TABLE_LINES; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%u;%u;%u\n", i, i == n ? n : 0, (i + 1) * 2654435761u);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%u;%u;%u\n", i,
+				       i == n ? n : 0, (i + 1) * 2654435761u);
 	return text;
 }
 
@@ -675,7 +718,8 @@ void operations_prepare(const char *path)
 	for (unsigned i = 0; i < TABLES; i++)
 		MUST(operations_save("tables", table(i), e));
 	MUST(ino_of("b", &ino, e));
-	MUST(namespace_setxattr(operations_store, &anna, ino, view_str("user.was"), view_str("z"), 0, e));
+	MUST(namespace_setxattr(operations_store, &anna, ino, view_str("user.was"), view_str("z"),
+				0, e));
 	MUST(tag_set(operations_store, &anna, ROOT_INODE, view_str("tag"), &change, e));
 	fill_folder();
 	MUST(store_sync(operations_store, e));
@@ -720,7 +764,8 @@ uint64_t operations_fingerprint(void)
 
 		if (family == FAMILY_CHUNK || family == FAMILY_CHUNK_NAME)
 			continue;
-		it = kv_iter_open(store_kv(operations_store), NULL, (enum family)family, view_of(NULL, 0), false);
+		it = kv_iter_open(store_kv(operations_store), NULL, (enum family)family,
+				  view_of(NULL, 0), false);
 		while (kv_iter_next(it, &key, &value, NULL) > 0) {
 			XXH3_64bits_update(hash, key.data, key.len);
 			XXH3_64bits_update(hash, value.data, value.len);

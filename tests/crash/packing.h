@@ -4,8 +4,8 @@
 
 #include "store/store.h"
 
-/* Packs the store again and again, until packing_end(), which must be called before the store is closed or repaired.
- * Ends the process when packing fails. */
+/* Packs the store again and again, until packing_end(), which must be called before the store is
+ * closed or repaired. Ends the process when packing fails. */
 void packing_begin(struct store *store);
 void packing_end(void);
 

@@ -1,10 +1,12 @@
-/* record.c - preloaded into a program: writes down every change of the directory CRASH_ROOT (trace.h), and makes the
- * n-th call that touches it fail; with WHERE=1 in the environment it says on stderr which one that was.
+/* record.c - preloaded into a program: writes down every change of the directory CRASH_ROOT
+ * (trace.h), and makes the n-th call that touches it fail; with WHERE=1 in the environment it says
+ * on stderr which one that was.
  *
- * A change and its record are one step under a lock, so that the order of records is the order of effects; a sync has
- * two records, because it covers only what was there when it began.  What cannot be recorded (writable mappings,
- * copying within the kernel) ends the program with a sentence.  RocksDB's own LOG is left out: its bytes go through
- * stdio and are nothing but words. */
+ * A change and its record are one step under a lock, so that the order of records is the order
+ * of effects; a sync has two records, because it covers only what was there when it began.  What
+ * cannot be recorded (writable mappings, copying within the kernel) ends the program with a
+ * sentence.  RocksDB's own LOG is left out: its bytes go through stdio and are nothing but
+ * words. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -52,7 +54,8 @@ static void __attribute__((noreturn)) give_up(const char *what)
 
 /* ---- records ---- */
 
-static void record(struct trace_head head, const char *path, const char *path2, const void *data, size_t n)
+static void record(struct trace_head head, const char *path, const char *path2, const void *data,
+		   size_t n)
 {
 	head.magic = TRACE_MAGIC;
 	head.path_len = (uint16_t)(path ? strlen(path) : 0);
@@ -65,7 +68,8 @@ static void record(struct trace_head head, const char *path, const char *path2, 
 		give_up("the trace's disk being full:");
 }
 
-#define RECORD(path, path2, data, n, ...) record((struct trace_head){ __VA_ARGS__ }, path, path2, data, n)
+#define RECORD(path, path2, data, n, ...)                                                          \
+	record((struct trace_head){ __VA_ARGS__ }, path, path2, data, n)
 
 static int record_found(const char *path, const struct stat *st, int type, struct FTW *at)
 {
@@ -139,7 +143,8 @@ static bool is_ours(int directory, const char *path, char out[PATH_MAX])
 	out[n] = '\0';
 	if (strncmp(out, root, root_len) != 0 || (out[root_len] && out[root_len] != '/'))
 		return false;
-	memmove(out, out + root_len + (out[root_len] == '/'), strlen(out + root_len) + (out[root_len] != '/'));
+	memmove(out, out + root_len + (out[root_len] == '/'),
+		strlen(out + root_len) + (out[root_len] != '/'));
 	return !is_left_out(out);
 }
 
@@ -168,7 +173,9 @@ bool fault_came(void)
 
 static const char *call_name(enum fault_call call)
 {
-	static const char *const names[] = { "open", "write", "sync", "name", "read", "map", "stat" };
+	static const char *const names[] = {
+		"open", "write", "sync", "name", "read", "map", "stat"
+	};
 
 	return names[__builtin_ctz(call)];
 }
@@ -176,7 +183,8 @@ static const char *call_name(enum fault_call call)
 /* Whether this call is the one to fail; the lock is held. */
 static bool is_faulty(enum fault_call call, const char *path)
 {
-	if (!fault.nth || !(fault.calls & call) || (fault.path && !strstr(path, fault.path)) || --fault.nth)
+	if (!fault.nth || !(fault.calls & call) || (fault.path && !strstr(path, fault.path)) ||
+	    --fault.nth)
 		return false;
 	fault.nth = fault.lasting ? 1 : 0;
 	came = true;
@@ -224,8 +232,10 @@ static int note_open(int fd, const char *path, int flags)
 		return fd;
 	if (fd >= FDS_MAX)
 		give_up("a descriptor that high");
-	handles[fd] = (struct handle){ ++next_handle, strdup(path), REAL(fstat, fd, &st) == 0 && S_ISDIR(st.st_mode) };
-	RECORD(path, NULL, NULL, 0, .op = TRACE_OPEN, .flags = (uint32_t)flags, .handle = next_handle);
+	handles[fd] = (struct handle){ ++next_handle, strdup(path),
+				       REAL(fstat, fd, &st) == 0 && S_ISDIR(st.st_mode) };
+	RECORD(path, NULL, NULL, 0, .op = TRACE_OPEN, .flags = (uint32_t)flags,
+	       .handle = next_handle);
 	return fd;
 }
 
@@ -308,7 +318,8 @@ static int note_copy(int fd, int copy)
 	if (copy >= 0 && of_fd(fd)) {
 		if (copy >= FDS_MAX)
 			give_up("a descriptor that high");
-		handles[copy] = (struct handle){ handles[fd].id, strdup(handles[fd].path), handles[fd].directory };
+		handles[copy] = (struct handle){ handles[fd].id, strdup(handles[fd].path),
+						 handles[fd].directory };
 	}
 	return copy;
 }
@@ -326,10 +337,13 @@ static ssize_t write_at(int fd, const void *data, size_t n, off_t at)
 	struct handle *handle = of_fd(fd);
 
 	pthread_mutex_lock(&lock);
-	bool wanted = is_faulty(FAULT_WRITE, handle->path), short_one = wanted && fault.code == 0 && n > 1;
-	ssize_t done = wanted && !short_one ? -1 : REAL(pwrite, fd, data, short_one ? n / 2 : n, at);
+	bool wanted = is_faulty(FAULT_WRITE, handle->path),
+	     short_one = wanted && fault.code == 0 && n > 1;
+	ssize_t done =
+		wanted && !short_one ? -1 : REAL(pwrite, fd, data, short_one ? n / 2 : n, at);
 	if (done > 0)
-		RECORD(NULL, NULL, data, (size_t)done, .op = TRACE_WRITE, .handle = handle->id, .offset = (uint64_t)at);
+		RECORD(NULL, NULL, data, (size_t)done, .op = TRACE_WRITE, .handle = handle->id,
+		       .offset = (uint64_t)at);
 	UNLOCK();
 	return done;
 }
@@ -356,7 +370,8 @@ static ssize_t write_vector(int fd, const struct iovec *v, int n, off_t at)
 	ssize_t sum = 0;
 
 	for (int i = 0; i < n; i++) {
-		ssize_t done = v[i].iov_len ? write_at(fd, v[i].iov_base, v[i].iov_len, at + sum) : 0;
+		ssize_t done =
+			v[i].iov_len ? write_at(fd, v[i].iov_base, v[i].iov_len, at + sum) : 0;
 
 		if (done < 0)
 			return sum ? sum : done;
@@ -413,7 +428,8 @@ int ftruncate(int fd, off_t size)
 		return REAL(ftruncate, fd, size);
 	int r = LOCKED(FAULT_WRITE, handle->path, REAL(ftruncate, fd, size));
 	if (r == 0)
-		RECORD(NULL, NULL, NULL, 0, .op = TRACE_SIZE, .handle = handle->id, .offset = (uint64_t)size);
+		RECORD(NULL, NULL, NULL, 0, .op = TRACE_SIZE, .handle = handle->id,
+		       .offset = (uint64_t)size);
 	UNLOCK();
 	return r;
 }
@@ -435,18 +451,21 @@ int fallocate(int fd, int mode, off_t at, off_t n)
 	if (!handle)
 		return REAL(fallocate, fd, mode, at, n);
 	/* Behind its end a file has no bytes: RocksDB gives back there what it had reserved. */
-	if (mode & ~FALLOC_FL_KEEP_SIZE && (REAL(fstat, fd, &st) < 0 || !(mode & FALLOC_FL_KEEP_SIZE) || at < st.st_size))
+	if (mode & ~FALLOC_FL_KEEP_SIZE &&
+	    (REAL(fstat, fd, &st) < 0 || !(mode & FALLOC_FL_KEEP_SIZE) || at < st.st_size))
 		give_up("fallocate that changes bytes");
 	int r = LOCKED(FAULT_WRITE, handle->path, REAL(fallocate, fd, mode, at, n));
 	if (r == 0 && mode == 0)
-		RECORD(NULL, NULL, NULL, 0, .op = TRACE_GROW, .handle = handle->id, .offset = (uint64_t)(at + n));
+		RECORD(NULL, NULL, NULL, 0, .op = TRACE_GROW, .handle = handle->id,
+		       .offset = (uint64_t)(at + n));
 	UNLOCK();
 	return r;
 }
 
 int posix_fallocate(int fd, off_t at, off_t n)
 {
-	return of_fd(fd) ? (fallocate(fd, 0, at, n) < 0 ? errno : 0) : REAL(posix_fallocate, fd, at, n);
+	return of_fd(fd) ? (fallocate(fd, 0, at, n) < 0 ? errno : 0)
+			 : REAL(posix_fallocate, fd, at, n);
 }
 
 /* ---- syncing ---- */
@@ -492,7 +511,8 @@ int fdatasync(int fd)
 	return of_fd(fd) ? sync_with(fd, real_fdatasync) : real_fdatasync(fd);
 }
 
-/* sync_file_range(2) promises nothing, and syncfs(2) is not recorded: both only make the model harsher. */
+/* sync_file_range(2) promises nothing, and syncfs(2) is not recorded: both only make the model
+ * harsher. */
 
 /* ---- names ---- */
 
@@ -503,7 +523,9 @@ int renameat2(int from, const char *path, int to, const char *path2, unsigned fl
 
 	if (!a && !b)
 		return REAL(renameat2, from, path, to, path2, flags);
-	if (a != b || flags & ~(unsigned)RENAME_NOREPLACE) /* one that replaces nothing is as any that did not */
+	if (a != b ||
+	    flags & ~(unsigned)
+			    RENAME_NOREPLACE) /* one that replaces nothing is as any that did not */
 		give_up("a rename of that kind");
 	int r = LOCKED(FAULT_NAME, ours, REAL(renameat2, from, path, to, path2, flags));
 	if (r == 0)
@@ -551,7 +573,8 @@ int unlinkat(int directory, const char *path, int flags)
 		return REAL(unlinkat, directory, path, flags);
 	int r = LOCKED(FAULT_NAME, ours, REAL(unlinkat, directory, path, flags));
 	if (r == 0)
-		RECORD(ours, NULL, NULL, 0, .op = flags & AT_REMOVEDIR ? TRACE_RMDIR : TRACE_UNLINK);
+		RECORD(ours, NULL, NULL, 0,
+		       .op = flags & AT_REMOVEDIR ? TRACE_RMDIR : TRACE_UNLINK);
 	UNLOCK();
 	return r;
 }
@@ -625,7 +648,9 @@ int statvfs(const char *path, struct statvfs *st)
 {
 	char ours[PATH_MAX];
 
-	return is_ours(AT_FDCWD, path, ours) && is_faulty_alone(FAULT_STAT, ours) ? -1 : REAL(statvfs, path, st);
+	return is_ours(AT_FDCWD, path, ours) && is_faulty_alone(FAULT_STAT, ours)
+		       ? -1
+		       : REAL(statvfs, path, st);
 }
 
 /* ---- what is not recorded ---- */
@@ -678,7 +703,8 @@ ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) ALIAS(pwrite);
 ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at) ALIAS(pwritev);
 ssize_t pread64(int fd, void *out, size_t n, off64_t at) ALIAS(pread);
 int fstat64(int fd, struct stat64 *st) __attribute__((alias("fstat")));
-int fstatat64(int directory, const char *path, struct stat64 *st, int flags) __attribute__((alias("fstatat")));
+int fstatat64(int directory, const char *path, struct stat64 *st, int flags)
+	__attribute__((alias("fstatat")));
 int stat64(const char *path, struct stat64 *st) __attribute__((alias("stat")));
 int fstatvfs64(int fd, struct statvfs64 *st) __attribute__((alias("fstatvfs")));
 int statvfs64(const char *path, struct statvfs64 *st) __attribute__((alias("statvfs")));

@@ -1,7 +1,8 @@
-/* saver.c MOUNT SEED STEPS - programs that save durably on a mount, and tell the trace what they were promised:
- *   try PATH UID DIGEST     what follows may make the file these bytes
+/* saver.c MOUNT SEED STEPS - programs that save durably on a mount, and tell the trace what they
+ *   were promised: try PATH UID DIGEST     what follows may make the file these bytes
  *   saved PATH UID DIGEST   fsync has returned
- * Three processes save into files of their own: written in place; as a temporary file renamed over; made anew. */
+ * Three processes save into files of their own: written in place; as a temporary file renamed over;
+ * made anew. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdbool.h>
@@ -28,7 +29,8 @@ static void tell(const char *word, const char *path, const uint8_t *bytes)
 	char hex[65];
 
 	crypto_generichash(digest, sizeof(digest), bytes, BYTES, NULL, 0);
-	trace_ack("%s %s %d %s", word, path, UID, sodium_bin2hex(hex, sizeof(hex), digest, sizeof(digest)));
+	trace_ack("%s %s %d %s", word, path, UID,
+		  sodium_bin2hex(hex, sizeof(hex), digest, sizeof(digest)));
 }
 
 static void write_durably(const char *path, int flags, const uint8_t *bytes)
@@ -87,7 +89,8 @@ int main(int argc, char **argv)
 		give_up(argv[1]);
 	for (unsigned id = 0; id < SAVERS; id++) {
 		if (fork() == 0) {
-			work(id, strtoull(argv[2], NULL, 10) * SAVERS + id, (unsigned)atoi(argv[3]));
+			work(id, strtoull(argv[2], NULL, 10) * SAVERS + id,
+			     (unsigned)atoi(argv[3]));
 			exit(0);
 		}
 	}

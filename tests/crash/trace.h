@@ -1,9 +1,10 @@
-/* trace.h - the trace that crash tests work on: what a store's directory was told to do, in order, and what programs
- * were told in return.
+/* trace.h - the trace that crash tests work on: what a store's directory was told to do, in order,
+ * and what programs were told in return.
  *
- * record.c, preloaded into a program, writes a record for every system call that changes the directory CRASH_ROOT, once
- * it has succeeded; trace_ack() writes what somebody was promised.  Records are appended whole, to the file CRASH_TRACE.
- * Each is a trace_head and behind it path, path2 and data. */
+ * record.c, preloaded into a program, writes a record for every system call that changes the
+ * directory CRASH_ROOT, once it has succeeded; trace_ack() writes what somebody was promised.
+ * Records are appended whole, to the file CRASH_TRACE. Each is a trace_head and behind it path,
+ * path2 and data. */
 #ifndef CRASH_TRACE_H
 #define CRASH_TRACE_H
 
@@ -49,7 +50,8 @@ static inline int trace_open(void)
 	return path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666) : -1;
 }
 
-/* Writes the words into the trace; nothing when no trace is kept.  They stand behind all that happened before. */
+/* Writes the words into the trace; nothing when no trace is kept.  They stand behind all that
+ * happened before. */
 static inline void __attribute__((format(printf, 1, 2))) trace_ack(const char *format, ...)
 {
 	static int fd = -2;
@@ -63,7 +65,9 @@ static inline void __attribute__((format(printf, 1, 2))) trace_ack(const char *f
 	va_start(args, format);
 	int n = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	struct trace_head head = { .magic = TRACE_MAGIC, .size = (uint32_t)(sizeof(head) + (size_t)n), .op = TRACE_ACK,
+	struct trace_head head = { .magic = TRACE_MAGIC,
+				   .size = (uint32_t)(sizeof(head) + (size_t)n),
+				   .op = TRACE_ACK,
 				   .data_len = (uint32_t)n };
 	struct iovec v[2] = { { &head, sizeof(head) }, { text, (size_t)n } };
 	if (writev(fd, v, 2) != (ssize_t)head.size)

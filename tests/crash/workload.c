@@ -1,5 +1,6 @@
-/* workload.c DIRECTORY SEED STEPS - makes a store and works in it as the daemon does, telling the trace what it was
- * promised; run under record.c.  With STEPS 0 it only opens the store, lets it recover, and closes it.
+/* workload.c DIRECTORY SEED STEPS - makes a store and works in it as the daemon does, telling the
+ * trace what it was promised; run under record.c.  With STEPS 0 it only opens the store, lets it
+ * recover, and closes it.
  *
  * What it tells (`check.c` reads it):
  *   open                                   store_init() has returned
@@ -33,10 +34,15 @@
 #define FILES_MAX 12
 #define DIRS_MAX 3
 #define FILE_BYTES_MAX (64u << 10)
-#define LARGE_BYTES (5u << 18) /* more than a batch holds, so that chunks are written before the save */
+/* More than a batch holds, so that chunks are written before the save. */
+#define LARGE_BYTES (5u << 18)
 
 static const struct actor people[] = {
-	{ .uid = 4001, .gid = 4001, .tgid = 101, .name = { "anna", 4 }, .command = { "soffice.bin", 11 } },
+	{ .uid = 4001,
+	  .gid = 4001,
+	  .tgid = 101,
+	  .name = { "anna", 4 },
+	  .command = { "soffice.bin", 11 } },
 	{ .uid = 4002, .gid = 4002, .tgid = 102, .name = { "ben", 3 }, .command = { "vim", 3 } },
 };
 
@@ -100,7 +106,8 @@ static void tell_bytes(const char *word, const struct file *f)
 
 static void open_store(void)
 {
-	struct store_options options = { .cache_bytes = 1 << 20 }; /* small, so that memtables are written out often */
+	/* Small, so that memtables are written out often. */
+	struct store_options options = { .cache_bytes = 1 << 20 };
 
 	TRY(store_open(path, &options, &store, e));
 	done();
@@ -166,7 +173,8 @@ static void share_some(struct file *f)
 	if (inode->r.content) {
 		if (f->bytes.len < inode->r.size)
 			resize(&f->bytes, inode->r.size);
-		TRY(content_read(store_contents(store), inode->r.content, 0, f->bytes.data, inode->r.size, e));
+		TRY(content_read(store_contents(store), inode->r.content, 0, f->bytes.data,
+				 inode->r.size, e));
 		tell_bytes("may", f);
 		TRY(staging_share(f->staging, 0, inode->r.size, inode->r.content, 0, e));
 		tell_bytes("bytes", f);
@@ -174,10 +182,17 @@ static void share_some(struct file *f)
 	inode_put(inode);
 }
 
-static struct staging_origin origin_of(const struct file *f, const struct actor *who, uint64_t content, uint64_t size)
+static struct staging_origin origin_of(const struct file *f, const struct actor *who,
+				       uint64_t content, uint64_t size)
 {
-	struct staging_origin origin = { .ino = f->ino, .content = content, .size = size, .uid = who->uid, .gid = who->gid,
-					.tgid = who->tgid, .author = who->name, .command = who->command };
+	struct staging_origin origin = { .ino = f->ino,
+					 .content = content,
+					 .size = size,
+					 .uid = who->uid,
+					 .gid = who->gid,
+					 .tgid = who->tgid,
+					 .author = who->name,
+					 .command = who->command };
 
 	store_date_origin(store, &origin);
 	return origin;
@@ -218,8 +233,8 @@ static void tell_save(const struct saved *saved, const struct actor *who)
 	}
 	TRY(version_get(store, saved->doc, saved->number, &v, &memory, e));
 	hex_encode(hex, &v.digest, DIGEST_LEN);
-	trace_ack("save %llu %llu %llu %u %s", (unsigned long long)saved->doc, (unsigned long long)saved->number,
-		  (unsigned long long)v.change, who->uid, hex);
+	trace_ack("save %llu %llu %llu %u %s", (unsigned long long)saved->doc,
+		  (unsigned long long)saved->number, (unsigned long long)v.change, who->uid, hex);
 	buf_release(&memory);
 }
 
@@ -300,7 +315,8 @@ static void rename_file(struct file *f, uint64_t parent, const char *name, struc
 		end_writing(over);
 		trace_ack("gone %llu", (unsigned long long)over->ino);
 	}
-	TRY(namespace_rename(store, &people[pick(2)], f->parent, view_str(f->name), parent, view_str(name), 0, 0, &replaced, e));
+	TRY(namespace_rename(store, &people[pick(2)], f->parent, view_str(f->name), parent,
+			     view_str(name), 0, 0, &replaced, e));
 	if (replaced)
 		TRY(namespace_drop_orphan(store, replaced, e));
 	done();
@@ -348,7 +364,9 @@ static void save_by_backup(struct file *f, const struct actor *who)
 
 static void change_attributes(struct file *f, const struct actor *who)
 {
-	struct attributes set = { .set_mode = true, .mode = pick(2) ? 0640 : 0664, .set_mtime = pick(2), .mtime = 77 };
+	struct attributes set = {
+		.set_mode = true, .mode = pick(2) ? 0640 : 0664, .set_mtime = pick(2), .mtime = 77
+	};
 	uint8_t value[600];
 	struct inode *inode = NULL;
 
@@ -356,7 +374,8 @@ static void change_attributes(struct file *f, const struct actor *who)
 	TRY(namespace_setattr(store, who, f->ino, &set, &inode, e));
 	inode_put(inode);
 	done();
-	TRY(namespace_setxattr(store, who, f->ino, view_str("user.mark"), view_of(value, 1 + pick(600)), 0, e));
+	TRY(namespace_setxattr(store, who, f->ino, view_str("user.mark"),
+			       view_of(value, 1 + pick(600)), 0, e));
 	done();
 	if (pick(3) == 0) {
 		TRY(namespace_removexattr(store, who, f->ino, view_str("user.mark"), e));
@@ -404,7 +423,8 @@ static void restore_some(struct file *f, const struct actor *who)
 	}
 	buf_clear(&f->bytes);
 	if (v.size)
-		TRY(content_read(store_contents(store), v.content, 0, buf_grow(&f->bytes, v.size), v.size, e));
+		TRY(content_read(store_contents(store), v.content, 0, buf_grow(&f->bytes, v.size),
+				 v.size, e));
 	buf_release(&memory);
 	tell_bytes("may", f);
 	TRY(version_restore(store, who, f->ino, doc, number, &saved, e));
@@ -575,7 +595,8 @@ static void keep_house(const struct actor *who)
 
 /* ---- the whole ---- */
 
-static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging, bool dirty)
+static bool adopt(void *arg, const struct staging_origin *origin, struct staging *staging,
+		  bool dirty)
 {
 	(void)arg, (void)dirty;
 	for (size_t i = 0; i < FILES_MAX; i++) {
@@ -592,8 +613,8 @@ static void keep_orphan(void *arg, uint64_t ino)
 	(void)arg, (void)ino;
 }
 
-/* Ends the store without saving what is staged, as a daemon does that cannot save.  Then recovery has it; or another
- * process takes over, and goes on with the journals. */
+/* Ends the store without saving what is staged, as a daemon does that cannot save.  Then recovery
+ * has it; or another process takes over, and goes on with the journals. */
 static void reopen(bool take_over)
 {
 	struct store_options options = { .cache_bytes = 1 << 20, .take_over = true };
@@ -650,7 +671,10 @@ static void step(void)
 	case 0: case 1: save_by_rename(f, who); break;
 	case 2: case 3: save_by_backup(f, who); break;
 	case 4: unlink_file(f); break;
-	case 5: snprintf(name, sizeof(name), "moved%u", pick(100000)); rename_file(f, a_directory(), name, NULL); break;
+	case 5:
+		snprintf(name, sizeof(name), "moved%u", pick(100000));
+		rename_file(f, a_directory(), name, NULL);
+		break;
 	case 6: case 7: end_writing(f); change_attributes(f, who); break;
 	case 8: link_and_unlink(f, who); break;
 	case 9: restore_some(f, who); break;

@@ -1,6 +1,8 @@
-/* churn - random operations on one file against a copy in memory: read, write, maps, sizes, holes, copies.
+/* churn - random operations on one file against a copy in memory: read, write, maps, sizes, holes,
+ * copies.
  *
- * churn DIR OPERATIONS [SEED]: prints "ok - what" or "not ok - what" with the seed, which makes the same run again. */
+ * churn DIR OPERATIONS [SEED]: prints "ok - what" or "not ok - what" with the seed, which makes the
+ * same run again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -71,7 +73,8 @@ static bool do_map(size_t at, size_t n, bool change)
 	if (at >= size)
 		return true;
 	n = size - at < n ? size - at : n;
-	unsigned char *p = mmap(NULL, at - page + n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)page);
+	unsigned char *p =
+		mmap(NULL, at - page + n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)page);
 	if (p == MAP_FAILED)
 		return false;
 	bool same = true;
@@ -138,8 +141,9 @@ static bool do_reopen(void)
 	return close(fd) == 0 && (fd = open("churn", O_RDWR)) >= 0;
 }
 
-static const char *const names[] = { "write", "read", "map and write", "map and read", "truncate", "punch", "zero",
-				     "zero, keep size", "fallocate", "copy", "fsync", "reopen" };
+static const char *const names[] = { "write",     "read",  "map and write", "map and read",
+				     "truncate",  "punch", "zero",          "zero, keep size",
+				     "fallocate", "copy",  "fsync",         "reopen" };
 
 static bool step(unsigned what, size_t at, size_t n)
 {
@@ -182,13 +186,15 @@ int main(int argc, char **argv)
 		unsigned what = any(sizeof(names) / sizeof(names[0]));
 
 		if (!step(what, at, n) || (i % 100 == 99 && !whole())) {
-			printf("not ok - %u operations, seed %llu: number %u, %s at %zu of %zu, size %zu [%s]\n", operations,
-			       (unsigned long long)seed, i, names[what], at, n, size, strerror(errno));
+			printf("not ok - %u operations, seed %llu: number %u, %s at %zu of %zu, "
+			       "size %zu [%s]\n",
+			       operations, (unsigned long long)seed, i, names[what], at, n, size,
+			       strerror(errno));
 			return 0;
 		}
 	}
 	bool end = do_reopen() && whole();
-	printf("%s - %u random operations, maps among them, seed %llu\n", end ? "ok" : "not ok", operations,
-	       (unsigned long long)seed);
+	printf("%s - %u random operations, maps among them, seed %llu\n", end ? "ok" : "not ok",
+	       operations, (unsigned long long)seed);
 	return 0;
 }

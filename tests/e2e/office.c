@@ -1,7 +1,7 @@
 /* office.c - plays system calls, one per argument, as an office program makes them when it saves:
  *
- *   create NAME | open NAME | truncate NAME     the current file, for writing; it must not exist | exist | either
- *   use N                                       another current file: 0 to 7
+ *   create NAME | open NAME | truncate NAME     the current file, for writing; it must not exist |
+ *   exist | either use N                                       another current file: 0 to 7
  *   write TEXT | fill KIB | cut BYTES           at its position; that much; ftruncate
  *   sync | close
  *   read NAME                                   opened, read to its end, closed
@@ -151,7 +151,8 @@ int main(int argc, char **argv)
 		int done = play(call, a ? a : "", b ? b : "");
 
 		if (done != 1) {
-			fprintf(stderr, "office: %s: %s\n", argv[i], done ? "unknown" : strerror(errno));
+			fprintf(stderr, "office: %s: %s\n", argv[i],
+				done ? "unknown" : strerror(errno));
 			return 1;
 		}
 		free(line);

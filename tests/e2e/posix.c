@@ -18,9 +18,11 @@ static void test_open_flags(void)
 	struct stat st;
 
 	say(fd >= 0, "O_CREAT|O_EXCL makes a file");
-	say(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0640, "with the mode that was asked for");
+	say(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0640,
+	    "with the mode that was asked for");
 	close(fd);
-	REFUSED(open("excl", O_CREAT | O_EXCL | O_RDWR, 0640), EEXIST, "O_EXCL on a file that is there");
+	REFUSED(open("excl", O_CREAT | O_EXCL | O_RDWR, 0640), EEXIST,
+		"O_EXCL on a file that is there");
 	REFUSED(open("absent", O_RDONLY), ENOENT, "open what is not there");
 	REFUSED(open(".", O_RDWR), EISDIR, "open a directory for writing");
 	REFUSED(open("excl/below", O_RDONLY), ENOTDIR, "a file as a directory");
@@ -34,21 +36,25 @@ static void test_open_flags(void)
 	fd = open("trunc", O_WRONLY | O_TRUNC);
 	say(fstat(fd, &st) == 0 && st.st_size == 0, "O_TRUNC empties");
 	close(fd);
-	say(symlink("excl", "to-excl") == 0 && open("to-excl", O_RDONLY | O_NOFOLLOW) == -1 && errno == ELOOP,
+	say(symlink("excl", "to-excl") == 0 && open("to-excl", O_RDONLY | O_NOFOLLOW) == -1 &&
+		    errno == ELOOP,
 	    "O_NOFOLLOW stops at a symlink");
 }
 
 static void test_append(void)
 {
-	int a = open("append", O_WRONLY | O_CREAT | O_APPEND, 0644), b = open("append", O_WRONLY | O_APPEND);
+	int a = open("append", O_WRONLY | O_CREAT | O_APPEND, 0644),
+	    b = open("append", O_WRONLY | O_APPEND);
 	bool good = a >= 0 && b >= 0;
 
 	for (int i = 0; i < 50; i++)
 		good &= write(a, "a", 1) == 1 && write(b, "b", 1) == 1;
 	struct stat st;
 
-	say(good && fstat(a, &st) == 0 && st.st_size == 100, "O_APPEND through two handles loses nothing");
-	say(pwrite(a, "XY", 2, 0) == 2 && fstat(a, &st) == 0 && st.st_size == 102, "pwrite with O_APPEND appends");
+	say(good && fstat(a, &st) == 0 && st.st_size == 100,
+	    "O_APPEND through two handles loses nothing");
+	say(pwrite(a, "XY", 2, 0) == 2 && fstat(a, &st) == 0 && st.st_size == 102,
+	    "pwrite with O_APPEND appends");
 	close(a);
 	close(b);
 }
@@ -60,8 +66,10 @@ static void test_truncate(void)
 	struct stat st;
 
 	say(ftruncate(fd, 4) == 0 && fstat(fd, &st) == 0 && st.st_size == 4, "ftruncate shortens");
-	say(truncate("size", 104) == 0 && stat("size", &st) == 0 && st.st_size == 104, "truncate lengthens");
-	say(pread(fd, buf, 200, 0) == 104 && memcmp(buf, "0123", 4) == 0 && memcmp(buf + 4, zeros, 100) == 0,
+	say(truncate("size", 104) == 0 && stat("size", &st) == 0 && st.st_size == 104,
+	    "truncate lengthens");
+	say(pread(fd, buf, 200, 0) == 104 && memcmp(buf, "0123", 4) == 0 &&
+		    memcmp(buf + 4, zeros, 100) == 0,
 	    "what was cut off does not come back");
 	REFUSED(ftruncate(fd, -1), EINVAL, "a negative size");
 	close(fd);
@@ -79,11 +87,14 @@ static void test_sparse(void)
 	struct stat st;
 	char c[4096];
 
-	say(pwrite(fd, "end", 3, far) == 3 && fstat(fd, &st) == 0 && st.st_size == far + 3, "a write at 3 GiB");
+	say(pwrite(fd, "end", 3, far) == 3 && fstat(fd, &st) == 0 && st.st_size == far + 3,
+	    "a write at 3 GiB");
 	say(st.st_blocks < 4096, "takes little room (%lld blocks)", (long long)st.st_blocks);
-	say(pread(fd, c, sizeof(c), far / 2) == (ssize_t)sizeof(c) && c[0] == 0 && c[4095] == 0, "holes read as zeros");
+	say(pread(fd, c, sizeof(c), far / 2) == (ssize_t)sizeof(c) && c[0] == 0 && c[4095] == 0,
+	    "holes read as zeros");
 	fsync(fd);
-	say(lseek(fd, 0, SEEK_DATA) <= far && lseek(fd, 0, SEEK_DATA) > far / 2, "SEEK_DATA finds the end");
+	say(lseek(fd, 0, SEEK_DATA) <= far && lseek(fd, 0, SEEK_DATA) > far / 2,
+	    "SEEK_DATA finds the end");
 	say(lseek(fd, 0, SEEK_HOLE) == 0, "SEEK_HOLE finds the hole at 0");
 	say(lseek(fd, far, SEEK_HOLE) == far + 3, "SEEK_HOLE after the last data is the size");
 	REFUSED(lseek(fd, far + 3, SEEK_DATA), ENXIO, "SEEK_DATA at the end");
@@ -98,22 +109,31 @@ static void test_fallocate(void)
 
 	memset(data, 'd', sizeof(data));
 	say(write(fd, data, sizeof(data)) == (ssize_t)sizeof(data), "write 1 MiB");
-	say(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 512 << 10) == 0, "punch a hole");
+	say(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 512 << 10) == 0,
+	    "punch a hole");
 	memset(data + 4096, 0, 512 << 10);
-	say(pread(fd, back, sizeof(back), 0) == (ssize_t)sizeof(back) && !memcmp(data, back, sizeof(data)),
+	say(pread(fd, back, sizeof(back), 0) == (ssize_t)sizeof(back) &&
+		    !memcmp(data, back, sizeof(data)),
 	    "it reads as zeros, the rest as before");
 	say(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1000, 10) == 0 &&
-		    pread(fd, back, 20, 995) == 20 && !memcmp(back, "ddddd\0\0\0\0\0\0\0\0\0\0ddddd", 20),
+		    pread(fd, back, 20, 995) == 20 &&
+		    !memcmp(back, "ddddd\0\0\0\0\0\0\0\0\0\0ddddd", 20),
 	    "a hole of 10 bytes");
 	say(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (1 << 20) - 10, 4096) == 0 &&
-		    fstat(fd, &st) == 0 && st.st_size == 1 << 20, "a hole past the end leaves the size");
-	say(fallocate(fd, 0, 0, 2 << 20) == 0 && fstat(fd, &st) == 0 && st.st_size == 2 << 20, "fallocate lengthens");
-	say(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 4 << 20) == 0 && fstat(fd, &st) == 0 && st.st_size == 2 << 20,
+		    fstat(fd, &st) == 0 && st.st_size == 1 << 20,
+	    "a hole past the end leaves the size");
+	say(fallocate(fd, 0, 0, 2 << 20) == 0 && fstat(fd, &st) == 0 && st.st_size == 2 << 20,
+	    "fallocate lengthens");
+	say(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 4 << 20) == 0 && fstat(fd, &st) == 0 &&
+		    st.st_size == 2 << 20,
 	    "fallocate KEEP_SIZE leaves the size");
-	say(fallocate(fd, FALLOC_FL_ZERO_RANGE, 800 << 10, 100) == 0 && pread(fd, back, 102, (800 << 10) - 1) == 102 &&
-		    back[0] == 'd' && back[1] == 0 && back[100] == 0 && back[101] == 'd', "FALLOC_FL_ZERO_RANGE");
+	say(fallocate(fd, FALLOC_FL_ZERO_RANGE, 800 << 10, 100) == 0 &&
+		    pread(fd, back, 102, (800 << 10) - 1) == 102 && back[0] == 'd' &&
+		    back[1] == 0 && back[100] == 0 && back[101] == 'd',
+	    "FALLOC_FL_ZERO_RANGE");
 	close(fd);
-	say(truncate("falloc", 5000) == 0 && stat("falloc", &st) == 0 && st.st_size == 5000, "and is cut");
+	say(truncate("falloc", 5000) == 0 && stat("falloc", &st) == 0 && st.st_size == 5000,
+	    "and is cut");
 }
 
 static void test_copy_file_range(void)
@@ -133,15 +153,18 @@ static void test_copy_file_range(void)
 			break;
 		left -= n;
 	}
-	say(left == 0 && from == 251000 && to == 250007, "copy_file_range copies and moves both offsets");
+	say(left == 0 && from == 251000 && to == 250007,
+	    "copy_file_range copies and moves both offsets");
 	say(pread(b, back, 250007, 0) == 250007 && memcmp(back, "\0\0\0\0\0\0\0", 7) == 0 &&
 		    memcmp(back + 7, data + 1000, 250000) == 0, "the bytes are the same");
 	from = 300000;
 	say(copy_file_range(a, &from, b, &to, 10, 0) == 0, "at the source's end it copies nothing");
 	from = 0, to = 100;
-	say(copy_file_range(b, &from, a, &to, 5000, 0) == 5000 && pread(a, back, 5000, 100) == 5000 &&
-		    memcmp(back, "\0\0\0\0\0\0\0", 7) == 0 && memcmp(back + 7, data + 1000, 4993) == 0 &&
-		    pread(a, back, 100, 0) == 100 && memcmp(back, data, 100) == 0, "into the middle of a file");
+	say(copy_file_range(b, &from, a, &to, 5000, 0) == 5000 &&
+		    pread(a, back, 5000, 100) == 5000 && memcmp(back, "\0\0\0\0\0\0\0", 7) == 0 &&
+		    memcmp(back + 7, data + 1000, 4993) == 0 && pread(a, back, 100, 0) == 100 &&
+		    memcmp(back, data, 100) == 0,
+	    "into the middle of a file");
 	close(a);
 	close(b);
 }
@@ -152,23 +175,34 @@ static void test_xattrs(void)
 
 	memset(value, 'v', sizeof(value));
 	make_closed("x", "");
-	say(setxattr("x", "user.one", "1", 1, 0) == 0 && setxattr("x", "user.empty", "", 0, 0) == 0, "setxattr");
-	say(getxattr("x", "user.one", buf, 10) == 1 && buf[0] == '1' && getxattr("x", "user.empty", buf, 10) == 0,
+	say(setxattr("x", "user.one", "1", 1, 0) == 0 && setxattr("x", "user.empty", "", 0, 0) == 0,
+	    "setxattr");
+	say(getxattr("x", "user.one", buf, 10) == 1 && buf[0] == '1' &&
+		    getxattr("x", "user.empty", buf, 10) == 0,
 	    "getxattr");
 	REFUSED(getxattr("x", "user.none", buf, 10), ENODATA, "getxattr of none");
-	REFUSED(setxattr("x", "user.one", "2", 1, XATTR_CREATE), EEXIST, "XATTR_CREATE of one that is there");
-	REFUSED(setxattr("x", "user.none", "2", 1, XATTR_REPLACE), ENODATA, "XATTR_REPLACE of none");
-	say(setxattr("x", "user.big", value, 4000, 0) == 0 && getxattr("x", "user.big", NULL, 0) == 4000, "4000 bytes");
+	REFUSED(setxattr("x", "user.one", "2", 1, XATTR_CREATE), EEXIST,
+		"XATTR_CREATE of one that is there");
+	REFUSED(setxattr("x", "user.none", "2", 1, XATTR_REPLACE), ENODATA,
+		"XATTR_REPLACE of none");
+	say(setxattr("x", "user.big", value, 4000, 0) == 0 &&
+		    getxattr("x", "user.big", NULL, 0) == 4000,
+	    "4000 bytes");
 	REFUSED(getxattr("x", "user.big", buf, 10), ERANGE, "a buffer too small");
 	ssize_t n = listxattr("x", buf, sizeof(buf));
 
-	say(n > 0 && memmem(buf, n, "user.one", 9) && memmem(buf, n, "user.empty", 11) && memmem(buf, n, "user.big", 9),
+	say(n > 0 && memmem(buf, n, "user.one", 9) && memmem(buf, n, "user.empty", 11) &&
+		    memmem(buf, n, "user.big", 9),
 	    "listxattr");
-	say(removexattr("x", "user.one") == 0 && getxattr("x", "user.one", buf, 10) == -1 && errno == ENODATA,
+	say(removexattr("x", "user.one") == 0 && getxattr("x", "user.one", buf, 10) == -1 &&
+		    errno == ENODATA,
 	    "removexattr");
 	REFUSED(removexattr("x", "user.one"), ENODATA, "removexattr of none");
-	say(setxattr("x", "trusted.t", "t", 1, 0) == 0 && getxattr("x", "trusted.t", buf, 10) == 1, "trusted.*");
-	say(setxattr("x", "security.s", "s", 1, 0) == 0 && getxattr("x", "security.s", buf, 10) == 1, "security.*");
+	say(setxattr("x", "trusted.t", "t", 1, 0) == 0 && getxattr("x", "trusted.t", buf, 10) == 1,
+	    "trusted.*");
+	say(setxattr("x", "security.s", "s", 1, 0) == 0 &&
+		    getxattr("x", "security.s", buf, 10) == 1,
+	    "security.*");
 	say(mkdir("xdir", 0755) == 0 && setxattr("xdir", "user.d", "d", 1, 0) == 0 &&
 		    getxattr("xdir", "user.d", buf, 10) == 1, "on a directory");
 }
@@ -186,13 +220,16 @@ static void test_mmap(void)
 		return;
 	memcpy(p + 50000, "through the map", 15);
 	say(msync(p, size, MS_SYNC) == 0, "msync");
-	say(pread(fd, buf, 15, 50000) == 15 && memcmp(buf, "through the map", 15) == 0, "read sees the map's bytes");
-	say(pwrite(fd, "by write", 8, 60000) == 8 && memcmp(p + 60000, "by write", 8) == 0, "the map sees write's bytes");
+	say(pread(fd, buf, 15, 50000) == 15 && memcmp(buf, "through the map", 15) == 0,
+	    "read sees the map's bytes");
+	say(pwrite(fd, "by write", 8, 60000) == 8 && memcmp(p + 60000, "by write", 8) == 0,
+	    "the map sees write's bytes");
 	close(fd);
 	memcpy(p + 70000, "after close", 11);
 	say(munmap(p, size) == 0, "munmap after close");
 	fd = open("mapped", O_RDONLY);
-	say(pread(fd, buf, 11, 70000) == 11 && memcmp(buf, "after close", 11) == 0, "what was written to the map stays");
+	say(pread(fd, buf, 11, 70000) == 11 && memcmp(buf, "after close", 11) == 0,
+	    "what was written to the map stays");
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	memcpy(p, "private", 7);
 	say(pread(fd, buf, 7, 0) == 7 && buf[0] == 0, "a private map stays private");
@@ -209,15 +246,19 @@ static void test_tmpfile(void)
 	say(fd >= 0, "O_TMPFILE");
 	if (fd < 0)
 		return;
-	say(write(fd, "nameless", 8) == 8 && fstat(fd, &st) == 0 && st.st_nlink == 0 && st.st_size == 8,
+	say(write(fd, "nameless", 8) == 8 && fstat(fd, &st) == 0 && st.st_nlink == 0 &&
+		    st.st_size == 8,
 	    "it has no name and takes bytes");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	say(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0, "linkat gives it one");
-	say(holds("named", "nameless") && fstat(fd, &st) == 0 && st.st_nlink == 1, "under which it is read");
+	say(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0,
+	    "linkat gives it one");
+	say(holds("named", "nameless") && fstat(fd, &st) == 0 && st.st_nlink == 1,
+	    "under which it is read");
 	close(fd);
 	fd = open(".", O_TMPFILE | O_RDWR | O_EXCL, 0600);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	say(fd >= 0 && linkat(AT_FDCWD, path, AT_FDCWD, "never", AT_SYMLINK_FOLLOW) == -1 && errno == ENOENT,
+	say(fd >= 0 && linkat(AT_FDCWD, path, AT_FDCWD, "never", AT_SYMLINK_FOLLOW) == -1 &&
+		    errno == ENOENT,
 	    "O_TMPFILE|O_EXCL can have none");
 	close(fd);
 }
@@ -229,17 +270,22 @@ static void test_unlinked_open(void)
 	char buf[32];
 
 	say(unlink("gone") == 0 && access("gone", F_OK) == -1, "unlink an open file");
-	say(write(fd, "here", 4) == 4 && pread(fd, buf, 32, 0) == 10 && memcmp(buf, "still here", 10) == 0,
+	say(write(fd, "here", 4) == 4 && pread(fd, buf, 32, 0) == 10 &&
+		    memcmp(buf, "still here", 10) == 0,
 	    "it can be written and read");
 	say(fstat(fd, &st) == 0 && st.st_nlink == 0, "with no link");
-	say(fchmod(fd, 0600) == 0 && ftruncate(fd, 2) == 0 && fstat(fd, &st) == 0 && st.st_size == 2, "and changed");
+	say(fchmod(fd, 0600) == 0 && ftruncate(fd, 2) == 0 && fstat(fd, &st) == 0 &&
+		    st.st_size == 2,
+	    "and changed");
 	make_closed("gone", "another");
-	say(holds("gone", "another") && pread(fd, buf, 32, 0) == 2, "the name's next file is another one");
+	say(holds("gone", "another") && pread(fd, buf, 32, 0) == 2,
+	    "the name's next file is another one");
 	close(fd);
 	say(holds("gone", "another"), "which stays when the handle is closed");
 	fd = make("over", "old bytes");
 	make_closed("over2", "new");
-	say(rename("over2", "over") == 0 && pread(fd, buf, 32, 0) == 9, "a handle outlives a rename over its file");
+	say(rename("over2", "over") == 0 && pread(fd, buf, 32, 0) == 9,
+	    "a handle outlives a rename over its file");
 	close(fd);
 }
 
@@ -255,29 +301,35 @@ static void test_times(void)
 	int64_t born = stx.stx_btime.tv_sec * 1000000000ll + stx.stx_btime.tv_nsec;
 
 	say(utimensat(AT_FDCWD, "times", set, 0) == 0 && stat("times", &st) == 0 &&
-		    memcmp(&st.st_atim, &set[0], sizeof(set[0])) == 0 && memcmp(&st.st_mtim, &set[1], sizeof(set[1])) == 0,
+		    memcmp(&st.st_atim, &set[0], sizeof(set[0])) == 0 &&
+		    memcmp(&st.st_mtim, &set[1], sizeof(set[1])) == 0,
 	    "times to the nanosecond");
 	set[0].tv_nsec = UTIME_OMIT;
 	set[1].tv_nsec = UTIME_NOW;
-	say(utimensat(AT_FDCWD, "times", set, 0) == 0 && stat("times", &st) == 0 && st.st_atim.tv_sec == 1000000000 &&
-		    llabs(st.st_mtim.tv_sec - time(NULL)) < 10, "UTIME_OMIT and UTIME_NOW");
+	say(utimensat(AT_FDCWD, "times", set, 0) == 0 && stat("times", &st) == 0 &&
+		    st.st_atim.tv_sec == 1000000000 && llabs(st.st_mtim.tv_sec - time(NULL)) < 10,
+	    "UTIME_OMIT and UTIME_NOW");
 	say(statx(AT_FDCWD, "times", 0, STATX_ALL, &stx) == 0 &&
-		    born == stx.stx_btime.tv_sec * 1000000000ll + stx.stx_btime.tv_nsec, "the birth time stays");
+		    born == stx.stx_btime.tv_sec * 1000000000ll + stx.stx_btime.tv_nsec,
+	    "the birth time stays");
 	set[0] = (struct timespec){ -3600, 5 };
 	set[1] = (struct timespec){ 9000000000ll, 0 };
-	say(utimensat(AT_FDCWD, "times", set, 0) == 0 && stat("times", &st) == 0 && st.st_atim.tv_sec == -3600 &&
-		    st.st_mtim.tv_sec == 9000000000ll, "before 1970 and after 2106");
+	say(utimensat(AT_FDCWD, "times", set, 0) == 0 && stat("times", &st) == 0 &&
+		    st.st_atim.tv_sec == -3600 && st.st_mtim.tv_sec == 9000000000ll,
+	    "before 1970 and after 2106");
 	stat(".", &before);
 	usleep(20000);
 	make_closed("in-dir", "");
 	stat(".", &st);
-	say(st.st_mtim.tv_nsec != before.st_mtim.tv_nsec && st.st_ctim.tv_nsec != before.st_ctim.tv_nsec,
+	say(st.st_mtim.tv_nsec != before.st_mtim.tv_nsec &&
+		    st.st_ctim.tv_nsec != before.st_ctim.tv_nsec,
 	    "a new name changes the directory's times");
 	stat("in-dir", &before);
 	usleep(20000);
 	chmod("in-dir", 0600);
 	stat("in-dir", &st);
-	say(st.st_ctim.tv_nsec != before.st_ctim.tv_nsec && st.st_mtim.tv_nsec == before.st_mtim.tv_nsec,
+	say(st.st_ctim.tv_nsec != before.st_ctim.tv_nsec &&
+		    st.st_mtim.tv_nsec == before.st_mtim.tv_nsec,
 	    "chmod changes ctime, not mtime");
 	usleep(20000);
 	int fd = open("in-dir", O_WRONLY);
@@ -286,7 +338,8 @@ static void test_times(void)
 	close(fd);
 	before = st;
 	stat("in-dir", &st);
-	say(st.st_mtim.tv_nsec != before.st_mtim.tv_nsec && st.st_ctim.tv_nsec != before.st_ctim.tv_nsec,
+	say(st.st_mtim.tv_nsec != before.st_mtim.tv_nsec &&
+		    st.st_ctim.tv_nsec != before.st_ctim.tv_nsec,
 	    "changes mtime and ctime");
 }
 
@@ -294,7 +347,8 @@ static void test_statfs(void)
 {
 	struct statvfs v;
 
-	say(statvfs(".", &v) == 0 && v.f_blocks > 0 && v.f_bavail > 0 && v.f_bavail <= v.f_blocks && v.f_namemax == 255,
+	say(statvfs(".", &v) == 0 && v.f_blocks > 0 && v.f_bavail > 0 && v.f_bavail <= v.f_blocks &&
+		    v.f_namemax == 255,
 	    "statfs: blocks, room and the longest name");
 }
 
@@ -308,19 +362,24 @@ static void test_special(void)
 	say(mkfifo("fifo", 0644) == 0 && stat("fifo", &st) == 0 && S_ISFIFO(st.st_mode), "mkfifo");
 	int r = open("fifo", O_RDONLY | O_NONBLOCK), w = open("fifo", O_WRONLY | O_NONBLOCK);
 
-	say(r >= 0 && w >= 0 && write(w, "through", 7) == 7 && read(r, buf, 8) == 7, "bytes go through it");
+	say(r >= 0 && w >= 0 && write(w, "through", 7) == 7 && read(r, buf, 8) == 7,
+	    "bytes go through it");
 	close(r);
 	close(w);
-	say(bind(s, (struct sockaddr *)&addr, sizeof(addr)) == 0 && listen(s, 1) == 0 && stat("socket", &st) == 0 &&
-		    S_ISSOCK(st.st_mode), "a socket is bound");
+	say(bind(s, (struct sockaddr *)&addr, sizeof(addr)) == 0 && listen(s, 1) == 0 &&
+		    stat("socket", &st) == 0 && S_ISSOCK(st.st_mode),
+	    "a socket is bound");
 	say(connect(c, (struct sockaddr *)&addr, sizeof(addr)) == 0, "and connected to");
 	close(s);
 	close(c);
-	say(mknod("chr", S_IFCHR | 0600, makedev(1, 3)) == 0 && stat("chr", &st) == 0 && S_ISCHR(st.st_mode) &&
-		    st.st_rdev == makedev(1, 3), "a character device");
-	say(mknod("blk", S_IFBLK | 0600, makedev(259, 70000)) == 0 && stat("blk", &st) == 0 && S_ISBLK(st.st_mode) &&
-		    st.st_rdev == makedev(259, 70000), "a block device with large numbers");
-	say(mknod("reg", S_IFREG | 0640, 0) == 0 && stat("reg", &st) == 0 && S_ISREG(st.st_mode), "mknod of a file");
+	say(mknod("chr", S_IFCHR | 0600, makedev(1, 3)) == 0 && stat("chr", &st) == 0 &&
+		    S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3),
+	    "a character device");
+	say(mknod("blk", S_IFBLK | 0600, makedev(259, 70000)) == 0 && stat("blk", &st) == 0 &&
+		    S_ISBLK(st.st_mode) && st.st_rdev == makedev(259, 70000),
+	    "a block device with large numbers");
+	say(mknod("reg", S_IFREG | 0640, 0) == 0 && stat("reg", &st) == 0 && S_ISREG(st.st_mode),
+	    "mknod of a file");
 }
 
 static void test_links(void)
@@ -329,22 +388,32 @@ static void test_links(void)
 	char target[PATH_MAX], buf[PATH_MAX];
 
 	make_closed("first", "linked");
-	say(link("first", "second") == 0 && stat("first", &a) == 0 && stat("second", &b) == 0 && a.st_ino == b.st_ino &&
-		    b.st_nlink == 2, "link");
+	say(link("first", "second") == 0 && stat("first", &a) == 0 && stat("second", &b) == 0 &&
+		    a.st_ino == b.st_ino && b.st_nlink == 2,
+	    "link");
 	int fd = open("second", O_WRONLY | O_TRUNC);
 
-	say(write(fd, "changed", 7) == 7 && close(fd) == 0 && holds("first", "changed"), "both names show a change");
-	say(rename("first", "second") == 0 && access("first", F_OK) == 0, "rename onto the same inode does nothing");
-	say(unlink("first") == 0 && holds("second", "changed") && stat("second", &b) == 0 && b.st_nlink == 1, "unlink one");
+	say(write(fd, "changed", 7) == 7 && close(fd) == 0 && holds("first", "changed"),
+	    "both names show a change");
+	say(rename("first", "second") == 0 && access("first", F_OK) == 0,
+	    "rename onto the same inode does nothing");
+	say(unlink("first") == 0 && holds("second", "changed") && stat("second", &b) == 0 &&
+		    b.st_nlink == 1,
+	    "unlink one");
 	REFUSED(link("second", "second"), EEXIST, "link onto a name that is there");
 	REFUSED(link(".", "dirlink"), EPERM, "link of a directory");
 	memset(target, 't', 4000);
 	target[4000] = 0;
-	say(symlink(target, "long-link") == 0 && readlink("long-link", buf, sizeof(buf)) == 4000, "a symlink of 4000 bytes");
+	say(symlink(target, "long-link") == 0 && readlink("long-link", buf, sizeof(buf)) == 4000,
+	    "a symlink of 4000 bytes");
 	say(symlink("nowhere", "dangling") == 0 && stat("dangling", &a) == -1 && errno == ENOENT &&
-		    lstat("dangling", &a) == 0 && S_ISLNK(a.st_mode) && a.st_size == 7, "a dangling symlink");
-	say(link("dangling", "dangling2") == 0 && readlink("dangling2", buf, sizeof(buf)) == 7, "link of a symlink");
-	say(lchown("dangling", other_uid, other_gid) == 0 && lstat("dangling", &a) == 0 && a.st_uid == other_uid, "lchown");
+		    lstat("dangling", &a) == 0 && S_ISLNK(a.st_mode) && a.st_size == 7,
+	    "a dangling symlink");
+	say(link("dangling", "dangling2") == 0 && readlink("dangling2", buf, sizeof(buf)) == 7,
+	    "link of a symlink");
+	say(lchown("dangling", other_uid, other_gid) == 0 && lstat("dangling", &a) == 0 &&
+		    a.st_uid == other_uid,
+	    "lchown");
 }
 
 static void test_rename(void)
@@ -353,18 +422,24 @@ static void test_rename(void)
 
 	make_closed("r1", "one");
 	make_closed("r2", "two");
-	say(renameat2(AT_FDCWD, "r1", AT_FDCWD, "r2", RENAME_NOREPLACE) == -1 && errno == EEXIST && holds("r2", "two"),
+	say(renameat2(AT_FDCWD, "r1", AT_FDCWD, "r2", RENAME_NOREPLACE) == -1 && errno == EEXIST &&
+		    holds("r2", "two"),
 	    "RENAME_NOREPLACE refuses");
 	say(renameat2(AT_FDCWD, "r1", AT_FDCWD, "r3", RENAME_NOREPLACE) == 0 && holds("r3", "one"),
 	    "RENAME_NOREPLACE renames");
 	stat("r2", &a);
-	say(renameat2(AT_FDCWD, "r2", AT_FDCWD, "r3", RENAME_EXCHANGE) == 0 && holds("r3", "two") && holds("r2", "one") &&
-		    stat("r3", &b) == 0 && a.st_ino == b.st_ino, "RENAME_EXCHANGE swaps");
-	REFUSED(renameat2(AT_FDCWD, "r2", AT_FDCWD, "no", RENAME_EXCHANGE), ENOENT, "RENAME_EXCHANGE with nothing");
-	say(rename("r2", "r3") == 0 && holds("r3", "one") && access("r2", F_OK) == -1, "rename over");
-	say(mkdir("d1", 0755) == 0 && mkdir("d2", 0755) == 0 && mkdir("d1/in", 0755) == 0, "directories");
-	say(renameat2(AT_FDCWD, "d1", AT_FDCWD, "r3", RENAME_EXCHANGE) == 0 && stat("r3", &a) == 0 && S_ISDIR(a.st_mode) &&
-		    holds("d1", "one") && rename("d1", "r4") == 0 && rename("r3", "d1") == 0,
+	say(renameat2(AT_FDCWD, "r2", AT_FDCWD, "r3", RENAME_EXCHANGE) == 0 && holds("r3", "two") &&
+		    holds("r2", "one") && stat("r3", &b) == 0 && a.st_ino == b.st_ino,
+	    "RENAME_EXCHANGE swaps");
+	REFUSED(renameat2(AT_FDCWD, "r2", AT_FDCWD, "no", RENAME_EXCHANGE), ENOENT,
+		"RENAME_EXCHANGE with nothing");
+	say(rename("r2", "r3") == 0 && holds("r3", "one") && access("r2", F_OK) == -1,
+	    "rename over");
+	say(mkdir("d1", 0755) == 0 && mkdir("d2", 0755) == 0 && mkdir("d1/in", 0755) == 0,
+	    "directories");
+	say(renameat2(AT_FDCWD, "d1", AT_FDCWD, "r3", RENAME_EXCHANGE) == 0 &&
+		    stat("r3", &a) == 0 && S_ISDIR(a.st_mode) && holds("d1", "one") &&
+		    rename("d1", "r4") == 0 && rename("r3", "d1") == 0,
 	    "RENAME_EXCHANGE of a file and a directory");
 	REFUSED(rename("d1", "d1/in/d"), EINVAL, "a directory below itself");
 	REFUSED(rename("d2", "d1"), ENOTEMPTY, "over a directory with something in it");
@@ -372,8 +447,9 @@ static void test_rename(void)
 	REFUSED(rename("d1", "r4"), ENOTDIR, "a directory over a file");
 	say(rename("d1", "d2") == 0 && access("d2/in", F_OK) == 0, "a directory over an empty one");
 	REFUSED(rename("absent", "x2"), ENOENT, "rename of what is not there");
-	say(mkdir("d3", 0755) == 0 && stat("d3", &a) == 0 && rename("d2/in", "d3/in") == 0 && stat("d3/in/..", &b) == 0 &&
-		    a.st_ino == b.st_ino, "a moved directory's .. is the new parent");
+	say(mkdir("d3", 0755) == 0 && stat("d3", &a) == 0 && rename("d2/in", "d3/in") == 0 &&
+		    stat("d3/in/..", &b) == 0 && a.st_ino == b.st_ino,
+	    "a moved directory's .. is the new parent");
 }
 
 static void test_directories(void)
@@ -423,11 +499,13 @@ static void test_directories(void)
 	REFUSED(rmdir("excl"), ENOTDIR, "rmdir of a file");
 	REFUSED(unlink("d3"), EISDIR, "unlink of a directory");
 	REFUSED(rmdir("d3/in/."), EINVAL, "rmdir of .");
-	say(mkdir("setgid", 0755) == 0 && chown("setgid", 0, other_gid) == 0 && chmod("setgid", 02775) == 0 &&
-		    mkdir("setgid/d", 0755) == 0 && stat("setgid/d", &st) == 0 && st.st_gid == other_gid &&
-		    (st.st_mode & S_ISGID), "a setgid directory gives its group and setgid on");
+	say(mkdir("setgid", 0755) == 0 && chown("setgid", 0, other_gid) == 0 &&
+		    chmod("setgid", 02775) == 0 && mkdir("setgid/d", 0755) == 0 &&
+		    stat("setgid/d", &st) == 0 && st.st_gid == other_gid && (st.st_mode & S_ISGID),
+	    "a setgid directory gives its group and setgid on");
 	make_closed("setgid/f", "");
-	say(stat("setgid/f", &st) == 0 && st.st_gid == other_gid && !(st.st_mode & S_ISGID), "and a file its group");
+	say(stat("setgid/f", &st) == 0 && st.st_gid == other_gid && !(st.st_mode & S_ISGID),
+	    "and a file its group");
 }
 
 static bool open_private(void)
@@ -485,14 +563,18 @@ static void test_rights(void)
 	make_closed("closed/f", "");
 	say(as_other(enter_closed), "a directory without search permission");
 	make_closed("theirs", "");
-	say(chown("theirs", other_uid, other_gid) == 0 && stat("theirs", &st) == 0 && st.st_uid == other_uid &&
-		    st.st_gid == other_gid, "chown");
+	say(chown("theirs", other_uid, other_gid) == 0 && stat("theirs", &st) == 0 &&
+		    st.st_uid == other_uid && st.st_gid == other_gid,
+	    "chown");
 	say(as_other(chown_away), "chown is root's");
 	make_closed("suid", "s");
-	say(chown("suid", other_uid, other_gid) == 0 && chmod("suid", 06777) == 0 && stat("suid", &st) == 0 &&
-		    (st.st_mode & 07777) == 06777, "setuid and setgid bits");
-	say(as_other(write_setuid) && stat("suid", &st) == 0 && (st.st_mode & 07777) == 0777, "are lost by a write");
-	say(chmod("suid", 06755) == 0 && chown("suid", 0, 0) == 0 && stat("suid", &st) == 0 && (st.st_mode & 07777) == 0755,
+	say(chown("suid", other_uid, other_gid) == 0 && chmod("suid", 06777) == 0 &&
+		    stat("suid", &st) == 0 && (st.st_mode & 07777) == 06777,
+	    "setuid and setgid bits");
+	say(as_other(write_setuid) && stat("suid", &st) == 0 && (st.st_mode & 07777) == 0777,
+	    "are lost by a write");
+	say(chmod("suid", 06755) == 0 && chown("suid", 0, 0) == 0 && stat("suid", &st) == 0 &&
+		    (st.st_mode & 07777) == 0755,
 	    "and by chown");
 }
 
@@ -501,9 +583,12 @@ static void test_locks(void)
 	int a = open("lock", O_RDWR | O_CREAT, 0644), b = open("lock", O_RDWR);
 	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 10 };
 
-	say(flock(a, LOCK_EX | LOCK_NB) == 0 && flock(b, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK, "flock");
+	say(flock(a, LOCK_EX | LOCK_NB) == 0 && flock(b, LOCK_EX | LOCK_NB) == -1 &&
+		    errno == EWOULDBLOCK,
+	    "flock");
 	say(flock(a, LOCK_UN) == 0 && flock(b, LOCK_SH | LOCK_NB) == 0, "and unlock");
-	say(fcntl(a, F_OFD_SETLK, &fl) == 0 && fcntl(b, F_OFD_SETLK, &fl) == -1 && errno == EAGAIN, "OFD locks");
+	say(fcntl(a, F_OFD_SETLK, &fl) == 0 && fcntl(b, F_OFD_SETLK, &fl) == -1 && errno == EAGAIN,
+	    "OFD locks");
 	fl.l_type = F_UNLCK;
 	say(fcntl(a, F_OFD_SETLK, &fl) == 0, "and unlock");
 	close(a);
@@ -523,15 +608,19 @@ static void test_io(void)
 	fd = open("io", O_RDWR | O_TRUNC);
 	say(write(fd, data, sizeof(data)) == (ssize_t)sizeof(data), "one write of 3 MiB");
 	say(fsync(fd) == 0 && fdatasync(fd) == 0, "fsync, fdatasync");
-	say(pread(fd, back, sizeof(back), 0) == (ssize_t)sizeof(back) && !memcmp(data, back, sizeof(data)), "reads back");
+	say(pread(fd, back, sizeof(back), 0) == (ssize_t)sizeof(back) &&
+		    !memcmp(data, back, sizeof(data)),
+	    "reads back");
 	for (int i = 0; i < 300; i++) {
-		size_t at = (size_t)i * 7919 % (sizeof(data) - 3000), n = 1 + (size_t)i * 131 % 2999;
+		size_t at = (size_t)i * 7919 % (sizeof(data) - 3000),
+		       n = 1 + (size_t)i * 131 % 2999;
 
 		memset(data + at, i, n);
 		if (pwrite(fd, data + at, n, at) != (ssize_t)n)
 			say(false, "pwrite %d", i);
 	}
-	say(pread(fd, back, sizeof(back), 0) == (ssize_t)sizeof(back) && !memcmp(data, back, sizeof(data)),
+	say(pread(fd, back, sizeof(back), 0) == (ssize_t)sizeof(back) &&
+		    !memcmp(data, back, sizeof(data)),
 	    "300 small overwrites");
 	say(syncfs(fd) == 0, "syncfs");
 	close(fd);
@@ -539,23 +628,27 @@ static void test_io(void)
 	say(fsync(fd) == 0, "fsync of a directory");
 	close(fd);
 	fd = open("io", O_RDONLY);
-	say(pread(fd, back, 100, 3 << 20) == 0 && pread(fd, back, 100, (3 << 20) - 1) == 1, "the end is the end");
+	say(pread(fd, back, 100, 3 << 20) == 0 && pread(fd, back, 100, (3 << 20) - 1) == 1,
+	    "the end is the end");
 	close(fd);
 	fd = open("io", O_RDWR | O_DIRECT);
 	if (fd >= 0) {
 		char *page = aligned_alloc(4096, 8192);
 
-		say(pread(fd, page, 8192, 4096) == 8192 && !memcmp(page, data + 4096, 8192), "O_DIRECT reads");
+		say(pread(fd, page, 8192, 4096) == 8192 && !memcmp(page, data + 4096, 8192),
+		    "O_DIRECT reads");
 		memset(page, 'D', 8192);
-		say(pwrite(fd, page, 8192, 8192) == 8192 && pread(fd, page, 8192, 8192) == 8192 && page[8191] == 'D',
+		say(pwrite(fd, page, 8192, 8192) == 8192 && pread(fd, page, 8192, 8192) == 8192 &&
+			    page[8191] == 'D',
 		    "O_DIRECT writes");
 		free(page);
 		close(fd);
 	}
 	int a = open("io", O_RDONLY), b = open("io", O_WRONLY);
 
-	say(pread(a, back, 5, 0) == 5 && pwrite(b, "fresh", 5, 0) == 5 && pread(a, back, 5, 0) == 5 &&
-		    memcmp(back, "fresh", 5) == 0, "one handle sees what another wrote");
+	say(pread(a, back, 5, 0) == 5 && pwrite(b, "fresh", 5, 0) == 5 &&
+		    pread(a, back, 5, 0) == 5 && memcmp(back, "fresh", 5) == 0,
+	    "one handle sees what another wrote");
 	say(ftruncate(b, 3) == 0 && pread(a, back, 10, 0) == 3, "and cut");
 	close(a);
 	close(b);

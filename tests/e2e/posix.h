@@ -1,7 +1,9 @@
-/* posix.h - what the programs that play the operations of an ordinary filesystem share: posix.c and posix_*.c.
+/* posix.h - what the programs that play the operations of an ordinary filesystem share: posix.c and
+ * posix_*.c.
  *
- * Each is run as root as `PROGRAM DIR UID GID`, the uid being a second, ordinary user, and prints "ok - what" or
- * "not ok - what"; it exits 0 when it came to its end.  On ext4 every line is ok: that is the test of the test. */
+ * Each is run as root as `PROGRAM DIR UID GID`, the uid being a second, ordinary user, and prints
+ * "ok - what" or "not ok - what"; it exits 0 when it came to its end.  On ext4 every line is ok:
+ * that is the test of the test. */
 #ifndef DAYBOOK_TESTS_POSIX_H
 #define DAYBOOK_TESTS_POSIX_H
 
@@ -73,7 +75,8 @@ __attribute__((unused)) static bool holds(const char *name, const char *text)
 }
 
 /* Runs f in a child as a user with these supplementary groups; true when it returns true. */
-__attribute__((unused)) static bool as_user(uid_t uid, gid_t gid, const gid_t *groups, size_t count, bool (*f)(void))
+__attribute__((unused)) static bool as_user(uid_t uid, gid_t gid, const gid_t *groups, size_t count,
+					    bool (*f)(void))
 {
 	fflush(stdout);
 	pid_t pid = fork();

@@ -5,7 +5,8 @@
 #include <sys/file.h>
 #include <time.h>
 
-static int turn[2], answer[2]; /* pipes: the parent lets the child go on; the child says how it went */
+/* Pipes: the parent lets the child go on; the child says how it went. */
+static int turn[2], answer[2];
 
 /* Starts f in a child; it says and waits through the pipes. */
 static pid_t start(void (*f)(void))
@@ -75,7 +76,8 @@ static void hold_range(void)
 
 	tell(lock(fd, F_SETLK, F_WRLCK, 10, 10) == 0);
 	wait_turn();
-	close(open("locked", O_RDONLY)); /* POSIX: closing any of the process's handles lets go of all */
+	/* POSIX: closing any of the process's handles lets go of all. */
+	close(open("locked", O_RDONLY));
 	tell(true);
 	wait_turn();
 	tell(lock(fd, F_SETLK, F_WRLCK, 10, 10) == 0);
@@ -89,13 +91,18 @@ static void test_ranges(void)
 	pid_t pid = start(hold_range);
 
 	say(told(), "another process locks a range");
-	say(lock(fd, F_SETLK, F_WRLCK, 15, 1) == -1 && (errno == EAGAIN || errno == EACCES), "it is refused to others");
-	say(lock(fd, F_SETLK, F_RDLCK, 19, 5) == -1 && (errno == EAGAIN || errno == EACCES), "for reading too");
-	say(lock(fd, F_SETLK, F_WRLCK, 0, 10) == 0 && lock(fd, F_SETLK, F_WRLCK, 20, 0) == 0, "beside it is free");
-	say(fcntl(fd, F_GETLK, &fl) == 0 && fl.l_type == F_WRLCK && fl.l_start == 10 && fl.l_len == 10 && fl.l_pid == pid,
+	say(lock(fd, F_SETLK, F_WRLCK, 15, 1) == -1 && (errno == EAGAIN || errno == EACCES),
+	    "it is refused to others");
+	say(lock(fd, F_SETLK, F_RDLCK, 19, 5) == -1 && (errno == EAGAIN || errno == EACCES),
+	    "for reading too");
+	say(lock(fd, F_SETLK, F_WRLCK, 0, 10) == 0 && lock(fd, F_SETLK, F_WRLCK, 20, 0) == 0,
+	    "beside it is free");
+	say(fcntl(fd, F_GETLK, &fl) == 0 && fl.l_type == F_WRLCK && fl.l_start == 10 &&
+		    fl.l_len == 10 && fl.l_pid == pid,
 	    "F_GETLK tells range and process");
 	go_on();
-	say(told() && lock(fd, F_SETLK, F_WRLCK, 10, 10) == 0, "its close of another handle lets go");
+	say(told() && lock(fd, F_SETLK, F_WRLCK, 10, 10) == 0,
+	    "its close of another handle lets go");
 	say(lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0, "unlocked");
 	go_on();
 	say(told() && lock(fd, F_SETLK, F_WRLCK, 10, 1) == -1, "locked there again");
@@ -146,7 +153,8 @@ static void deadlock(void)
 
 	tell(lock(fd, F_SETLK, F_WRLCK, 0, 1) == 0);
 	wait_turn();
-	int rc = lock(fd, F_SETLKW, F_WRLCK, 1, 1); /* waits for the parent, who lets go or is told of the deadlock */
+	/* Waits for the parent, who lets go or is told of the deadlock. */
+	int rc = lock(fd, F_SETLKW, F_WRLCK, 1, 1);
 	tell(rc == 0 || errno == EDEADLK);
 }
 
@@ -179,8 +187,11 @@ static void test_ofd(void)
 {
 	int fd = open("locked", O_RDWR), twin = dup(fd), other = open("locked", O_RDWR);
 
-	say(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 10) == 0 && lock(twin, F_OFD_SETLK, F_WRLCK, 0, 5) == 0, "an OFD lock is the handle's");
-	say(lock(other, F_OFD_SETLK, F_WRLCK, 3, 1) == -1 && errno == EAGAIN, "and none of another handle's");
+	say(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 10) == 0 &&
+		    lock(twin, F_OFD_SETLK, F_WRLCK, 0, 5) == 0,
+	    "an OFD lock is the handle's");
+	say(lock(other, F_OFD_SETLK, F_WRLCK, 3, 1) == -1 && errno == EAGAIN,
+	    "and none of another handle's");
 	pid_t pid = start(try_ofd);
 
 	say(told(), "nor of another process's");
@@ -220,7 +231,8 @@ static void test_flock(void)
 	int status, other = open("locked", O_RDWR);
 
 	waitpid(pid, &status, 0);
-	say(status == 0 && flock(other, LOCK_EX | LOCK_NB) == 0, "a child unlocks what it inherited");
+	say(status == 0 && flock(other, LOCK_EX | LOCK_NB) == 0,
+	    "a child unlocks what it inherited");
 	close(fd), close(other);
 }
 

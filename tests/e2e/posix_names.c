@@ -1,5 +1,6 @@
-/* posix_names - names: lengths, bytes, loops, slashes, renames onto and into themselves, readdir while others insert
- * and delete, files without a name (see posix.h).  A fourth argument is how many names come and go. */
+/* posix_names - names: lengths, bytes, loops, slashes, renames onto and into themselves, readdir
+ * while others insert and delete, files without a name (see posix.h).  A fourth argument is how
+ * many names come and go. */
 #include "posix.h"
 
 #include <signal.h>
@@ -32,8 +33,10 @@ static void test_lengths(void)
 	REFUSED(stat(path, &st), ENAMETOOLONG, "a path of 4,096");
 	memset(target, 't', sizeof(target));
 	target[4095] = 0;
-	say(symlink(target, "long-target") == 0 && readlink("long-target", back, sizeof(back)) == 4095 &&
-		    lstat("long-target", &st) == 0 && st.st_size == 4095, "a symlink of 4,095 bytes");
+	say(symlink(target, "long-target") == 0 &&
+		    readlink("long-target", back, sizeof(back)) == 4095 &&
+		    lstat("long-target", &st) == 0 && st.st_size == 4095,
+	    "a symlink of 4,095 bytes");
 	target[4095] = 't', target[4096] = 0;
 	REFUSED(symlink(target, "longer-target"), ENAMETOOLONG, "a symlink of 4,096");
 	REFUSED(symlink("", "empty-target"), ENOENT, "an empty symlink");
@@ -44,7 +47,9 @@ static void test_loops(void)
 	char name[32], target[32];
 	struct stat st;
 
-	say(symlink("self", "self") == 0 && symlink("b-link", "a-link") == 0 && symlink("a-link", "b-link") == 0, "symlinks to themselves");
+	say(symlink("self", "self") == 0 && symlink("b-link", "a-link") == 0 &&
+		    symlink("a-link", "b-link") == 0,
+	    "symlinks to themselves");
 	REFUSED(stat("self", &st), ELOOP, "one");
 	REFUSED(open("a-link", O_RDONLY), ELOOP, "two");
 	REFUSED(mkdir("self/d", 0755), ELOOP, "on the way");
@@ -89,13 +94,15 @@ static void test_slashes(void)
 	struct stat st;
 
 	make_closed("slash-file", "s");
-	say(mkdir("slash-dir/", 0755) == 0 && stat("slash-dir//", &st) == 0, "mkdir with a slash at the end");
+	say(mkdir("slash-dir/", 0755) == 0 && stat("slash-dir//", &st) == 0,
+	    "mkdir with a slash at the end");
 	REFUSED(stat("slash-file/", &st), ENOTDIR, "a file with one");
 	REFUSED(open("slash-new/", O_CREAT | O_WRONLY, 0644), EISDIR, "O_CREAT with one");
 	REFUSED(rename("slash-file", "slash-new/"), ENOTDIR, "rename of a file to one");
 	say(rename("slash-dir/", "slash-dir2/") == 0, "rename of a directory");
 	REFUSED(unlink("slash-file/"), ENOTDIR, "unlink");
-	say(symlink("slash-dir2", "slash-link") == 0 && lstat("slash-link/", &st) == 0 && S_ISDIR(st.st_mode),
+	say(symlink("slash-dir2", "slash-link") == 0 && lstat("slash-link/", &st) == 0 &&
+		    S_ISDIR(st.st_mode),
 	    "a symlink to a directory is followed");
 	REFUSED(rmdir("slash-link/"), ENOTDIR, "but not removed");
 	REFUSED(rmdir("slash-dir2/."), EINVAL, "rmdir of .");
@@ -113,34 +120,47 @@ static void test_renames(void)
 
 	make_closed("ren", "r");
 	stat("ren", &a);
-	say(rename("ren", "ren") == 0 && stat("ren", &b) == 0 && a.st_ino == b.st_ino, "a file onto itself");
-	say(mkdir("ren-dir", 0755) == 0 && mkdir("ren-dir/child", 0755) == 0 && mkdir("ren-dir/child/deep", 0755) == 0 &&
-		    rename("ren-dir", "ren-dir") == 0, "a directory onto itself");
+	say(rename("ren", "ren") == 0 && stat("ren", &b) == 0 && a.st_ino == b.st_ino,
+	    "a file onto itself");
+	say(mkdir("ren-dir", 0755) == 0 && mkdir("ren-dir/child", 0755) == 0 &&
+		    mkdir("ren-dir/child/deep", 0755) == 0 && rename("ren-dir", "ren-dir") == 0,
+	    "a directory onto itself");
 	REFUSED(rename("ren-dir", "ren-dir/child"), EINVAL, "into its own child");
 	REFUSED(rename("ren-dir", "ren-dir/child/deep/x"), EINVAL, "deep into itself");
 	REFUSED(rename("ren-dir/child/deep", "ren-dir"), ENOTEMPTY, "over its own ancestor");
-	REFUSED(renameat2(AT_FDCWD, "ren-dir", AT_FDCWD, "ren-dir/child", RENAME_EXCHANGE), EINVAL, "exchange with its child");
-	REFUSED(renameat2(AT_FDCWD, "ren-dir/child", AT_FDCWD, "ren-dir", RENAME_EXCHANGE), EINVAL, "with its parent");
-	REFUSED(renameat2(AT_FDCWD, "ren", AT_FDCWD, "x", RENAME_EXCHANGE | RENAME_NOREPLACE), EINVAL, "both flags");
-	REFUSED(renameat2(AT_FDCWD, "ren", AT_FDCWD, "ren", RENAME_NOREPLACE), EEXIST, "NOREPLACE onto itself");
-	say(renameat2(AT_FDCWD, "ren", AT_FDCWD, "ren", RENAME_EXCHANGE) == 0, "exchange with itself");
-	say(link("ren", "ren2") == 0 && rename("ren", "ren2") == 0 && access("ren", F_OK) == 0, "onto another name of it: both stay");
+	REFUSED(renameat2(AT_FDCWD, "ren-dir", AT_FDCWD, "ren-dir/child", RENAME_EXCHANGE), EINVAL,
+		"exchange with its child");
+	REFUSED(renameat2(AT_FDCWD, "ren-dir/child", AT_FDCWD, "ren-dir", RENAME_EXCHANGE), EINVAL,
+		"with its parent");
+	REFUSED(renameat2(AT_FDCWD, "ren", AT_FDCWD, "x", RENAME_EXCHANGE | RENAME_NOREPLACE),
+		EINVAL, "both flags");
+	REFUSED(renameat2(AT_FDCWD, "ren", AT_FDCWD, "ren", RENAME_NOREPLACE), EEXIST,
+		"NOREPLACE onto itself");
+	say(renameat2(AT_FDCWD, "ren", AT_FDCWD, "ren", RENAME_EXCHANGE) == 0,
+	    "exchange with itself");
+	say(link("ren", "ren2") == 0 && rename("ren", "ren2") == 0 && access("ren", F_OK) == 0,
+	    "onto another name of it: both stay");
 	int fd = open("ren", O_RDWR);
 
-	say(rename("ren", "ren-dir/moved") == 0 && unlink("ren2") == 0 && unlink("ren-dir/moved") == 0 &&
-		    write(fd, "R2", 2) == 2 && fstat(fd, &a) == 0 && a.st_nlink == 0 && a.st_size == 2,
+	say(rename("ren", "ren-dir/moved") == 0 && unlink("ren2") == 0 &&
+		    unlink("ren-dir/moved") == 0 && write(fd, "R2", 2) == 2 && fstat(fd, &a) == 0 &&
+		    a.st_nlink == 0 && a.st_size == 2,
 	    "a file open through rename and unlink");
 	make_closed("ren", "new");
-	say(rename("ren", "ren-dir/moved") == 0 && holds("ren-dir/moved", "new") && pread(fd, &b, 2, 0) == 2 &&
-		    memcmp(&b, "R2", 2) == 0 && close(fd) == 0, "another file takes its names meanwhile");
+	say(rename("ren", "ren-dir/moved") == 0 && holds("ren-dir/moved", "new") &&
+		    pread(fd, &b, 2, 0) == 2 && memcmp(&b, "R2", 2) == 0 && close(fd) == 0,
+	    "another file takes its names meanwhile");
 	fd = open(".", O_TMPFILE | O_RDWR, 0644);
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	say(write(fd, "tmp", 3) == 3 && linkat(AT_FDCWD, path, AT_FDCWD, "from-tmp", AT_SYMLINK_FOLLOW) == 0 &&
+	say(write(fd, "tmp", 3) == 3 &&
+		    linkat(AT_FDCWD, path, AT_FDCWD, "from-tmp", AT_SYMLINK_FOLLOW) == 0 &&
 		    write(fd, "file", 4) == 4 && rename("from-tmp", "ren-dir/from-tmp") == 0 &&
-		    holds("ren-dir/from-tmp", "tmpfile") && close(fd) == 0, "O_TMPFILE, named, written on, renamed");
-	REFUSED(linkat(AT_FDCWD, path, AT_FDCWD, "ren-dir/from-tmp", AT_SYMLINK_FOLLOW), ENOENT, "linkat of what is closed");
+		    holds("ren-dir/from-tmp", "tmpfile") && close(fd) == 0,
+	    "O_TMPFILE, named, written on, renamed");
+	REFUSED(linkat(AT_FDCWD, path, AT_FDCWD, "ren-dir/from-tmp", AT_SYMLINK_FOLLOW), ENOENT,
+		"linkat of what is closed");
 }
 
 static void test_removed_directory(void)
@@ -150,7 +170,8 @@ static void test_removed_directory(void)
 	say(mkdir("removed", 0755) == 0, "a directory");
 	int fd = open("removed", O_RDONLY | O_DIRECTORY);
 
-	say(rmdir("removed") == 0 && fstat(fd, &st) == 0 && st.st_nlink == 0, "removed while open has no link");
+	say(rmdir("removed") == 0 && fstat(fd, &st) == 0 && st.st_nlink == 0,
+	    "removed while open has no link");
 	REFUSED(openat(fd, "f", O_CREAT | O_WRONLY, 0644), ENOENT, "nothing is made in it");
 	REFUSED(mkdirat(fd, "d", 0755), ENOENT, "no directory either");
 	REFUSED(linkat(AT_FDCWD, "slash-file", fd, "l", 0), ENOENT, "no link");
@@ -168,20 +189,27 @@ static void test_links(void)
 {
 	struct stat st;
 
-	say(mkdir("count", 0755) == 0 && stat("count", &st) == 0 && st.st_nlink == 2, "a new directory has two links");
+	say(mkdir("count", 0755) == 0 && stat("count", &st) == 0 && st.st_nlink == 2,
+	    "a new directory has two links");
 	mkdir("count/a", 0755), mkdir("count/b", 0755);
 	make_closed("count/f", "");
 	say(stat("count", &st) == 0 && st.st_nlink == 4, "one more for each directory in it");
-	say(rename("count/a", "a-out") == 0 && stat("count", &st) == 0 && st.st_nlink == 3, "one less for one moved out");
-	say(renameat2(AT_FDCWD, "count/b", AT_FDCWD, "slash-file", RENAME_EXCHANGE) == 0 && stat("count", &st) == 0 &&
-		    st.st_nlink == 2, "or exchanged for a file");
-	say(renameat2(AT_FDCWD, "count/b", AT_FDCWD, "slash-file", RENAME_EXCHANGE) == 0 && rmdir("count/b") == 0 &&
-		    stat("count", &st) == 0 && st.st_nlink == 2 && rename("a-out", "count/a") == 0, "or removed");
+	say(rename("count/a", "a-out") == 0 && stat("count", &st) == 0 && st.st_nlink == 3,
+	    "one less for one moved out");
+	say(renameat2(AT_FDCWD, "count/b", AT_FDCWD, "slash-file", RENAME_EXCHANGE) == 0 &&
+		    stat("count", &st) == 0 && st.st_nlink == 2,
+	    "or exchanged for a file");
+	say(renameat2(AT_FDCWD, "count/b", AT_FDCWD, "slash-file", RENAME_EXCHANGE) == 0 &&
+		    rmdir("count/b") == 0 && stat("count", &st) == 0 && st.st_nlink == 2 &&
+		    rename("a-out", "count/a") == 0,
+	    "or removed");
 	make_closed("count/g", "");
-	say(link("count/g", "count/h") == 0 && link("count/h", "g3") == 0 && stat("g3", &st) == 0 && st.st_nlink == 3,
+	say(link("count/g", "count/h") == 0 && link("count/h", "g3") == 0 && stat("g3", &st) == 0 &&
+		    st.st_nlink == 3,
 	    "three names");
 	make_closed("over-g", "");
-	say(rename("over-g", "g3") == 0 && stat("count/g", &st) == 0 && st.st_nlink == 2, "one was replaced");
+	say(rename("over-g", "g3") == 0 && stat("count/g", &st) == 0 && st.st_nlink == 2,
+	    "one was replaced");
 }
 
 /* Makes and removes names until it was told how many came and went, or for as long as it lives. */
@@ -199,7 +227,8 @@ static void churn(int who, int count)
 	_exit(0);
 }
 
-/* One reading of the directory: true when every stable name came exactly once, and no name twice. */
+/* One reading of the directory: true when every stable name came exactly once, and no name
+ * twice. */
 static bool reads_stable(int stable)
 {
 	unsigned char *seen = calloc((size_t)stable, 1);
@@ -243,10 +272,13 @@ static void test_busy_directory(int names)
 			ended_well &= status == 0;
 		}
 	}
-	say(good && ended_well, "while %d names come and go, %d readings show each of %d others once", names, readings, stable);
+	say(good && ended_well,
+	    "while %d names come and go, %d readings show each of %d others once", names, readings,
+	    stable);
 }
 
-/* Reads on until count names or the end, and notes whether one of them is `wanted`: how many names that were. */
+/* Reads on until count names or the end, and notes whether one of them is `wanted`: how many names
+ * that were. */
 static int read_on(DIR *dir, int count, const char *wanted, bool *found)
 {
 	struct dirent *d;
@@ -259,7 +291,8 @@ static int read_on(DIR *dir, int count, const char *wanted, bool *found)
 	return n;
 }
 
-/* A listing that begins after a change shows it, whatever another one read before the change and reads on meanwhile. */
+/* A listing that begins after a change shows it, whatever another one read before the change and
+ * reads on meanwhile. */
 static void test_overtaken_listing(void)
 {
 	enum { COUNT = 3000 };
@@ -282,7 +315,8 @@ static void test_overtaken_listing(void)
 	DIR *late = opendir("overtaken");
 	int seen = read_on(late, 1, gone, &found);
 
-	say(read_on(early, COUNT, gone, &before) + 1200 >= COUNT + 1, "a listing goes on while names go");
+	say(read_on(early, COUNT, gone, &before) + 1200 >= COUNT + 1,
+	    "a listing goes on while names go");
 	seen += read_on(late, COUNT + 2, gone, &found);
 	say(seen == COUNT + 1 && !found, "one that began after a removal does not show the name");
 	rewinddir(early);
@@ -334,7 +368,8 @@ static void test_positions(void)
 
 	seekdir(dir, at[k]);
 	d = readdir(dir);
-	say(d && (strcmp(d->d_name, names[k]) == 0 || names[k][0] == '.'), "also when the name before it was removed");
+	say(d && (strcmp(d->d_name, names[k]) == 0 || names[k][0] == '.'),
+	    "also when the name before it was removed");
 	closedir(dir);
 	say(system("rm -r positions") == 0, "and it can be removed");
 }

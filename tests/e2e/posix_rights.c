@@ -71,7 +71,8 @@ static bool do_copy(void)
 {
 	int in = open("rights-source", O_RDONLY), out = open(path, O_WRONLY);
 
-	return in >= 0 && out >= 0 && copy_file_range(in, NULL, out, NULL, 5, 0) == 5 && close(out) == 0;
+	return in >= 0 && out >= 0 && copy_file_range(in, NULL, out, NULL, 5, 0) == 5 &&
+	       close(out) == 0;
 }
 
 static bool do_chown_same(void)
@@ -94,21 +95,23 @@ static bool do_chmod_setgid(void)
 	return chmod(path, 02755) == 0;
 }
 
-/* What the mode is after f, from before, when the other user does it (in the group of the file or not) and root. */
+/* What the mode is after f, from before, when the other user does it (in the group of the file or
+ * not) and root. */
 static void test_killing(void)
 {
 	static const struct {
 		const char *what;
 		bool (*run)(void);
 	} changes[] = {
-		{ "write", do_write }, { "truncate", do_truncate }, { "ftruncate", do_ftruncate },
-		{ "open O_TRUNC", do_open_trunc }, { "fallocate", do_fallocate }, { "copy_file_range", do_copy },
+		{ "write", do_write },         { "truncate", do_truncate },
+		{ "ftruncate", do_ftruncate }, { "open O_TRUNC", do_open_trunc },
+		{ "fallocate", do_fallocate }, { "copy_file_range", do_copy },
 	};
 	static const struct {
 		mode_t before, user, member; /* member: in the file's group */
 	} modes[] = {
-		{ 06777, 0777, 0777 }, { 04755, 0755, 0755 }, { 02775, 0775, 0775 }, { 04666, 0666, 0666 },
-		{ 01777, 01777, 01777 }, { 0777, 0777, 0777 },
+		{ 06777, 0777, 0777 }, { 04755, 0755, 0755 },   { 02775, 0775, 0775 },
+		{ 04666, 0666, 0666 }, { 01777, 01777, 01777 }, { 0777, 0777, 0777 },
 	};
 
 	make_closed("rights-source", "source");
@@ -119,17 +122,18 @@ static void test_killing(void)
 			bool done = as_other(changes[i].run);
 			mode_t got = mode_of(path);
 
-			say(done && got == modes[j].user, "%s by a user takes %04o to %04o (%04o)", changes[i].what,
-			    modes[j].before, modes[j].user, got);
+			say(done && got == modes[j].user, "%s by a user takes %04o to %04o (%04o)",
+			    changes[i].what, modes[j].before, modes[j].user, got);
 			owned(path, GROUP_IN, modes[j].before);
 			done = as_member(changes[i].run);
 			got = mode_of(path);
-			say(done && got == modes[j].member, "%s by a member of its group takes %04o to %04o (%04o)",
+			say(done && got == modes[j].member,
+			    "%s by a member of its group takes %04o to %04o (%04o)",
 			    changes[i].what, modes[j].before, modes[j].member, got);
 		}
 		owned(path, GROUP_IN, 06777);
-		say(changes[i].run() && mode_of(path) == 06777, "%s by root leaves setuid and setgid (%04o)",
-		    changes[i].what, mode_of(path));
+		say(changes[i].run() && mode_of(path) == 06777,
+		    "%s by root leaves setuid and setgid (%04o)", changes[i].what, mode_of(path));
 	}
 }
 
@@ -138,24 +142,30 @@ static void test_chown(void)
 	path = "chowned";
 	owned(path, other_gid, 06755);
 	new_gid = GROUP_IN;
-	say(as_member(do_chgrp) && mode_of(path) == 0755, "a file given to another group of its owner's loses both");
+	say(as_member(do_chgrp) && mode_of(path) == 0755,
+	    "a file given to another group of its owner's loses both");
 	new_gid = GROUP_OUT;
 	say(as_member(refused_chgrp), "to a group that he is not in it cannot be given");
 	new_gid = other_gid;
 	owned(path, other_gid, 0644);
 	say(chown(path, 0, 0) == 0 && as_member(refused_chgrp), "nor can another's file");
 	owned(path, other_gid, 06755);
-	say(chown(path, other_uid, GROUP_IN) == 0 && mode_of(path) == 0755, "also when root does it");
+	say(chown(path, other_uid, GROUP_IN) == 0 && mode_of(path) == 0755,
+	    "also when root does it");
 	owned(path, other_gid, 06745);
-	say(chown(path, other_uid, GROUP_IN) == 0 && mode_of(path) == 02745, "but not setgid without group execution");
+	say(chown(path, other_uid, GROUP_IN) == 0 && mode_of(path) == 02745,
+	    "but not setgid without group execution");
 	owned(path, other_gid, 06755);
-	say(as_other(do_chown_same) && mode_of(path) == 0755, "chown to nobody else takes them too (%04o)", mode_of(path));
+	say(as_other(do_chown_same) && mode_of(path) == 0755,
+	    "chown to nobody else takes them too (%04o)", mode_of(path));
 	say(mkdir("chowned-dir", 0755) == 0 && chmod("chowned-dir", 06775) == 0 &&
-		    chown("chowned-dir", other_uid, GROUP_IN) == 0 && mode_of("chowned-dir") == 06775,
+		    chown("chowned-dir", other_uid, GROUP_IN) == 0 &&
+		    mode_of("chowned-dir") == 06775,
 	    "a directory keeps them");
 	path = "chmodded";
 	owned(path, GROUP_OUT, 0755);
-	say(as_other(do_chmod_setgid) && mode_of(path) == 0755, "setgid is not given by who is not in the group");
+	say(as_other(do_chmod_setgid) && mode_of(path) == 0755,
+	    "setgid is not given by who is not in the group");
 	owned(path, GROUP_IN, 0755);
 	say(as_member(do_chmod_setgid) && mode_of(path) == 02755, "but by who is");
 }
@@ -180,9 +190,14 @@ static void test_capability(void)
 		const char *what;
 		bool (*run)(void);
 	} changes[] = {
-		{ "a write", do_write }, { "a truncate", do_truncate }, { "an ftruncate", do_ftruncate },
-		{ "open O_TRUNC", do_open_trunc }, { "a fallocate", do_fallocate }, { "copy_file_range", do_copy },
-		{ "chown to nobody else", do_chown_same }, { "chgrp", do_chgrp },
+		{ "a write", do_write },
+		{ "a truncate", do_truncate },
+		{ "an ftruncate", do_ftruncate },
+		{ "open O_TRUNC", do_open_trunc },
+		{ "a fallocate", do_fallocate },
+		{ "copy_file_range", do_copy },
+		{ "chown to nobody else", do_chown_same },
+		{ "chgrp", do_chgrp },
 	};
 
 	path = "capable";
@@ -190,10 +205,12 @@ static void test_capability(void)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		owned(path, other_gid, 0777);
 		say(set_capability(path) && has_capability(path), "a file with a capability");
-		say(as_member(changes[i].run) && !has_capability(path), "loses it by %s of its owner's", changes[i].what);
+		say(as_member(changes[i].run) && !has_capability(path),
+		    "loses it by %s of its owner's", changes[i].what);
 		owned(path, other_gid, 0777);
 		set_capability(path);
-		say(changes[i].run() && !has_capability(path), "and by %s of root's", changes[i].what);
+		say(changes[i].run() && !has_capability(path), "and by %s of root's",
+		    changes[i].what);
 	}
 	owned(path, other_gid, 0777);
 	set_capability(path);
@@ -210,7 +227,9 @@ struct acl {
 	} at[5];
 };
 
-static const struct acl an_acl = { 2, { { 1, 7, ~0u }, { 2, 4, 12345 }, { 4, 5, ~0u }, { 16, 5, ~0u }, { 32, 5, ~0u } } };
+static const struct acl an_acl = {
+	2, { { 1, 7, ~0u }, { 2, 4, 12345 }, { 4, 5, ~0u }, { 16, 5, ~0u }, { 32, 5, ~0u } }
+};
 static const struct acl base_acl = { 2, { { 1, 7, ~0u }, { 4, 5, ~0u }, { 32, 4, ~0u } } };
 
 static bool set_acl(void)
@@ -230,52 +249,66 @@ static bool remove_acl(void)
 
 static bool refused_acl(void)
 {
-	return setxattr(path, "system.posix_acl_access", &an_acl, sizeof(an_acl), 0) == -1 && errno == EPERM;
+	return setxattr(path, "system.posix_acl_access", &an_acl, sizeof(an_acl), 0) == -1 &&
+	       errno == EPERM;
 }
 
 static void test_acl(void)
 {
 	path = "acl";
 	owned(path, GROUP_OUT, 02755);
-	say(as_other(set_acl) && mode_of(path) == 0755, "an ACL set by a stranger to the group takes setgid (%04o)",
-	    mode_of(path));
+	say(as_other(set_acl) && mode_of(path) == 0755,
+	    "an ACL set by a stranger to the group takes setgid (%04o)", mode_of(path));
 	owned(path, GROUP_IN, 02755);
-	say(as_member(set_acl) && mode_of(path) == 02755, "set by a member it does not (%04o)", mode_of(path));
+	say(as_member(set_acl) && mode_of(path) == 02755, "set by a member it does not (%04o)",
+	    mode_of(path));
 	owned(path, GROUP_OUT, 02755);
 	say(set_acl() && mode_of(path) == 02755, "nor by root (%04o)", mode_of(path));
 	owned(path, GROUP_OUT, 02755);
-	say(as_other(set_base_acl) && mode_of(path) == 0754, "one that is only a mode takes it too (%04o)", mode_of(path));
-	say(getxattr(path, "system.posix_acl_access", NULL, 0) == -1 && errno == ENODATA, "and is not kept as an ACL");
+	say(as_other(set_base_acl) && mode_of(path) == 0754,
+	    "one that is only a mode takes it too (%04o)", mode_of(path));
+	say(getxattr(path, "system.posix_acl_access", NULL, 0) == -1 && errno == ENODATA,
+	    "and is not kept as an ACL");
 	owned(path, GROUP_IN, 0755);
 	set_acl();
-	say(chmod(path, 0701) == 0 && as_member(remove_acl) && mode_of(path) == 0701, "without its ACL the mode stays");
+	say(chmod(path, 0701) == 0 && as_member(remove_acl) && mode_of(path) == 0701,
+	    "without its ACL the mode stays");
 	say(chown(path, 0, 0) == 0 && as_other(refused_acl), "the ACL is the owner's to set");
-	say(mkdir("acl-dir", 0755) == 0 && setxattr("acl-dir", "system.posix_acl_default", &an_acl, sizeof(an_acl), 0) == 0,
+	say(mkdir("acl-dir", 0755) == 0 && setxattr("acl-dir", "system.posix_acl_default", &an_acl,
+						    sizeof(an_acl), 0) == 0,
 	    "a default ACL");
 	make_closed("acl-dir/file", "");
-	say(mode_of("acl-dir/file") == 0644 && getxattr("acl-dir/file", "system.posix_acl_access", NULL, 0) > 0 &&
-		    getxattr("acl-dir/file", "system.posix_acl_default", NULL, 0) == -1, "gives a file an ACL");
-	say(mkdir("acl-dir/dir", 0777) == 0 && getxattr("acl-dir/dir", "system.posix_acl_default", NULL, 0) > 0,
+	say(mode_of("acl-dir/file") == 0644 &&
+		    getxattr("acl-dir/file", "system.posix_acl_access", NULL, 0) > 0 &&
+		    getxattr("acl-dir/file", "system.posix_acl_default", NULL, 0) == -1,
+	    "gives a file an ACL");
+	say(mkdir("acl-dir/dir", 0777) == 0 &&
+		    getxattr("acl-dir/dir", "system.posix_acl_default", NULL, 0) > 0,
 	    "and a directory both");
-	REFUSED(setxattr("acl", "system.posix_acl_default", &an_acl, sizeof(an_acl), 0), EACCES, "a default ACL of a file");
+	REFUSED(setxattr("acl", "system.posix_acl_default", &an_acl, sizeof(an_acl), 0), EACCES,
+		"a default ACL of a file");
 	say(removexattr("acl-dir", "system.posix_acl_default") == 0 &&
-		    removexattr("acl-dir", "system.posix_acl_default") == 0, "removing one that is not there is no error");
+		    removexattr("acl-dir", "system.posix_acl_default") == 0,
+	    "removing one that is not there is no error");
 }
 
 static bool reads_by_group(void)
 {
-	return access("of-group", R_OK) == 0 && faccessat(AT_FDCWD, "of-group", R_OK, AT_EACCESS) == 0 &&
+	return access("of-group", R_OK) == 0 &&
+	       faccessat(AT_FDCWD, "of-group", R_OK, AT_EACCESS) == 0 &&
 	       open("of-group", O_RDONLY) >= 0 && access("of-group", W_OK) == -1 && errno == EACCES;
 }
 
 static bool does_not_read(void)
 {
-	return access("of-group", R_OK) == -1 && errno == EACCES && open("of-group", O_RDONLY) == -1 && errno == EACCES;
+	return access("of-group", R_OK) == -1 && errno == EACCES &&
+	       open("of-group", O_RDONLY) == -1 && errno == EACCES;
 }
 
 static bool enters_by_group(void)
 {
-	return access("of-group-dir/f", F_OK) == 0 && opendir("of-group-dir") == NULL && errno == EACCES;
+	return access("of-group-dir/f", F_OK) == 0 && opendir("of-group-dir") == NULL &&
+	       errno == EACCES;
 }
 
 static bool real_and_effective(void)
@@ -293,7 +326,8 @@ static bool no_noatime(void)
 static void test_access(void)
 {
 	make_closed("of-group", "g");
-	say(chown("of-group", 0, GROUP_IN) == 0 && chmod("of-group", 0640) == 0, "a file for a group");
+	say(chown("of-group", 0, GROUP_IN) == 0 && chmod("of-group", 0640) == 0,
+	    "a file for a group");
 	say(as_member(reads_by_group), "is read by who has it as a supplementary group");
 	say(as_other(does_not_read), "and by nobody else");
 	say(as_other(real_and_effective), "whatever the ids that are asked for");
@@ -314,7 +348,9 @@ static bool refused_in_sticky(void)
 	good &= rename("sticky2/roots", "sticky2/moved") == -1 && errno == EPERM;
 	good &= rename("sticky2/theirs", "sticky2/roots") == -1 && errno == EPERM;
 	good &= rmdir("sticky2/dir") == -1 && errno == EPERM;
-	good &= renameat2(AT_FDCWD, "sticky2/theirs", AT_FDCWD, "sticky2/roots", RENAME_EXCHANGE) == -1 && errno == EPERM;
+	good &= renameat2(AT_FDCWD, "sticky2/theirs", AT_FDCWD, "sticky2/roots", RENAME_EXCHANGE) ==
+			-1 &&
+		errno == EPERM;
 	return good;
 }
 
@@ -335,7 +371,8 @@ static bool refused_in_closed(void)
 	good &= mkdir("readonly-dir/n", 0755) == -1 && errno == EACCES;
 	good &= unlink("readonly-dir/f") == -1 && errno == EACCES;
 	good &= rename("readonly-dir/f", "readonly-dir/g") == -1 && errno == EACCES;
-	good &= link("readonly-dir/f", "readonly-dir/g") == -1 && (errno == EACCES || errno == EPERM);
+	good &= link("readonly-dir/f", "readonly-dir/g") == -1 &&
+		(errno == EACCES || errno == EPERM);
 	good &= symlink("x", "readonly-dir/n") == -1 && errno == EACCES;
 	good &= mkfifo("readonly-dir/n", 0644) == -1 && errno == EACCES;
 	good &= mknod("n", S_IFCHR | 0600, makedev(1, 3)) == -1 && errno == EPERM;
@@ -344,24 +381,31 @@ static bool refused_in_closed(void)
 
 static bool refused_move_of_directory(void)
 {
-	return rename("open-a/roots", "open-b/roots") == -1 && errno == EACCES && rename("open-a/roots", "open-a/r2") == 0;
+	return rename("open-a/roots", "open-b/roots") == -1 && errno == EACCES &&
+	       rename("open-a/roots", "open-a/r2") == 0;
 }
 
 static void test_directories(void)
 {
-	say(mkdir("sticky2", 0777) == 0 && chmod("sticky2", 01777) == 0 && mkdir("sticky2/dir", 0777) == 0,
+	say(mkdir("sticky2", 0777) == 0 && chmod("sticky2", 01777) == 0 &&
+		    mkdir("sticky2/dir", 0777) == 0,
 	    "a sticky directory");
 	make_closed("sticky2/roots", "");
 	owned("sticky2/theirs", other_gid, 0666);
-	say(as_other(refused_in_sticky), "in it another's names cannot be removed, moved or replaced");
+	say(as_other(refused_in_sticky),
+	    "in it another's names cannot be removed, moved or replaced");
 	say(as_other(own_in_sticky), "but one's own");
-	say(chown("sticky2", other_uid, other_gid) == 0 && as_other(all_in_own_sticky), "and all in one's own directory");
+	say(chown("sticky2", other_uid, other_gid) == 0 && as_other(all_in_own_sticky),
+	    "and all in one's own directory");
 	say(mkdir("readonly-dir", 0755) == 0, "a directory that others only read");
 	owned("readonly-dir/f", other_gid, 0644);
 	say(as_other(refused_in_closed), "takes and gives no names");
-	say(mkdir("open-a", 0777) == 0 && mkdir("open-b", 0777) == 0 && chmod("open-a", 0777) == 0 &&
-		    chmod("open-b", 0777) == 0 && mkdir("open-a/roots", 0755) == 0, "a directory of root's in open ones");
-	say(as_other(refused_move_of_directory), "is moved only within its parent by who may not write it");
+	say(mkdir("open-a", 0777) == 0 && mkdir("open-b", 0777) == 0 &&
+		    chmod("open-a", 0777) == 0 && chmod("open-b", 0777) == 0 &&
+		    mkdir("open-a/roots", 0755) == 0,
+	    "a directory of root's in open ones");
+	say(as_other(refused_move_of_directory),
+	    "is moved only within its parent by who may not write it");
 }
 
 static bool makes_setgid_file(void)
@@ -376,11 +420,14 @@ static void test_setgid_directory(void)
 {
 	struct stat st;
 
-	say(mkdir("setgid-dir", 0777) == 0 && chown("setgid-dir", 0, GROUP_OUT) == 0 && chmod("setgid-dir", 02777) == 0,
+	say(mkdir("setgid-dir", 0777) == 0 && chown("setgid-dir", 0, GROUP_OUT) == 0 &&
+		    chmod("setgid-dir", 02777) == 0,
 	    "a setgid directory of a group that the user is not in");
-	say(as_other(makes_setgid_file) && stat("setgid-dir/f", &st) == 0 && st.st_gid == GROUP_OUT &&
-		    !(st.st_mode & S_ISGID), "a file in it has that group and no setgid");
-	say(stat("setgid-dir/d", &st) == 0 && st.st_gid == GROUP_OUT && (st.st_mode & 07777) == 02775,
+	say(as_other(makes_setgid_file) && stat("setgid-dir/f", &st) == 0 &&
+		    st.st_gid == GROUP_OUT && !(st.st_mode & S_ISGID),
+	    "a file in it has that group and no setgid");
+	say(stat("setgid-dir/d", &st) == 0 && st.st_gid == GROUP_OUT &&
+		    (st.st_mode & 07777) == 02775,
 	    "a directory has both");
 }
 

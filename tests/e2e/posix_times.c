@@ -1,4 +1,5 @@
-/* posix_times - which operation marks which time of which inode, and what times can be set (see posix.h). */
+/* posix_times - which operation marks which time of which inode, and what times can be set (see
+ * posix.h). */
 #include "posix.h"
 
 #include <linux/falloc.h>
@@ -166,7 +167,8 @@ static const struct {
 
 static void set_stage(void)
 {
-	if (system("rm -rf t && mkdir t t/d && printf x > t/x && : > t/empty && printf 01234567 > t/f && ln t/f t/g") ||
+	if (system("rm -rf t && mkdir t t/d && printf x > t/x && : > t/empty && printf 01234567 > "
+		   "t/f && ln t/f t/g") ||
 	    setxattr("t/f", "user.z", "z", 1, 0))
 		say(false, "the stage is set");
 	pause_ms(12);
@@ -187,12 +189,17 @@ static void test_operations(void)
 		statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_ALL, &shown);
 		times_of(name, &file[1]);
 		times_of("t", &directory[1]);
-		int of_file = moved(&file[0], &file[1]), of_directory = moved(&directory[0], &directory[1]);
+		int of_file = moved(&file[0], &file[1]),
+		    of_directory = moved(&directory[0], &directory[1]);
 
-		say(done && of_file == operations[i].file && of_directory == operations[i].directory,
-		    "%s: times of the file (m 1, c 2: %d, wanted %d), of its directory (%d, wanted %d)",
-		    operations[i].what, of_file, operations[i].file, of_directory, operations[i].directory);
-		say(moved(&shown, &file[1]) == 0, "%s: what stat showed is what the filesystem keeps", operations[i].what);
+		say(done && of_file == operations[i].file &&
+			    of_directory == operations[i].directory,
+		    "%s: times of the file (m 1, c 2: %d, wanted %d), of its directory (%d, wanted "
+		    "%d)",
+		    operations[i].what, of_file, operations[i].file, of_directory,
+		    operations[i].directory);
+		say(moved(&shown, &file[1]) == 0,
+		    "%s: what stat showed is what the filesystem keeps", operations[i].what);
 	}
 }
 
@@ -216,14 +223,17 @@ static void test_settling(void)
 	pause_ms(500);
 	times_of("settle", &at[5]);
 	for (int i = 1; i < 6; i++)
-		say(moved(&at[0], &at[i]) == 0, "times after a write stay (step %d: %+lld, %+lld ns)", i,
+		say(moved(&at[0], &at[i]) == 0,
+		    "times after a write stay (step %d: %+lld, %+lld ns)", i,
 		    (long long)(ns_of(at[i].stx_mtime) - ns_of(at[0].stx_mtime)),
 		    (long long)(ns_of(at[i].stx_ctime) - ns_of(at[0].stx_ctime)));
-	say(ns_of(at[5].stx_btime) <= ns_of(at[5].stx_ctime), "the birth time is not after the last change");
+	say(ns_of(at[5].stx_btime) <= ns_of(at[5].stx_ctime),
+	    "the birth time is not after the last change");
 	fd = open("settle", O_RDWR);
 	struct timespec set[2] = { { 5, 5 }, { 7, 7 } };
 
-	say(write(fd, "third", 5) == 5 && futimens(fd, set) == 0, "times set between write and close");
+	say(write(fd, "third", 5) == 5 && futimens(fd, set) == 0,
+	    "times set between write and close");
 	close(fd);
 	times_of("settle", &at[0]);
 	say(at[0].stx_mtime.tv_sec == 7 && at[0].stx_mtime.tv_nsec == 7, "are what stays");
@@ -234,14 +244,17 @@ static void test_settling(void)
 	times_of("settle", &at[0]);
 	pause_ms(12);
 	p[0] = 'm';
-	say(msync(p, 8, MS_SYNC) == 0 && munmap(p, 8) == 0, "a map written after the file was closed");
+	say(msync(p, 8, MS_SYNC) == 0 && munmap(p, 8) == 0,
+	    "a map written after the file was closed");
 	times_of("settle", &at[1]);
 	say(moved(&at[0], &at[1]) == BOTH, "moves its times");
 }
 
 static void test_range(void)
 {
-	static const int64_t seconds[] = { 0, 1, -1, -2147483647ll, 2147483647, 2147483648ll, 4294967296ll, 7258118400ll };
+	static const int64_t seconds[] = {
+		0, 1, -1, -2147483647ll, 2147483647, 2147483648ll, 4294967296ll, 7258118400ll
+	};
 	static const long ns[] = { 0, 1, 999999999 };
 	struct stat st;
 	bool good = true;
@@ -249,9 +262,11 @@ static void test_range(void)
 	make_closed("range", "r");
 	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
 		for (size_t j = 0; j < 3; j++) {
-			struct timespec set[2] = { { seconds[i], ns[j] }, { seconds[i], ns[2 - j] } };
+			struct timespec set[2] = { { seconds[i], ns[j] },
+						   { seconds[i], ns[2 - j] } };
 
-			good &= utimensat(AT_FDCWD, "range", set, 0) == 0 && stat("range", &st) == 0 &&
+			good &= utimensat(AT_FDCWD, "range", set, 0) == 0 &&
+				stat("range", &st) == 0 &&
 				memcmp(&st.st_atim, &set[0], sizeof(set[0])) == 0 &&
 				memcmp(&st.st_mtim, &set[1], sizeof(set[1])) == 0;
 		}
@@ -260,16 +275,20 @@ static void test_range(void)
 	static const struct timespec epoch[2];
 	int fd = open("range-new", O_CREAT | O_WRONLY, 0644);
 
-	good = write(fd, "r", 1) == 1 && futimens(fd, epoch) == 0 && close(fd) == 0 && stat("range-new", &st) == 0;
-	say(good && st.st_mtim.tv_sec == 0 && st.st_atim.tv_sec == 0, "a new file's too, to the start of 1970");
+	good = write(fd, "r", 1) == 1 && futimens(fd, epoch) == 0 && close(fd) == 0 &&
+	       stat("range-new", &st) == 0;
+	say(good && st.st_mtim.tv_sec == 0 && st.st_atim.tv_sec == 0,
+	    "a new file's too, to the start of 1970");
 	struct timespec bad[2] = { { 0, 1000000000 }, { 0, 0 } };
 
 	REFUSED(utimensat(AT_FDCWD, "range", bad, 0), EINVAL, "a billion nanoseconds");
 	say(symlink("range", "range-link") == 0, "a symlink");
 	struct timespec set[2] = { { 11, 1 }, { 22, 2 } };
 
-	say(utimensat(AT_FDCWD, "range-link", set, AT_SYMLINK_NOFOLLOW) == 0 && lstat("range-link", &st) == 0 &&
-		    st.st_mtim.tv_sec == 22 && st.st_mtim.tv_nsec == 2, "has times of its own");
+	say(utimensat(AT_FDCWD, "range-link", set, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    lstat("range-link", &st) == 0 && st.st_mtim.tv_sec == 22 &&
+		    st.st_mtim.tv_nsec == 2,
+	    "has times of its own");
 	say(mkdir("range-dir", 0755) == 0 && utimensat(AT_FDCWD, "range-dir", set, 0) == 0 &&
 		    stat("range-dir", &st) == 0 && st.st_mtim.tv_sec == 22, "and a directory");
 }
@@ -285,7 +304,8 @@ static bool set_now(void)
 {
 	struct timespec set[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
 
-	return utimensat(AT_FDCWD, "writable", NULL, 0) == 0 && utimensat(AT_FDCWD, "writable", set, 0) == 0;
+	return utimensat(AT_FDCWD, "writable", NULL, 0) == 0 &&
+	       utimensat(AT_FDCWD, "writable", set, 0) == 0;
 }
 
 static bool set_one_now(void)

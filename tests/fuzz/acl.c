@@ -1,5 +1,6 @@
-/* acl.c - access control lists as a client may set them: store/acl.h, and the rights that access.h reads from them.
- * Input: one byte of request, mode and ids in two bytes each, then the attribute's value. */
+/* acl.c - access control lists as a client may set them: store/acl.h, and the rights that access.h
+ * reads from them. Input: one byte of request, mode and ids in two bytes each, then the attribute's
+ * value. */
 #include "fuzz.h"
 #include "store/access.h"
 #include "store/acl.h"
@@ -33,7 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	int want = take_u8(&in) & 7;
 	uint32_t mode = take_u8(&in) << 8 | take_u8(&in), group = take_u8(&in);
-	struct credentials who = { .uid = take_u8(&in), .gid = take_u8(&in), .group_count = 1, .groups = &group };
+	struct credentials who = {
+		.uid = take_u8(&in), .gid = take_u8(&in), .group_count = 1, .groups = &group
+	};
 	struct view acl = take(&in, in.left);
 
 	/* Rights are read from whatever the store holds, so also from what is not valid. */

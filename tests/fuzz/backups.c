@@ -1,6 +1,6 @@
 /* backups.c - lists in a directory of backups, which others may carry around: tools/backup.h.
- * Input: one byte, then the list of backup 1; with bit 0 of that byte its last line, the digest, is made right, and with
- * bit 1 its head. */
+ * Input: one byte, then the list of backup 1; with bit 0 of that byte its last line, the digest, is
+ * made right, and with bit 1 its head. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,7 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int rc = backups_read(&backups, 1, &backup, &e);
 	must(rc == 0 || (rc == e.code && rc == -E_CORRUPT));
 	for (size_t i = 0; rc == 0 && i < backup.count; i++)
-		must(backup.files[i].path[0] && backup.files[i].path[0] != '/' && !strstr(backup.files[i].path, ".."));
+		must(backup.files[i].path[0] && backup.files[i].path[0] != '/' &&
+		     !strstr(backup.files[i].path, ".."));
 	if (rc == 0) {
 		rc = backups_copy_out(&backups, &backup, NULL, NULL, NULL, NULL);
 		must(rc < 0 || backup.count == 0); /* none of its files is there */

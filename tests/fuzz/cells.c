@@ -1,6 +1,6 @@
-/* cells.c - CSV and JSON: whatever a cell holds, readers get it back.  The two readers here know RFC 4180 and RFC 8259
- * and nothing of store/cell.c.
- * Input: cells, each a kind, then a length and text or a number. */
+/* cells.c - CSV and JSON: whatever a cell holds, readers get it back.  The two readers here know
+ * RFC 4180 and RFC 8259 and nothing of store/cell.c. Input: cells, each a kind, then a length and
+ * text or a number. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -9,9 +9,10 @@
 
 #define CELLS 8
 
-/* --- CSV --------------------------------------------------------------------------------------------------------- */
+/* --- CSV ------------------------------------------------------------------ */
 
-/* Reads one cell of a line that ends with LF: its text as it stood, *ret_more when a comma follows. */
+/* Reads one cell of a line that ends with LF: its text as it stood, *ret_more when a comma
+ * follows. */
 static const char *read_csv(const char *at, const char *end, struct buf *text, bool *ret_more)
 {
 	buf_clear(text);
@@ -54,7 +55,7 @@ static void check_csv(const struct cell *cells, size_t count)
 	must(!more && at == end);
 }
 
-/* --- JSON -------------------------------------------------------------------------------------------------------- */
+/* --- JSON ----------------------------------------------------------------- */
 
 static unsigned read_hex(const char **at)
 {

@@ -1,5 +1,5 @@
-/* clock.c - times as people write them (store/clock.h): what is read is a period, and what is written is read again.
- * Input: a number that is now (up to 2260), then the text. */
+/* clock.c - times as people write them (store/clock.h): what is read is a period, and what is
+ * written is read again. Input: a number that is now (up to 2260), then the text. */
 #include "fuzz.h"
 #include "store/clock.h"
 
@@ -22,7 +22,8 @@ static void check_written(int64_t ns, int64_t now)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	int64_t now = (int64_t)(take_number(&in) % 9183110400000000000ull), first = 1, last = 0, alone;
+	int64_t now = (int64_t)(take_number(&in) % 9183110400000000000ull), first = 1, last = 0,
+		alone;
 	struct error e = { 0 };
 	struct view text = take(&in, in.left);
 	int rc = clock_parse_period(text, now, &first, &last, &e);

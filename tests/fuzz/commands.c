@@ -42,8 +42,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (request_decode(&request, take(&in, in.left), NULL) < 0)
 		return 0;
-	struct control_context context = { .store = share, .who = &who, .read_only = how & 0x80, .changed = note_change,
-					   .actor = { .uid = who.uid, .gid = who.gid, .name = view_str("somebody") } };
+	struct control_context context = {
+		.store = share,
+		.who = &who,
+		.read_only = how & 0x80,
+		.changed = note_change,
+		.actor = { .uid = who.uid, .gid = who.gid, .name = view_str("somebody") }
+	};
 	uint64_t before, after;
 	int64_t time;
 	store_head(share, &before, &time);

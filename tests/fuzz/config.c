@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(rc == 0 || (rc == e.code && e.text[0]));
 	if (rc == 0) {
 		must(config.help || config.version || (config.store && config.mountpoint));
-		must(config.cache_bytes == 0 || (config.cache_bytes >= 16u << 20 && config.cache_bytes <= 1ull << 40));
+		must(config.cache_bytes == 0 ||
+		     (config.cache_bytes >= 16u << 20 && config.cache_bytes <= 1ull << 40));
 	}
 	config_release(&config);
 	free(text);

@@ -1,8 +1,8 @@
-/* database.c - a database in which anything may stand: everything that reads a store, and that changes one, on records
- * that were made up.  store/ never trusts what is on disk.
- * Input: one byte, then edits of the share's database, each a kind and what it needs (edit()).  With bit 0 of that byte
- * the log is chained again, so that what stands in it is believed; with bit 1 the counts are made again at the start;
- * with bit 2 the store is changed, packed and repaired, and read again. */
+/* database.c - a database in which anything may stand: everything that reads a store, and that
+ * changes one, on records that were made up.  store/ never trusts what is on disk. Input: one byte,
+ * then edits of the share's database, each a kind and what it needs (edit()).  With bit 0 of that
+ * byte the log is chained again, so that what stands in it is believed; with bit 1 the counts are
+ * made again at the start; with bit 2 the store is changed, packed and repaired, and read again. */
 #include "fs/history.h"
 #include "share.h"
 #include "store/changelog.h"
@@ -19,7 +19,8 @@
 #define INODES 12
 #define DOCUMENTS 8
 
-/* Damage may be refused, never trusted: every code but those that say that our own code is wrong. */
+/* Damage may be refused, never trusted: every code but those that say that our own code is
+ * wrong. */
 static bool may_be(int rc)
 {
 	return rc >= 0 || (error_errno(rc) > 0 && rc != -E_KV && rc != -E_PROTOCOL);
@@ -95,7 +96,8 @@ static void alter_bytes(struct view value, struct input *in, struct buf *out)
 	buf_append(out, value.data, at);
 	buf_append(out, with.data, with.len);
 	if (!cut && value.len - at > with.len)
-		buf_append(out, (const uint8_t *)value.data + at + with.len, value.len - at - with.len);
+		buf_append(out, (const uint8_t *)value.data + at + with.len,
+			   value.len - at - with.len);
 }
 
 static void remove_key(enum family family, struct view key)
@@ -106,8 +108,8 @@ static void remove_key(enum family family, struct view key)
 	made(kv_write(store_kv(share), &batch, NULL));
 }
 
-/* Kinds: 0 a field of a record, 1 its bytes, 2 it is gone, 3 it stands under an altered key as well, 4 the value of another
- * of any family, 5 a new key and value. */
+/* Kinds: 0 a field of a record, 1 its bytes, 2 it is gone, 3 it stands under an altered key as
+ * well, 4 the value of another of any family, 5 a new key and value. */
 static void edit(struct input *in)
 {
 	CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 }, out = { 0 };
@@ -149,7 +151,8 @@ static void edit(struct input *in)
 static void chain(void)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
-	struct kv_iter *it = kv_iter_open(store_kv(share), NULL, FAMILY_LOG, view_of(NULL, 0), false);
+	struct kv_iter *it =
+		kv_iter_open(store_kv(share), NULL, FAMILY_LOG, view_of(NULL, 0), false);
 	struct digest digest = { { 0 } };
 	struct view key, value;
 
@@ -172,7 +175,8 @@ static void chain(void)
 
 static const struct credentials *const root = &(struct credentials){ 0 };
 
-static bool count_dirent(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool count_dirent(void *arg, struct view name, uint64_t cookie,
+			 const struct dirent_record *dirent)
 {
 	(void)name, (void)cookie, (void)dirent;
 	return ++*(size_t *)arg < LISTED_MAX;
@@ -234,7 +238,8 @@ static void read_content(uint64_t content)
 			break;
 	}
 	if (n >= 0)
-		must(may_be(content_read(store_contents(share), content, ref.size - 1, bytes, 10, NULL)));
+		must(may_be(content_read(store_contents(share), content, ref.size - 1, bytes, 10,
+					 NULL)));
 }
 
 static void read_document(uint64_t doc)
@@ -269,7 +274,8 @@ static void read_past(uint64_t ino, uint64_t head)
 		if (rc == 0)
 			must(may_be(access_past(share, root, &record, NULL)));
 		must(may_be(timeline_readdir(share, at, ino, 0, count_dirent, &count, NULL)));
-		must(may_be(timeline_lookup(share, at, ino, view_str("budget.csv"), &dirent, NULL)));
+		must(may_be(
+			timeline_lookup(share, at, ino, view_str("budget.csv"), &dirent, NULL)));
 	}
 }
 
@@ -288,8 +294,10 @@ static void read_directory(uint64_t ino)
 	count = 0;
 	must(may_be(timeline_names(share, ino, 0, 3, count_dirent, &count, NULL)));
 	must(may_be(timeline_name(share, ino, view_str("new.xlsx"), count_dirent, &count, NULL)));
-	must(may_be(timeline_name_versions(share, ino, view_str("budget.csv"), true, count_name_version, &count, NULL)));
-	must(may_be(timeline_name_versions(share, ino, view_str("gone.txt"), true, count_name_version, &count, NULL)));
+	must(may_be(timeline_name_versions(share, ino, view_str("budget.csv"), true,
+					   count_name_version, &count, NULL)));
+	must(may_be(timeline_name_versions(share, ino, view_str("gone.txt"), true,
+					   count_name_version, &count, NULL)));
 	must(may_be(timeline_conflicts(share, ino, count_conflict, &count, NULL)));
 	must(may_be(tag_each(share, ino, count_tag, &count, NULL)));
 	must(may_be(changelog_each(share, &query, count_record, &count, NULL)));
@@ -325,7 +333,9 @@ static void ask(const char *command, const char *path)
 {
 	size_t rows = 0;
 	struct answer answer = { .row = count_row, .arg = &rows };
-	struct control_context context = { .store = share, .who = root, .actor = { .name = view_str("somebody") } };
+	struct control_context context = { .store = share,
+					   .who = root,
+					   .actor = { .name = view_str("somebody") } };
 	struct request request = { 0 };
 
 	snprintf(request.command, sizeof(request.command), "%s", command);
@@ -386,23 +396,36 @@ static void list_node(struct history *tree, uint64_t node)
 
 static void browse(void)
 {
-	static const char *const paths[][4] = { { "changes.csv" }, { "files", "budget.csv" }, { "files", "gone.txt" }, { "at" },
-		{ "at", "now", "budget.csv" }, { "at", "now", "secret" }, { "by", "anna" }, { "deleted" }, { "tags", "Q1 close" },
-		{ "conflicts" } };
+	static const char *const paths[][4] = { { "changes.csv" },
+						{ "files", "budget.csv" },
+						{ "files", "gone.txt" },
+						{ "at" },
+						{ "at", "now", "budget.csv" },
+						{ "at", "now", "secret" },
+						{ "by", "anna" },
+						{ "deleted" },
+						{ "tags", "Q1 close" },
+						{ "conflicts" } };
 	struct history *tree;
 	struct dirent_record dept;
 
 	made(history_open(share, NULL, &tree, NULL));
-	uint64_t start = namespace_lookup(share, ROOT_INODE, view_str("dept"), &dept, NULL) < 0 ? ROOT_INODE : dept.ino;
+	uint64_t start = namespace_lookup(share, ROOT_INODE, view_str("dept"), &dept, NULL) < 0
+				 ? ROOT_INODE
+				 : dept.ino;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct history_entry entry;
-		int rc = history_is_node(start) ? -1 : history_lookup(tree, root, start, view_str(HISTORY_NAME), &entry, NULL);
+		int rc = history_is_node(start)
+				 ? -1
+				 : history_lookup(tree, root, start, view_str(HISTORY_NAME), &entry,
+						  NULL);
 
 		for (size_t depth = 0; rc == 0 && depth < 4; depth++) {
 			list_node(tree, entry.node);
 			if (!paths[i][depth])
 				break;
-			rc = history_lookup(tree, root, entry.node, view_str(paths[i][depth]), &entry, NULL);
+			rc = history_lookup(tree, root, entry.node, view_str(paths[i][depth]),
+					    &entry, NULL);
 		}
 		must(may_be(rc));
 	}
@@ -434,10 +457,13 @@ static void change_all(void)
 
 		if (namespace_make(share, &anna, dept, view_str("more"), &make, &inode, NULL) == 0)
 			inode_put(inode);
-		must(may_be(namespace_rename(share, &anna, dept, view_str("new.xlsx"), dept, view_str("budget.csv"), 0, 0, &ino, NULL)));
+		must(may_be(namespace_rename(share, &anna, dept, view_str("new.xlsx"), dept,
+					     view_str("budget.csv"), 0, 0, &ino, NULL)));
 		must(may_be(namespace_unlink(share, &ben, dept, view_str("link"), &ino, NULL)));
-		must(may_be(namespace_rename(share, &ben, dept, view_str("secret"), ROOT_INODE, view_str("s"), 0, 0, &ino, NULL)));
-		must(may_be(version_restore_at(share, &ben, dept, view_str("gone.txt"), 4, 1, &saved, NULL)));
+		must(may_be(namespace_rename(share, &ben, dept, view_str("secret"), ROOT_INODE,
+					     view_str("s"), 0, 0, &ino, NULL)));
+		must(may_be(version_restore_at(share, &ben, dept, view_str("gone.txt"), 4, 1,
+					       &saved, NULL)));
 	}
 	for (ino = 1; ino <= INODES; ino++) {
 		struct extent zero = { 0, 100, EXTENT_ZERO, 0, 0 };

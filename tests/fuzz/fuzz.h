@@ -1,8 +1,9 @@
 /* fuzz.h - what the fuzz targets share.
  *
- * A *target* is one program: libFuzzer calls LLVMFuzzerTestOneInput() with bytes that nobody chose, under ASan and
- * UBSan.  It may neither crash, hang nor leak, and what it says of itself with must() holds.  The same bytes do the
- * same every time: a target that keeps a store begins it anew where the outcome depends on it. */
+ * A *target* is one program: libFuzzer calls LLVMFuzzerTestOneInput() with bytes that nobody chose,
+ * under ASan and UBSan.  It may neither crash, hang nor leak, and what it says of itself with
+ * must() holds.  The same bytes do the same every time: a target that keeps a store begins it anew
+ * where the outcome depends on it. */
 #ifndef DAYBOOK_FUZZ_H
 #define DAYBOOK_FUZZ_H
 
@@ -46,11 +47,26 @@ static inline uint8_t take_u8(struct input *in)
 	return v.len ? *(const uint8_t *)v.data : 0;
 }
 
-/* A number of which the first byte says how wide it is: small ones are frequent, and so are those near the edges. */
+/* A number of which the first byte says how wide it is: small ones are frequent, and so are those
+ * near the edges. */
 static inline uint64_t take_number(struct input *in)
 {
-	static const uint64_t edges[] = { 0, 1, 2, 0x7f, 0x7fffffff, 0x80000000, 0xffffffff, 1ull << 32, 1ull << 62,
-		INT64_MAX - 1, INT64_MAX, 1ull << 63, UINT64_MAX - 1, UINT64_MAX, 4096, 1 << 20 };
+	static const uint64_t edges[] = { 0,
+					  1,
+					  2,
+					  0x7f,
+					  0x7fffffff,
+					  0x80000000,
+					  0xffffffff,
+					  1ull << 32,
+					  1ull << 62,
+					  INT64_MAX - 1,
+					  INT64_MAX,
+					  1ull << 63,
+					  UINT64_MAX - 1,
+					  UINT64_MAX,
+					  4096,
+					  1 << 20 };
 	uint8_t kind = take_u8(in);
 	uint64_t v = 0;
 

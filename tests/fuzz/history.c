@@ -1,5 +1,5 @@
-/* history.c - paths below .history as anybody may write them: fs/history.h.
- * Input: who asks, then the path's names, each ended by a NUL; what they lead to is looked at, listed and read. */
+/* history.c - paths below .history as anybody may write them: fs/history.h. Input: who asks, then
+ * the path's names, each ended by a NUL; what they lead to is looked at, listed and read. */
 #include "fs/history.h"
 #include "share.h"
 #include "store/clock.h"

@@ -1,6 +1,7 @@
-/* journal.c - unsaved bytes that a start finds: store/staging.h, store/recovery.h.
- * Input: one byte, then the file; with bit 0 of that byte the checksums of its entries are made right first, so that
- * what they say is believed; with bit 1 a start recovers it as a whole, as the journal of an inode of the share. */
+/* journal.c - unsaved bytes that a start finds: store/staging.h, store/recovery.h. Input: one byte,
+ * then the file; with bit 0 of that byte the checksums of its entries are made right first, so that
+ * what they say is believed; with bit 1 a start recovers it as a whole, as the journal of an inode
+ * of the share. */
 #include <xxhash.h>
 
 #include "share.h"
@@ -18,22 +19,26 @@ static void seal_entries(uint8_t *bytes, size_t size)
 	struct staging_head head;
 	uint64_t salt = 0;
 
-	for (size_t at = 0; size - at >= STAGING_HEAD_LEN && staging_head_decode(&head, bytes + at);) {
+	for (size_t at = 0;
+	     size - at >= STAGING_HEAD_LEN && staging_head_decode(&head, bytes + at);) {
 		bool data = head.type == STAGING_BEGIN || head.type == STAGING_WRITE;
 		uint64_t n = data ? head.length : 0;
 
 		if (n > size - at - STAGING_HEAD_LEN)
 			return;
 		salt = head.type == STAGING_BEGIN ? head.content : salt;
-		uint64_t seed = XXH3_64bits(bytes + at + STAGING_HEAD_LEN, n) ^ at ^ (head.type == STAGING_BEGIN ? 0 : salt);
-		put_number(bytes + at + STAGING_HEAD_LEN - 8, XXH3_64bits_withSeed(bytes + at, STAGING_HEAD_LEN - 8, seed));
+		uint64_t seed = XXH3_64bits(bytes + at + STAGING_HEAD_LEN, n) ^ at ^
+				(head.type == STAGING_BEGIN ? 0 : salt);
+		put_number(bytes + at + STAGING_HEAD_LEN - 8,
+			   XXH3_64bits_withSeed(bytes + at, STAGING_HEAD_LEN - 8, seed));
 		at += STAGING_HEAD_LEN + n;
 	}
 }
 
 static void write_journal(const char *name, const uint8_t *bytes, size_t size)
 {
-	int fd = openat(store_staging_fd(share), name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = openat(store_staging_fd(share), name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+			0600);
 
 	must(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
 	close(fd);
@@ -59,7 +64,8 @@ static void recover_alone(void)
 	struct staging *staging;
 	struct error e = { 0 };
 	bool torn;
-	int rc = staging_recover(store_journals(share), "2a", &staging, &origin, &strings, &torn, &e);
+	int rc = staging_recover(store_journals(share), "2a", &staging, &origin, &strings, &torn,
+				 &e);
 
 	must(rc == 0 || rc == 1 || rc == -E_CORRUPT || rc == -E_FORMAT_NEWER);
 	if (rc == 0) {

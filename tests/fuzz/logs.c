@@ -1,6 +1,7 @@
-/* logs.c - RocksDB's write-ahead log and the seal, as a start finds them: store/wal.h, store/seal.h.
- * Input: one byte, then for odd ones a log whose records' checksums are made right first, for even ones a log as it is;
- * with bit 1 the first SEAL_LEN bytes of it are the seal, its checksum made right. */
+/* logs.c - RocksDB's write-ahead log and the seal, as a start finds them: store/wal.h,
+ * store/seal.h. Input: one byte, then for odd ones a log whose records' checksums are made right
+ * first, for even ones a log as it is; with bit 1 the first SEAL_LEN bytes of it are the seal, its
+ * checksum made right. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

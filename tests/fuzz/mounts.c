@@ -7,7 +7,8 @@ static bool is_above(const char *point, const char *path)
 {
 	size_t n = strlen(point);
 
-	return strcmp(point, "/") == 0 || (strncmp(path, point, n) == 0 && (path[n] == '/' || !path[n]));
+	return strcmp(point, "/") == 0 ||
+	       (strncmp(path, point, n) == 0 && (path[n] == '/' || !path[n]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -19,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	buf_u8(&path, '/');
 	buf_append(&path, name.data, name.len);
-	FILE *table = fmemopen((void *)(uintptr_t)(in.left ? in.at : (const uint8_t *)"\n"), in.left ? in.left : 1, "r");
+	FILE *table = fmemopen((void *)(uintptr_t)(in.left ? in.at : (const uint8_t *)"\n"),
+			       in.left ? in.left : 1, "r");
 	must(table);
 	must(mount_find_in(table, buf_cstr(&path), &found, NULL) == 0);
 	fclose(table);

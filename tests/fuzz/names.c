@@ -17,8 +17,9 @@ static void try_raw(struct view raw, uint64_t cookie)
 	size_t len;
 	uint64_t cookie_read;
 
-	if (raw.len == 0 || raw.len > NAMES_LEN_MAX || memchr(raw.data, '/', raw.len) || memchr(raw.data, '\0', raw.len) ||
-	    view_equal(raw, view_str(".")) || view_equal(raw, view_str("..")))
+	if (raw.len == 0 || raw.len > NAMES_LEN_MAX || memchr(raw.data, '/', raw.len) ||
+	    memchr(raw.data, '\0', raw.len) || view_equal(raw, view_str(".")) ||
+	    view_equal(raw, view_str("..")))
 		return;
 	names_show(shown, raw, cookie);
 	check_shown(shown);
@@ -28,8 +29,12 @@ static void try_raw(struct view raw, uint64_t cookie)
 
 static void try_version(struct view raw, struct input *in, uint64_t cookie)
 {
-	struct names_version v = { .raw = raw, .cookie = cookie, .number = take_number(in) >> 16, .twin = take_u8(in),
-				   .time = (int64_t)(take_number(in) % 9183110400ull) * 1000000000 };
+	struct names_version v = { .raw = raw,
+				   .cookie = cookie,
+				   .number = take_number(in) >> 16,
+				   .twin = take_u8(in),
+				   .time = (int64_t)(take_number(in) % 9183110400ull) *
+					   1000000000 };
 	char shown[NAMES_LEN_MAX + 1], author[NAMES_AUTHOR_ROOM];
 
 	if (raw.len == 0 || memchr(raw.data, '/', raw.len) || memchr(raw.data, '\0', raw.len))

@@ -1,6 +1,7 @@
-/* packed.c - segments and contents as a damaged disk may have them: store/packed.h, store/manifest.h, store/chunk.h.
- * Input: chunks (bytes each), segments, then one content; what they say of one another is the input's.  With a bit of its
- * kind a segment's delta is a right one, of bytes against its base, and with another its digest is right. */
+/* packed.c - segments and contents as a damaged disk may have them: store/packed.h,
+ * store/manifest.h, store/chunk.h. Input: chunks (bytes each), segments, then one content; what
+ * they say of one another is the input's.  With a bit of its kind a segment's delta is a right one,
+ * of bytes against its base, and with another its digest is right. */
 #include <errno.h>
 
 #include "fuzz.h"
@@ -22,7 +23,8 @@ static struct content_store *cs;
 
 static bool may_be(int rc)
 {
-	return rc >= 0 || rc == -E_CORRUPT || rc == -E_FORMAT_NEWER || rc == -E_NO_MEMORY || rc == -E_TOO_BIG;
+	return rc >= 0 || rc == -E_CORRUPT || rc == -E_FORMAT_NEWER || rc == -E_NO_MEMORY ||
+	       rc == -E_TOO_BIG;
 }
 
 static void put(enum family family, uint64_t id, const struct buf *value)
@@ -77,10 +79,14 @@ static struct digest right_digest(uint64_t id, const struct segment_record *r)
 
 static void put_segment(struct input *in, uint64_t id)
 {
-	CLEANUP(buf_release) struct buf pieces = { 0 }, plan = { 0 }, delta = { 0 }, base = { 0 }, value = { 0 };
+	CLEANUP(buf_release)
+	struct buf pieces = { 0 },
+		   plan = { 0 }, delta = { 0 }, base = { 0 }, value = { 0 };
 	uint8_t kind = take_u8(in);
-	struct segment_record r = { .form = kind & 1 ? SEGMENT_PACKED : take_u8(in), .size = take_number(in),
-				    .base = kind & 2 ? take_number(in) : 0, .doc = take_number(in) };
+	struct segment_record r = { .form = kind & 1 ? SEGMENT_PACKED : take_u8(in),
+				    .size = take_number(in),
+				    .base = kind & 2 ? take_number(in) : 0,
+				    .doc = take_number(in) };
 	struct view bytes = take_string(in);
 
 	add_pieces(in, &pieces);

@@ -1,6 +1,6 @@
-/* plain.c - plans and deltas as a damaged disk may have them: store/plain.h, store/delta.h.
- * Input: a size, then a plan and a base, each with its length; the rest is bytes to make plain, plain bytes to undo, and a
- * delta to undo. */
+/* plain.c - plans and deltas as a damaged disk may have them: store/plain.h, store/delta.h. Input:
+ * a size, then a plan and a base, each with its length; the rest is bytes to make plain, plain
+ * bytes to undo, and a delta to undo. */
 #include "fuzz.h"
 #include "store/delta.h"
 #include "store/plain.h"
@@ -10,7 +10,8 @@ static bool is_refusal(int r)
 	return r == -E_CORRUPT || r == -E_FORMAT_NEWER;
 }
 
-/* A delta made of these bytes is undone to them, and against another base it is refused or something else. */
+/* A delta made of these bytes is undone to them, and against another base it is refused or
+ * something else. */
 static void try_delta(struct view bytes, struct view base)
 {
 	CLEANUP(buf_release) struct buf delta = { 0 }, out = { 0 };
@@ -35,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r = plain_make(bytes, plan, &plain, &e);
 	must(r == 0 || (is_refusal(r) && e.code == r));
 	must(r < 0 || plain.len <= PLAIN_BYTES_MAX);
-	if (r == 0) { /* a plan of zlib's own streams is the way back, too; others' streams become others */
+	/* A plan of zlib's own streams is the way back, too; others' streams become others. */
+	if (r == 0) {
 		r = plain_undo(buf_view(&plain), plan, bytes.len, &again, NULL);
 		must(r == 0 || is_refusal(r));
 		must(r < 0 || again.len == bytes.len);

@@ -1,6 +1,6 @@
-/* recode.c - deflate streams and recipes: store/recode.h.
- * Input: a byte whose bit 0 says what follows.  0: a bound and a stream to inflate.  1: a recipe, a bound, and text to
- * make a stream of, repeated so often that it can be more than a block. */
+/* recode.c - deflate streams and recipes: store/recode.h. Input: a byte whose bit 0 says what
+ * follows.  0: a bound and a stream to inflate.  1: a recipe, a bound, and text to make a stream
+ * of, repeated so often that it can be more than a block. */
 #include "fuzz.h"
 #include "store/recode.h"
 

@@ -60,7 +60,8 @@ static void try_xattrs(struct view list)
 	}
 	buf_clear(&out);
 	xattr_set(&out, list, view_str("user.m"), view_str("value"));
-	must(xattr_find(buf_view(&out), view_str("user.m"), &found) && view_equal(found, view_str("value")));
+	must(xattr_find(buf_view(&out), view_str("user.m"), &found) &&
+	     view_equal(found, view_str("value")));
 	rest = buf_view(&out);
 	while (xattr_next(&rest, &name, &value))
 		;

@@ -1,8 +1,10 @@
-/* requests.c - requests as the kernel sends them, to a whole mount without a kernel: fs/kernel.h and all operations.
+/* requests.c - requests as the kernel sends them, to a whole mount without a kernel: fs/kernel.h
+ * and all operations.
  *
- * What the kernel guarantees is kept (lengths that are true, strings that end, sizes of answers that it has room for);
- * everything else is the input's: operations, inodes, handles, names, offsets, flags.  Every request is answered once.
- * Input: requests one after the other, each an opcode's index, who asks, an inode, then its fields as numbers. */
+ * What the kernel guarantees is kept (lengths that are true, strings that end, sizes of answers
+ * that it has room for); everything else is the input's: operations, inodes, handles, names,
+ * offsets, flags.  Every request is answered once. Input: requests one after the other, each an
+ * opcode's index, who asks, an inode, then its fields as numbers. */
 #include <errno.h>
 #include <linux/fuse.h>
 #include <pthread.h>
@@ -18,8 +20,9 @@
 #define REQUESTS_MAX 24
 #define ANSWER_MAX 65536u
 
-/* Fields: d u32, q u64, h a handle, n an inode, s a size of the answer, L the length of the data at the end, c the
- * number 1, m a mode with the type of a file that is no directory; then so many names, and the data. */
+/* Fields: d u32, q u64, h a handle, n an inode, s a size of the answer, L the length of the data at
+ * the end, c the number 1, m a mode with the type of a file that is no directory; then so many
+ * names, and the data. */
 static const struct {
 	uint32_t opcode;
 	const char *fields;
@@ -74,7 +77,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
 static uint64_t last_answered;
 
-/* --- the kernel's side ------------------------------------------------------------------------------------------- */
+/* --- the kernel's side ---------------------------------------------------- */
 
 static void note_node(uint64_t node)
 {
@@ -91,9 +94,11 @@ static void note_answer(uint32_t opcode, const uint8_t *body, size_t n)
 {
 	struct fuse_entry_out entry;
 	struct fuse_open_out opened;
-	bool is_entry = opcode == FUSE_LOOKUP || opcode == FUSE_MKNOD || opcode == FUSE_MKDIR || opcode == FUSE_SYMLINK ||
-			opcode == FUSE_LINK || opcode == FUSE_CREATE || opcode == FUSE_TMPFILE;
-	bool is_open = opcode == FUSE_OPEN || opcode == FUSE_OPENDIR || opcode == FUSE_CREATE || opcode == FUSE_TMPFILE;
+	bool is_entry = opcode == FUSE_LOOKUP || opcode == FUSE_MKNOD || opcode == FUSE_MKDIR ||
+			opcode == FUSE_SYMLINK || opcode == FUSE_LINK || opcode == FUSE_CREATE ||
+			opcode == FUSE_TMPFILE;
+	bool is_open = opcode == FUSE_OPEN || opcode == FUSE_OPENDIR || opcode == FUSE_CREATE ||
+		       opcode == FUSE_TMPFILE;
 
 	if (is_entry && n >= sizeof(entry)) {
 		memcpy(&entry, body, sizeof(entry));
@@ -174,7 +179,7 @@ static void send_request(uint8_t *bytes, size_t n)
 	pthread_mutex_unlock(&lock);
 }
 
-/* --- making requests --------------------------------------------------------------------------------------------- */
+/* --- making requests ------------------------------------------------------ */
 
 static uint64_t choose(struct input *in, const uint64_t *seen, unsigned count)
 {
@@ -194,11 +199,12 @@ static void put(uint8_t *bytes, size_t *n, const void *from, size_t len)
 static void put_field(uint8_t *bytes, size_t *n, char kind, struct input *in, size_t data)
 {
 	static const uint32_t types[] = { S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR };
-	uint64_t wide = kind == 'h' ? choose(in, seen_handles, handle_count < 32 ? handle_count : 32) :
-			kind == 'n' ? choose(in, seen_nodes, node_count) :
-			kind == 'L' ? data :
-			kind == 'c' ? 1 :
-				      take_number(in);
+	uint64_t wide = kind == 'h'
+				? choose(in, seen_handles, handle_count < 32 ? handle_count : 32)
+			: kind == 'n' ? choose(in, seen_nodes, node_count)
+			: kind == 'L' ? data
+			: kind == 'c' ? 1
+				      : take_number(in);
 	uint32_t narrow = (uint32_t)wide;
 
 	if (kind == 'm')
@@ -213,8 +219,22 @@ static void put_field(uint8_t *bytes, size_t *n, char kind, struct input *in, si
 
 static void put_name(uint8_t *bytes, size_t *n, struct input *in)
 {
-	static const char *const known[] = { "dept", "budget.csv", HISTORY_NAME, "new.xlsx", "at", "files", "tags", "by",
-		"a", "b", "user.note", "system.posix_acl_access", "system.posix_acl_default", "now", "secret", "security.x" };
+	static const char *const known[] = { "dept",
+					     "budget.csv",
+					     HISTORY_NAME,
+					     "new.xlsx",
+					     "at",
+					     "files",
+					     "tags",
+					     "by",
+					     "a",
+					     "b",
+					     "user.note",
+					     "system.posix_acl_access",
+					     "system.posix_acl_default",
+					     "now",
+					     "secret",
+					     "security.x" };
 	uint8_t kind = take_u8(in);
 	struct view name = kind < 0x80 ? view_str(known[kind & 15]) : take_string(in);
 
@@ -226,13 +246,16 @@ static void put_name(uint8_t *bytes, size_t *n, struct input *in)
 static void make_request(struct input *in)
 {
 	static uint8_t bytes[8192] __attribute__((aligned(8)));
-	size_t which = take_u8(in) % (sizeof(kinds) / sizeof(kinds[0])), n = sizeof(struct fuse_in_header);
+	size_t which = take_u8(in) % (sizeof(kinds) / sizeof(kinds[0])),
+	       n = sizeof(struct fuse_in_header);
 	struct credentials who = share_person(take_u8(in));
 	struct fuse_in_header *head = (void *)bytes;
 	bool has_data = strchr(kinds[which].fields, 'L');
 	struct view data = has_data ? take_string(in) : (struct view){ 0 };
 
-	*head = (struct fuse_in_header){ .opcode = kinds[which].opcode, .uid = who.uid, .gid = who.gid,
+	*head = (struct fuse_in_header){ .opcode = kinds[which].opcode,
+					 .uid = who.uid,
+					 .gid = who.gid,
 					 .nodeid = choose(in, seen_nodes, node_count) };
 	for (const char *field = kinds[which].fields; *field; field++)
 		put_field(bytes, &n, *field, in, data.len);
@@ -243,15 +266,18 @@ static void make_request(struct input *in)
 	send_request(bytes, n);
 }
 
-/* --- the mount --------------------------------------------------------------------------------------------------- */
+/* --- the mount ------------------------------------------------------------ */
 
 static void greet(void)
 {
 	struct {
 		struct fuse_in_header head;
 		struct fuse_init_in init;
-	} request = { .head = { .opcode = FUSE_INIT }, .init = { .major = 7, .minor = 38, .max_readahead = 65536,
-								 .flags = ~(uint32_t)FUSE_INIT_EXT } };
+	} request = { .head = { .opcode = FUSE_INIT },
+		      .init = { .major = 7,
+				.minor = 38,
+				.max_readahead = 65536,
+				.flags = ~(uint32_t)FUSE_INIT_EXT } };
 
 	send_request((uint8_t *)&request, sizeof(request));
 }
@@ -272,7 +298,9 @@ static void begin(void)
 	share_begin();
 	if (null < 0)
 		null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	m = (struct mount){ .store = share, .mountpoint = "/nowhere", .fd = null, .region = &region };
+	m = (struct mount){
+		.store = share, .mountpoint = "/nowhere", .fd = null, .region = &region
+	};
 	region = (struct region){ 0 };
 	made(bases_new(NULL, &bases, NULL));
 	made(files_new(share, bases, &m.files, NULL));
@@ -332,7 +360,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct {
 			struct fuse_in_header head;
 			struct fuse_release_in release;
-		} request = { .head = { .opcode = FUSE_RELEASE, .nodeid = 1 }, .release = { .fh = seen_handles[i] } };
+		} request = { .head = { .opcode = FUSE_RELEASE, .nodeid = 1 },
+			      .release = { .fh = seen_handles[i] } };
 
 		send_request((uint8_t *)&request, sizeof(request));
 	}

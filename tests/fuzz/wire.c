@@ -1,5 +1,5 @@
-/* wire.c - what arrives at either end of the control socket: store/wire.h.
- * Input: a type of message and its payload; or, for 0, a stream of bytes that is received as messages. */
+/* wire.c - what arrives at either end of the control socket: store/wire.h. Input: a type of message
+ * and its payload; or, for 0, a stream of bytes that is received as messages. */
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,7 +26,9 @@ static void try_request(struct view payload)
 
 static void try_row(struct view payload)
 {
-	CLEANUP(buf_release) struct buf encoded = { 0 }, names = { 0 }, more_names = { 0 }, out = { 0 };
+	CLEANUP(buf_release)
+	struct buf encoded = { 0 },
+		   names = { 0 }, more_names = { 0 }, out = { 0 };
 	struct cell a[ROW_CELLS_MAX], b[ROW_CELLS_MAX];
 	int n = row_decode(a, ROW_CELLS_MAX, payload, &names, NULL);
 
@@ -36,8 +38,8 @@ static void try_row(struct view payload)
 	row_encode(&encoded, a, (size_t)n);
 	must(row_decode(b, ROW_CELLS_MAX, buf_view(&encoded), &more_names, NULL) == n);
 	for (int i = 0; i < n; i++)
-		must(strcmp(a[i].name, b[i].name) == 0 && a[i].kind == b[i].kind && a[i].number == b[i].number &&
-		     view_equal(a[i].text, b[i].text));
+		must(strcmp(a[i].name, b[i].name) == 0 && a[i].kind == b[i].kind &&
+		     a[i].number == b[i].number && view_equal(a[i].text, b[i].text));
 	cells_csv(&out, a, (size_t)n);
 	cells_json(&out, a, (size_t)n);
 }

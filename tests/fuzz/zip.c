@@ -1,5 +1,6 @@
-/* zip.c - archives as anybody may save them: store/zip.h, and what a plan (store/plain.h) makes of one.
- * Input: the bytes; with a first byte whose bit 0 is set, an end record that leads to the rest is put behind them. */
+/* zip.c - archives as anybody may save them: store/zip.h, and what a plan (store/plain.h) makes of
+ * one. Input: the bytes; with a first byte whose bit 0 is set, an end record that leads to the rest
+ * is put behind them. */
 #include "fuzz.h"
 #include "store/plain.h"
 #include "store/zip.h"
@@ -51,7 +52,8 @@ static void check_plan(struct view bytes)
 	must(plain_undo(buf_view(&plain), buf_view(&plan), bytes.len, &again, NULL) == 0);
 	must(view_equal(buf_view(&again), bytes));
 	if (bytes.len > 0)
-		must(plain_undo(buf_view(&plain), buf_view(&plan), bytes.len - 1, &again, NULL) == -E_CORRUPT);
+		must(plain_undo(buf_view(&plain), buf_view(&plan), bytes.len - 1, &again, NULL) ==
+		     -E_CORRUPT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

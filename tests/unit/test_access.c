@@ -8,7 +8,8 @@
 
 static const uint32_t staff[] = { 50, 60 };
 static const struct credentials as_root = { 0, 0, 0, NULL }, as_anna = { 4001, 4001, 0, NULL },
-				as_ben = { 4002, 4002, 0, NULL }, as_carl = { 4003, 4003, 2, staff };
+				as_ben = { 4002, 4002, 0, NULL },
+				as_carl = { 4003, 4003, 2, staff };
 
 static bool granted(const struct credentials *who, uint32_t mode, struct view acl, int want)
 {
@@ -20,7 +21,8 @@ START_TEST(owner_group_and_others_are_asked_in_this_order)
 	struct view none = { 0 };
 
 	ck_assert(granted(&as_anna, 0400, none, ACCESS_READ));
-	ck_assert(!granted(&as_anna, 0044, none, ACCESS_READ)); /* the owner is not among the others */
+	/* The owner is not among the others. */
+	ck_assert(!granted(&as_anna, 0044, none, ACCESS_READ));
 	ck_assert(granted(&as_carl, 0040, none, ACCESS_READ));
 	ck_assert(!granted(&as_carl, 0404, none, ACCESS_READ));
 	ck_assert(granted(&as_ben, 0004, none, ACCESS_READ));
@@ -32,15 +34,17 @@ END_TEST
 
 static void put_entry(struct buf *acl, unsigned tag, unsigned perm, uint32_t id)
 {
-	uint8_t e[8] = { (uint8_t)tag, 0, (uint8_t)perm, 0, (uint8_t)id, (uint8_t)(id >> 8), (uint8_t)(id >> 16),
-			 (uint8_t)(id >> 24) };
+	uint8_t e[8] = { (uint8_t)tag,        0,
+			 (uint8_t)perm,       0,
+			 (uint8_t)id,         (uint8_t)(id >> 8),
+			 (uint8_t)(id >> 16), (uint8_t)(id >> 24) };
 
 	buf_append(acl, e, sizeof(e));
 }
 
 /* user::rw-, user:4002:uuu, group::ggg, group:50:hhh, mask::mmm, other::ooo */
-static struct view make_acl(struct buf *acl, unsigned user, unsigned group, unsigned named, unsigned mask,
-			    unsigned other)
+static struct view make_acl(struct buf *acl, unsigned user, unsigned group, unsigned named,
+			    unsigned mask, unsigned other)
 {
 	static const uint8_t version[] = { 2, 0, 0, 0 };
 
@@ -61,12 +65,17 @@ START_TEST(an_acl_is_asked_as_the_kernel_does)
 	CLEANUP(buf_release) struct buf acl = { 0 };
 
 	ck_assert(granted(&as_ben, 0640, make_acl(&acl, 4, 0, 0, 4, 0), ACCESS_READ));
-	ck_assert(!granted(&as_ben, 0624, make_acl(&acl, 4, 0, 0, 2, 4), ACCESS_READ)); /* the mask cuts */
-	ck_assert(!granted(&as_ben, 0644, make_acl(&acl, 0, 7, 7, 7, 7), ACCESS_READ)); /* named: no more asked */
-	ck_assert(granted(&as_carl, 0640, make_acl(&acl, 0, 0, 4, 4, 0), ACCESS_READ)); /* any of the groups */
-	ck_assert(!granted(&as_carl, 0644, make_acl(&acl, 0, 0, 2, 7, 7), ACCESS_READ)); /* in a group: not other */
+	/* The mask cuts. */
+	ck_assert(!granted(&as_ben, 0624, make_acl(&acl, 4, 0, 0, 2, 4), ACCESS_READ));
+	/* Named: no more asked. */
+	ck_assert(!granted(&as_ben, 0644, make_acl(&acl, 0, 7, 7, 7, 7), ACCESS_READ));
+	/* Any of the groups. */
+	ck_assert(granted(&as_carl, 0640, make_acl(&acl, 0, 0, 4, 4, 0), ACCESS_READ));
+	/* In a group: not other. */
+	ck_assert(!granted(&as_carl, 0644, make_acl(&acl, 0, 0, 2, 7, 7), ACCESS_READ));
 	ck_assert(granted(&as_anna, 0640, make_acl(&acl, 0, 0, 0, 0, 0), ACCESS_READ));
-	ck_assert(granted(&as_ben, 0604, make_acl(&acl, 0, 0, 0, 0, 4), ACCESS_READ)); /* group bits off: as the kernel */
+	/* Group bits off: as the kernel. */
+	ck_assert(granted(&as_ben, 0604, make_acl(&acl, 0, 0, 0, 0, 4), ACCESS_READ));
 }
 END_TEST
 
@@ -95,7 +104,8 @@ static int may_read_version(const struct credentials *who, uint64_t doc, uint64_
 
 START_TEST(a_version_takes_the_rights_of_now_and_of_then)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755), ino = tree_write(&anna, d, "f", "one");
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755),
+		 ino = tree_write(&anna, d, "f", "one");
 	uint64_t doc = tree_doc(d, "f");
 
 	chmod_to(ino, 0600);
@@ -165,7 +175,8 @@ START_TEST(what_is_put_back_where_nothing_is_has_the_rights_it_had)
 	inode_put(inode);
 	uint64_t file = tree_make(&anna, team, "plan", S_IFREG | 0660);
 	/* ben may, the group may not: as a mode without its ACL this would be the opposite */
-	ck_ok(namespace_setxattr(tree_store, &anna, file, view_str(ACL_ACCESS_NAME), make_acl(&memory, 6, 0, 0, 6, 0), 0, e));
+	ck_ok(namespace_setxattr(tree_store, &anna, file, view_str(ACL_ACCESS_NAME),
+				 make_acl(&memory, 6, 0, 0, 6, 0), 0, e));
 	uint64_t doc = tree_save(&anna, file, "plan").doc;
 	tree_unlink(&anna, team, "plan");
 	ck_ok(version_restore_at(tree_store, &ben, team, view_str("plan"), doc, 1, &saved, e));
@@ -180,7 +191,8 @@ END_TEST
 
 START_TEST(the_log_hides_the_names_of_what_one_may_not_read)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755), ino = tree_write(&anna, d, "secret", "one");
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755),
+		 ino = tree_write(&anna, d, "secret", "one");
 	struct digest digest;
 	uint64_t begin;
 
@@ -194,7 +206,8 @@ START_TEST(the_log_hides_the_names_of_what_one_may_not_read)
 	chmod_to(ino, 0644);
 	ck_assert_uint_eq(rows_for(&as_ben, begin + 1), 1); /* not the change that closed it */
 	chmod_to(d, 0711);
-	ck_assert_uint_eq(rows_for(&as_ben, begin + 1), 1); /* names in d are not listed: only d's own chmod */
+	/* Names in d are not listed: only d's own chmod. */
+	ck_assert_uint_eq(rows_for(&as_ben, begin + 1), 1);
 	chmod_to(d, 0700);
 	ck_assert_uint_eq(rows_for(&as_ben, 0), 1);
 	ck_assert_uint_eq(rows_for(&as_root, 0), begin + 4);

@@ -1,5 +1,6 @@
-/* test_confine.c - what a process can no more once it has given it up.  Each question is asked in a child of its own,
- * which ends without what a sanitizer does at the end of a process: it would trace it. */
+/* test_confine.c - what a process can no more once it has given it up.  Each question is asked in a
+ * child of its own, which ends without what a sanitizer does at the end of a process: it would
+ * trace it. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

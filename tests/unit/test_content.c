@@ -102,7 +102,8 @@ static struct content_ref put_bytes(struct fixture *f, const void *data, size_t 
 	return ref;
 }
 
-static void assert_reads(struct fixture *f, uint64_t content, uint64_t offset, const void *data, size_t n)
+static void assert_reads(struct fixture *f, uint64_t content, uint64_t offset, const void *data,
+			 size_t n)
 {
 	uint8_t *got = malloc(n + 1);
 	struct error e = { 0 };
@@ -254,12 +255,16 @@ START_TEST(a_work_with_gaps_or_overlaps_is_refused)
 	struct extent empty = { 0, 0, EXTENT_ZERO, 0, 0 };
 	struct content_ref ref;
 
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 2, 21, -1 }, &batch, &ref, NULL), -E_INVALID);
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 21, -1 }, &batch, &ref, NULL), -E_INVALID);
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ &empty, 1, 0, -1 }, &batch, &ref, NULL), -E_INVALID);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 2, 21, -1 }, &batch, &ref, NULL),
+			 -E_INVALID);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 21, -1 }, &batch, &ref, NULL),
+			 -E_INVALID);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ &empty, 1, 0, -1 }, &batch, &ref, NULL),
+			 -E_INVALID);
 	gap[0].content = 99;
 	gap[0].kind = EXTENT_CONTENT;
-	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 10, -1 }, &batch, &ref, NULL), -E_CORRUPT);
+	ck_assert_int_eq(content_put(f.cs, &(struct work){ gap, 1, 10, -1 }, &batch, &ref, NULL),
+			 -E_CORRUPT);
 }
 END_TEST
 
@@ -299,7 +304,8 @@ START_TEST(a_file_that_ends_in_data_has_a_hole_at_its_end_for_seek)
 	struct extent all = { 0, 4, EXTENT_CONTENT, ref.id, 0 };
 	uint64_t found = 0;
 
-	ck_assert_int_eq(work_seek(f.cs, &(struct work){ &all, 1, 4, -1 }, 1, true, &found, NULL), 0);
+	ck_assert_int_eq(work_seek(f.cs, &(struct work){ &all, 1, 4, -1 }, 1, true, &found, NULL),
+			 0);
 	ck_assert_uint_eq(found, 4);
 }
 END_TEST
@@ -313,7 +319,8 @@ START_TEST(an_edit_in_place_of_a_large_content_keeps_the_other_segments)
 	for (size_t i = 0; i < size; i += 4096)
 		memcpy(data + i, &i, sizeof(i));
 	struct content_ref base = put_bytes(&f, data, size);
-	struct extent x[3] = { { 0, at, EXTENT_CONTENT, base.id, 0 }, { at, 5, EXTENT_STAGED, 0, 0 },
+	struct extent x[3] = { { 0, at, EXTENT_CONTENT, base.id, 0 },
+			       { at, 5, EXTENT_STAGED, 0, 0 },
 			       { at + 5, size - at - 5, EXTENT_CONTENT, base.id, at + 5 } };
 	struct work work = { x, 3, size, staged_file("edits", 5) };
 	struct content_ref edited = put_work(&f, &work);
@@ -346,8 +353,8 @@ START_TEST(an_edit_in_place_of_a_large_content_keeps_the_other_segments)
 END_TEST
 
 /* Appends an extent of a random kind to work; model takes its bytes. */
-static void add_random_extent(uint64_t *state, struct extent *x, const struct content_ref *bases, uint8_t *const *bytes,
-			      const uint8_t *staged, uint8_t *model)
+static void add_random_extent(uint64_t *state, struct extent *x, const struct content_ref *bases,
+			      uint8_t *const *bytes, const uint8_t *staged, uint8_t *model)
 {
 	uint64_t which = noise_below(state, 3);
 
@@ -357,7 +364,8 @@ static void add_random_extent(uint64_t *state, struct extent *x, const struct co
 		x->content = bases[which].id;
 		x->from = noise_below(state, bases[which].size);
 		x->from &= noise_below(state, 2) ? ~(uint64_t)0 : 0;
-		x->len = x->len < bases[which].size - x->from ? x->len : bases[which].size - x->from;
+		x->len =
+			x->len < bases[which].size - x->from ? x->len : bases[which].size - x->from;
 		memcpy(model + x->at, bytes[which] + x->from, x->len);
 	} else if (x->kind == EXTENT_STAGED) {
 		x->from = noise_below(state, 100000);
@@ -399,8 +407,9 @@ START_TEST(what_is_built_on_other_contents_is_what_its_bytes_say)
 			uint64_t staged_hole = 0, saved_hole = 0;
 
 			ck_assert_int_eq(work_seek(f.cs, &work, at, true, &staged_hole, NULL), 0);
-			ck_assert_int_eq(work_seek(f.cs, &(struct work){ &all, 1, work.size, -1 }, at, true,
-						   &saved_hole, NULL), 0);
+			ck_assert_int_eq(work_seek(f.cs, &(struct work){ &all, 1, work.size, -1 },
+						   at, true, &saved_hole, NULL),
+					 0);
 			ck_assert_uint_eq(staged_hole, saved_hole);
 		}
 	}
@@ -417,7 +426,8 @@ START_TEST(chunks_of_an_untouched_range_are_those_of_its_base)
 	CLEANUP(fixture_release) struct fixture f = fixture_new();
 	uint8_t *data = noise_new(2 * MIB, 20);
 	struct content_ref base = put_bytes(&f, data, 2 * MIB);
-	struct extent x[3] = { { 0, MIB, EXTENT_CONTENT, base.id, 0 }, { MIB, 3, EXTENT_STAGED, 0, 0 },
+	struct extent x[3] = { { 0, MIB, EXTENT_CONTENT, base.id, 0 },
+			       { MIB, 3, EXTENT_STAGED, 0, 0 },
 			       { MIB + 3, MIB - 3, EXTENT_CONTENT, base.id, MIB + 3 } };
 	struct work work = { x, 3, 2 * MIB, staged_file("new", 3) };
 
@@ -558,14 +568,17 @@ START_TEST(random_records_never_crash_a_reader)
 
 	for (int i = 0; i < 300; i++) {
 		CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
-		enum family family = (enum family[]){ FAMILY_CONTENT, FAMILY_SEGMENT, FAMILY_CHUNK }[i % 3];
+		enum family family =
+			(enum family[]){ FAMILY_CONTENT, FAMILY_SEGMENT, FAMILY_CHUNK }[i % 3];
 		CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 };
-		struct extent x[2] = { { 0, 50000, EXTENT_CONTENT, ref.id, 7 }, { 50000, 9, EXTENT_ZERO, 0, 0 } };
+		struct extent x[2] = { { 0, 50000, EXTENT_CONTENT, ref.id, 7 },
+				       { 50000, 9, EXTENT_ZERO, 0, 0 } };
 		struct content_ref other;
 
 		buf_u64(&key, family == FAMILY_CONTENT ? ref.id : 1);
 		ck_assert_int_eq(kv_get(f.kv, NULL, family, buf_view(&key), &value, NULL), 1);
-		uint8_t *at = value.data + noise_below(&state, i % 3 == 2 || value.len < 60 ? value.len : 60);
+		uint8_t *at = value.data +
+			      noise_below(&state, i % 3 == 2 || value.len < 60 ? value.len : 60);
 		uint8_t was = *at;
 		*at = (uint8_t)noise_next(&state);
 		kv_batch_put(&batch, family, buf_view(&key), buf_view(&value));
@@ -601,7 +614,8 @@ START_TEST(a_failure_at_any_call_leaves_a_sound_store)
 	noise_fill(data + 2 * MIB, MIB, 26);
 	for (unsigned n = 1; r < 0; n += step) {
 		CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
-		struct extent x[3] = { { 0, MIB, EXTENT_CONTENT, base.id, 0 }, { MIB, 100, EXTENT_STAGED, 0, MIB },
+		struct extent x[3] = { { 0, MIB, EXTENT_CONTENT, base.id, 0 },
+				       { MIB, 100, EXTENT_STAGED, 0, MIB },
 				       { MIB + 100, 2 * MIB - 100, EXTENT_STAGED, 0, MIB + 100 } };
 		struct work work = { x, 3, 3 * MIB, staged_file(data, 3 * MIB) };
 

@@ -10,7 +10,7 @@
 #include "store/wire.h"
 #include "tree.h"
 
-/* --- the wire --------------------------------------------------------------------------------------------------- */
+/* --- the wire ------------------------------------------------------------- */
 
 static struct request sample_request(void)
 {
@@ -61,13 +61,16 @@ START_TEST(a_row_goes_there_and_back)
 		ck_assert_int_eq(cells[i].number, sample_row[i].number);
 		ck_assert(view_equal(cells[i].text, sample_row[i].text));
 	}
-	ck_assert_int_eq(row_decode(cells, SAMPLE_CELLS - 1, buf_view(&out), &names, NULL), -E_PROTOCOL);
+	ck_assert_int_eq(row_decode(cells, SAMPLE_CELLS - 1, buf_view(&out), &names, NULL),
+			 -E_PROTOCOL);
 }
 END_TEST
 
 START_TEST(every_truncation_and_every_tail_is_refused)
 {
-	CLEANUP(buf_release) struct buf request = { 0 }, row = { 0 }, names = { 0 }, failure = { 0 };
+	CLEANUP(buf_release)
+	struct buf request = { 0 },
+		   row = { 0 }, names = { 0 }, failure = { 0 };
 	struct request r = sample_request();
 	struct error denied = { .code = -E_DENIED, .text = "permission denied" }, back;
 	struct cell cells[8];
@@ -78,9 +81,11 @@ START_TEST(every_truncation_and_every_tail_is_refused)
 	for (size_t n = 0; n < request.len; n++)
 		ck_assert_int_eq(request_decode(&r, view_of(request.data, n), NULL), -E_PROTOCOL);
 	for (size_t n = 0; n < row.len; n++)
-		ck_assert_int_eq(row_decode(cells, 8, view_of(row.data, n), &names, NULL), -E_PROTOCOL);
+		ck_assert_int_eq(row_decode(cells, 8, view_of(row.data, n), &names, NULL),
+				 -E_PROTOCOL);
 	for (size_t n = 0; n < failure.len; n++)
-		ck_assert_int_eq(failure_decode(&back, view_of(failure.data, n), NULL), -E_PROTOCOL);
+		ck_assert_int_eq(failure_decode(&back, view_of(failure.data, n), NULL),
+				 -E_PROTOCOL);
 	ck_ok(failure_decode(&back, buf_view(&failure), e));
 	ck_assert_int_eq(back.code, -E_DENIED);
 	ck_assert_str_eq(back.text, "permission denied");
@@ -159,7 +164,7 @@ START_TEST(messages_travel_through_a_socket)
 }
 END_TEST
 
-/* --- the commands ----------------------------------------------------------------------------------------------- */
+/* --- the commands --------------------------------------------------------- */
 
 /* Rows as lines of JSON, and how many. */
 static struct buf rows;
@@ -173,12 +178,15 @@ static bool take_row(void *arg, const struct cell *cells, size_t count)
 	return true;
 }
 
-static struct credentials root = { 0, 0, 0, NULL }, anna_who = { 4001, 4001, 0, NULL }, ben_who = { 4002, 4002, 0, NULL };
+static struct credentials root = { 0, 0, 0, NULL }, anna_who = { 4001, 4001, 0, NULL },
+			  ben_who = { 4002, 4002, 0, NULL };
 
 /* ask(who, "history", "path", "a", NULL): the code; rows and row_count tell the answer. */
 static int ask(const struct credentials *who, const char *command, ...)
 {
-	struct control_context context = { .store = tree_store, .who = who, .actor = who == &ben_who ? ben : anna };
+	struct control_context context = { .store = tree_store,
+					   .who = who,
+					   .actor = who == &ben_who ? ben : anna };
 	struct answer answer = { take_row, NULL, NULL };
 	struct request request = { 0 };
 	struct error e = { 0 };
@@ -259,8 +267,8 @@ START_TEST(a_file_that_moved_keeps_its_log)
 
 	fill();
 	other = tree_make(&anna, ROOT_INODE, "other", S_IFDIR | 0755);
-	ck_ok(namespace_rename(tree_store, &anna, dept, view_str("budget.csv"), other, view_str("b.csv"), 0, 0,
-			       &replaced, e));
+	ck_ok(namespace_rename(tree_store, &anna, dept, view_str("budget.csv"), other,
+			       view_str("b.csv"), 0, 0, &replaced, e));
 	ck_assert_int_eq(ask(&root, "log", "path", "other/b.csv", NULL), 0);
 	ck_rows(4, "\"path\":\"dept/budget.csv\",\"path2\":null");
 	finish();
@@ -285,12 +293,18 @@ START_TEST(wrong_use_is_told)
 	ck_assert_int_eq(ask(&root, "history", "path", "", NULL), -E_IS_DIR);
 	ck_assert_int_eq(ask(&root, "history", "path", "dept/nothing", NULL), -E_NO_ENTRY);
 	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", NULL), -E_USAGE);
-	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "version", "1", "at", "now", NULL), -E_USAGE);
-	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "version", "1x", NULL), -E_USAGE);
-	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "version", "9", NULL), -E_NO_VERSION);
-	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "at", "2001", NULL), -E_NO_VERSION);
+	ck_assert_int_eq(
+		ask(&root, "restore", "path", "dept/budget.csv", "version", "1", "at", "now", NULL),
+		-E_USAGE);
+	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "version", "1x", NULL),
+			 -E_USAGE);
+	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "version", "9", NULL),
+			 -E_NO_VERSION);
+	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "at", "2001", NULL),
+			 -E_NO_VERSION);
 	ck_assert_int_eq(ask(&root, "restore", "path", "dept", "version", "1", NULL), -E_IS_DIR);
-	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "version", "1", "to", "no/x", NULL),
+	ck_assert_int_eq(ask(&root, "restore", "path", "dept/budget.csv", "version", "1", "to",
+			     "no/x", NULL),
 			 -E_NO_ENTRY);
 	finish();
 }
@@ -311,15 +325,20 @@ END_TEST
 START_TEST(restore_puts_a_version_back)
 {
 	fill();
-	ck_assert_int_eq(ask(&anna_who, "restore", "path", "dept/budget.csv", "version", "1", NULL), 0);
-	ck_rows(1, "\"version\":3,\"from_document\":1,\"from_version\":1,\"size\":3,\"unchanged\":false");
+	ck_assert_int_eq(ask(&anna_who, "restore", "path", "dept/budget.csv", "version", "1", NULL),
+			 0);
+	ck_rows(1, "\"version\":3,\"from_document\":1,\"from_version\":1,\"size\":3,\"unchanged\":"
+		   "false");
 	ck_assert_str_eq(tree_text(tree_doc(dept, "budget.csv"), 3), "one");
-	ck_assert_int_eq(ask(&anna_who, "restore", "path", "dept/budget.csv", "version", "1@2", "to", "dept/copy", NULL),
+	ck_assert_int_eq(ask(&anna_who, "restore", "path", "dept/budget.csv", "version", "1@2",
+			     "to", "dept/copy", NULL),
 			 0);
 	ck_assert_str_eq(tree_text(tree_doc(dept, "copy"), 1), "two!");
 	ck_assert_int_eq(ask(&anna_who, "restore", "path", "dept/gone", "at", "now", NULL), 0);
-	ck_assert_str_eq(tree_text(tree_doc(dept, "gone"), tree_head(tree_doc(dept, "gone"))), "soon");
-	ck_assert_int_eq(ask(&root, "restore", "path", "dept/copy", "version", "1", "to", "", NULL), 0);
+	ck_assert_str_eq(tree_text(tree_doc(dept, "gone"), tree_head(tree_doc(dept, "gone"))),
+			 "soon");
+	ck_assert_int_eq(ask(&root, "restore", "path", "dept/copy", "version", "1", "to", "", NULL),
+			 0);
 	ck_rows(1, "\"path\":\"copy\"");
 	ck_assert_int_eq(ask(&anna_who, "restore", "path", "dept/copy", "version", "1", NULL), 0);
 	ck_rows(1, "\"unchanged\":true");
@@ -333,8 +352,10 @@ START_TEST(others_see_and_change_only_what_they_may)
 	struct inode *inode = NULL;
 
 	fill();
-	ck_assert_int_eq(ask(&ben_who, "restore", "path", "dept/budget.csv", "version", "1", NULL), -E_DENIED);
-	ck_assert_int_eq(ask(&ben_who, "restore", "path", "dept/budget.csv", "version", "1", "to", "dept/x", NULL),
+	ck_assert_int_eq(ask(&ben_who, "restore", "path", "dept/budget.csv", "version", "1", NULL),
+			 -E_DENIED);
+	ck_assert_int_eq(ask(&ben_who, "restore", "path", "dept/budget.csv", "version", "1", "to",
+			     "dept/x", NULL),
 			 -E_DENIED);
 	ck_assert_int_eq(ask(&ben_who, "verify", NULL), -E_DENIED);
 	ck_ok(namespace_setattr(tree_store, &anna, dept, &private, &inode, e));
@@ -363,14 +384,15 @@ START_TEST(status_tags_conflicts_and_verify_answer)
 	ck_rows(1, "{\"tag\":\"Q1 close\",\"path\":\"dept\"");
 	ck_assert_int_eq(ask(&ben_who, "tags", "path", "dept/budget.csv", NULL), -E_NOT_DIR);
 	ck_assert_int_eq(ask(&ben_who, "conflicts", NULL), 0);
-	ck_rows(1, "\"path\":\"dept/budget.csv\",\"document\":1,\"version\":3,\"over\":2,\"read\":1");
+	ck_rows(1,
+		"\"path\":\"dept/budget.csv\",\"document\":1,\"version\":3,\"over\":2,\"read\":1");
 	ck_assert_int_eq(ask(&root, "verify", NULL), 0);
 	ck_rows(1, "{\"damage\":null,\"changes\":10,");
 	finish();
 }
 END_TEST
 
-/* --- the daemon's socket ---------------------------------------------------------------------------------------- */
+/* --- the daemon's socket -------------------------------------------------- */
 
 static int connect_store(void)
 {
@@ -395,7 +417,8 @@ static enum message_type converse(int fd, struct view request, struct buf *paylo
 	enum message_type type = 0;
 
 	ck_ok(message_send(fd, MESSAGE_REQUEST, request, 1000, e));
-	while (message_receive(fd, &type, payload, 5000, NULL) > 0 && (type == MESSAGE_ROW || type == MESSAGE_PROGRESS))
+	while (message_receive(fd, &type, payload, 5000, NULL) > 0 &&
+	       (type == MESSAGE_ROW || type == MESSAGE_PROGRESS))
 		;
 	return type;
 }
@@ -439,7 +462,8 @@ static void *send_slowly(void *arg)
 	static const uint8_t message[] = { 0, 0, 0, 200, 1 };
 	int fd = *(int *)arg;
 
-	for (size_t i = 0; i < 100; i++) { /* far more slowly than the message may take, far faster than a wait */
+	/* Far more slowly than the message may take, far faster than a wait. */
+	for (size_t i = 0; i < 100; i++) {
 		if (send(fd, &message[i < 5 ? i : 4], 1, MSG_NOSIGNAL) < 0)
 			break;
 		usleep(20000);
@@ -477,7 +501,8 @@ START_TEST(many_clients_are_bounded_and_stopping_ends_them)
 	ck_ok(socket_start(&context, &server, NULL, e));
 	for (size_t i = 0; i <= SOCKET_CONNECTIONS_MAX; i++)
 		fds[i] = connect_store();
-	ck_assert_int_eq(message_receive(fds[SOCKET_CONNECTIONS_MAX], &type, &payload, 5000, NULL), 1);
+	ck_assert_int_eq(message_receive(fds[SOCKET_CONNECTIONS_MAX], &type, &payload, 5000, NULL),
+			 1);
 	ck_ok(failure_decode(&failure, buf_view(&payload), e));
 	ck_assert_int_eq(failure.code, -EBUSY);
 	socket_stop(server); /* with sixteen that never asked */
@@ -493,7 +518,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("control");
-	TCase *wire = tcase_create("wire"), *commands = tcase_create("commands"), *sockets = tcase_create("socket");
+	TCase *wire = tcase_create("wire"), *commands = tcase_create("commands"),
+	      *sockets = tcase_create("socket");
 
 	suite_add_tcase(suite, wire);
 	tcase_add_test(wire, a_request_goes_there_and_back);

@@ -1,4 +1,5 @@
-/* Records that do not fit one another, as no Daybook writes them: whoever reads them says so, and comes to an end. */
+/* Records that do not fit one another, as no Daybook writes them: whoever reads them says so, and
+ * comes to an end. */
 #include "store/delta.h"
 #include "store/internal.h"
 #include "store/packed.h"
@@ -39,8 +40,11 @@ static bool count_finding(void *arg, const char *sentence)
 static void put_past(const char *name, uint64_t key_since, uint64_t since)
 {
 	CLEANUP(buf_release) struct buf value = { 0 };
-	struct dirent_record dirent = { .ino = 99, .since = since, .until = 1000, .ended = SLOT_UNLINKED };
-	struct key key = key_past_name(R, store_cookie(tree_store, view_str(name)), view_str(name), key_since);
+	struct dirent_record dirent = {
+		.ino = 99, .since = since, .until = 1000, .ended = SLOT_UNLINKED
+	};
+	struct key key = key_past_name(R, store_cookie(tree_store, view_str(name)), view_str(name),
+				       key_since);
 
 	dirent_encode(&value, &dirent);
 	put(FAMILY_PAST_DIRENT, &key, &value);
@@ -59,7 +63,8 @@ START_TEST(a_past_name_that_began_at_another_change_than_its_key_is_damage)
 		put_past(name, sinces[i][0], sinces[i][1]);
 		ck_fails(timeline_readdir(tree_store, 3, R, 0, count, &n, e), E_CORRUPT);
 		ck_fails(timeline_names(tree_store, R, 0, 3, count, &n, e), E_CORRUPT);
-		ck_fails(timeline_lookup(tree_store, UINT64_MAX - 1, R, view_str(name), &dirent, e), E_CORRUPT);
+		ck_fails(timeline_lookup(tree_store, UINT64_MAX - 1, R, view_str(name), &dirent, e),
+			 E_CORRUPT);
 	}
 }
 END_TEST
@@ -68,7 +73,9 @@ START_TEST(a_name_longer_than_any_is_damage)
 {
 	CLEANUP(buf_release) struct buf value = { 0 }, path = { 0 };
 	uint64_t ino = tree_write(&anna, R, "file", "text");
-	struct inode_record record = { .ino = ino, .mode = S_IFREG | 0644, .parent = R, .since = 5 };
+	struct inode_record record = {
+		.ino = ino, .mode = S_IFREG | 0644, .parent = R, .since = 5
+	};
 	struct key key = key_number(ino);
 	static char name[NAME_LEN_MAX + 100];
 
@@ -99,7 +106,9 @@ START_TEST(a_key_with_a_longer_name_is_damage)
 	ck_ok(kv_write(store_kv(tree_store), &batch, e));
 	ck_fails(namespace_readdir(tree_store, R, 0, count, &n, e), E_CORRUPT);
 	ck_fails(tag_each(tree_store, R, count_tag, &n, e), E_CORRUPT);
-	ck_fails(verify_store(tree_store, &(struct verify_options){ 0 }, count_finding, NULL, &n, &report, e), E_FAILED_VERIFY);
+	ck_fails(verify_store(tree_store, &(struct verify_options){ 0 }, count_finding, NULL, &n,
+			      &report, e),
+		 E_FAILED_VERIFY);
 	ck_assert_uint_ge(report.damaged, 3);
 }
 END_TEST
@@ -111,7 +120,8 @@ START_TEST(a_packed_segment_of_nothing_is_damage)
 	struct chunk *bytes;
 
 	ck_ok(delta_make(view_of(NULL, 0), view_of(NULL, 0), &delta, e));
-	struct segment_record segment = { .form = SEGMENT_PACKED, .digest = digest_of(view_of(NULL, 0)),
+	struct segment_record segment = { .form = SEGMENT_PACKED,
+					  .digest = digest_of(view_of(NULL, 0)),
 					  .delta = buf_view(&delta) };
 	segment_encode(&value, &segment);
 	put(FAMILY_SEGMENT, &key, &value);

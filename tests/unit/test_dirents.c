@@ -46,7 +46,9 @@ START_TEST(what_a_change_made_is_known)
 	ck_assert_int_eq(find(1, "a", NULL).past, DIRENT_UNKNOWN);
 	ck_assert_int_eq(find(2, "a", NULL).live, DIRENT_UNKNOWN);
 	ck_assert_int_eq(find(1, "b", NULL).live, DIRENT_UNKNOWN);
-	commit(1, "a", (struct dirent_state){ .live = DIRENT_NONE, .past = DIRENT_THERE, .past_record = { .ino = 7 } });
+	commit(1, "a",
+	       (struct dirent_state){
+		       .live = DIRENT_NONE, .past = DIRENT_THERE, .past_record = { .ino = 7 } });
 	ck_assert_int_eq(find(1, "a", NULL).live, DIRENT_NONE);
 	commit(1, "a", there(8));
 	ck_assert_uint_eq(find(1, "a", NULL).live_record.ino, 8);

@@ -126,7 +126,8 @@ START_TEST(every_truncation_and_every_addition_is_refused)
 
 		codecs[i].encode_sample(&b);
 		for (size_t n = 0; n < b.len; n++) {
-			uint8_t *exact = malloc(n + 1); /* so that a sanitizer sees a read past its end */
+			/* So that a sanitizer sees a read past its end. */
+			uint8_t *exact = malloc(n + 1);
 
 			memcpy(exact, b.data, n);
 			ck_assert_int_eq(codecs[i].decode(view_of(exact, n), &e), -E_CORRUPT);
@@ -183,8 +184,12 @@ START_TEST(times_are_kept_as_differences_and_equal_ones_not_at_all)
 	const size_t n = sizeof(times) / sizeof(times[0]);
 
 	for (size_t i = 0; i < n * n * n; i++) {
-		struct inode_record r = { .ino = 7, .btime = times[i % n], .mtime = times[i / n % n],
-					  .ctime = times[i / n / n], .atime = times[i % n] }, got;
+		struct inode_record r = { .ino = 7,
+					  .btime = times[i % n],
+					  .mtime = times[i / n % n],
+					  .ctime = times[i / n / n],
+					  .atime = times[i % n] },
+				    got;
 		CLEANUP(buf_release) struct buf b = { 0 };
 
 		inode_encode(&b, &r);
@@ -247,7 +252,8 @@ START_TEST(an_xattr_list_is_found_set_replaced_and_removed_in_order)
 	xattr_set(&a, view_of(NULL, 0), view_str("user.m"), view_str("1"));
 	xattr_set(&b, buf_view(&a), view_str("user.a"), view_str(""));
 	xattr_set(&c, buf_view(&b), view_str("user.m"), view_str("two"));
-	ck_assert(xattr_find(buf_view(&c), view_str("user.m"), &value) && view_equal(value, view_str("two")));
+	ck_assert(xattr_find(buf_view(&c), view_str("user.m"), &value) &&
+		  view_equal(value, view_str("two")));
 	ck_assert(xattr_find(buf_view(&c), view_str("user.a"), &value) && value.len == 0);
 	ck_assert(!xattr_find(buf_view(&c), view_str("user"), &value));
 	struct view rest = buf_view(&c);
@@ -262,14 +268,16 @@ END_TEST
 
 START_TEST(a_journal_head_is_decoded_as_it_was_encoded_and_damage_is_seen)
 {
-	struct staging_head head = { STAGING_TIMES, 1, 1ull << 62, 5, 77, 1ull << 40, 0xfedcba9876543210ull }, got;
+	struct staging_head head = { STAGING_TIMES,        1, 1ull << 62, 5, 77, 1ull << 40,
+				     0xfedcba9876543210ull },
+			    got;
 	uint8_t bytes[STAGING_HEAD_LEN];
 
 	staging_head_encode(bytes, &head);
 	ck_assert(staging_head_decode(&got, bytes));
 	ck_assert(got.type == head.type && got.flags == head.flags && got.offset == head.offset &&
-		  got.length == head.length && got.content == head.content && got.from == head.from &&
-		  got.checksum == head.checksum);
+		  got.length == head.length && got.content == head.content &&
+		  got.from == head.from && got.checksum == head.checksum);
 	bytes[4] = 0;
 	ck_assert(!staging_head_decode(&got, bytes));
 	bytes[4] = STAGING_TIMES + 1;

@@ -27,9 +27,10 @@ static void teardown(void)
 	tree_teardown();
 }
 
-/* Walks a path of history names from the live directory dir; every step is forgotten but the last. */
-static int walk(const struct credentials *who, uint64_t dir, const char *path, struct history_entry *ret,
-		struct error *e)
+/* Walks a path of history names from the live directory dir; every step is forgotten but the
+ * last. */
+static int walk(const struct credentials *who, uint64_t dir, const char *path,
+		struct history_entry *ret, struct error *e)
 {
 	int rc = history_lookup(history, who, dir, view_str(".history"), ret, e);
 
@@ -86,7 +87,8 @@ static bool take_name(void *arg, const char *name, const struct stat *st, uint64
 	return true;
 }
 
-/* Lists a folder, in one go and in pieces of three; every name that is listed resolves with what was listed. */
+/* Lists a folder, in one go and in pieces of three; every name that is listed resolves with what
+ * was listed. */
 static struct names *list(const struct credentials *who, uint64_t dir, const char *path)
 {
 	static struct names names, parts;
@@ -106,14 +108,16 @@ static struct names *list(const struct credentials *who, uint64_t dir, const cha
 	ck_assert_uint_eq(names.count, parts.count);
 	for (unsigned i = 0; i < names.count; i++) {
 		ck_assert_str_eq(names.name[i], parts.name[i]);
-		ck_ok(history_lookup(history, who, folder.node, view_str(names.name[i]), &entry, e));
+		ck_ok(history_lookup(history, who, folder.node, view_str(names.name[i]), &entry,
+				     e));
 		history_forget(history, entry.node, 1);
 	}
 	history_forget(history, folder.node, 1);
 	return &names;
 }
 
-/* The name in the list that fits the pattern, NULL when there is none; more than one is a failure. */
+/* The name in the list that fits the pattern, NULL when there is none; more than one is a
+ * failure. */
 static const char *fit(const struct names *names, const char *pattern)
 {
 	const char *found = NULL;
@@ -128,7 +132,8 @@ static const char *fit(const struct names *names, const char *pattern)
 }
 
 /* folder/NAME for the one name in folder that fits. */
-static const char *only(const struct credentials *who, uint64_t dir, const char *folder, const char *pattern)
+static const char *only(const struct credentials *who, uint64_t dir, const char *folder,
+			const char *pattern)
 {
 	static char path[1024];
 	const char *name = fit(list(who, dir, folder), pattern);
@@ -192,12 +197,14 @@ START_TEST(the_folder_has_its_parts)
 	ck_assert_uint_eq(list(&as_ben, R, "")->count, 8);
 	ck_assert(fit(list(&as_ben, R, ""), "README.txt") != NULL);
 	ck_assert_str_eq(read_all(&as_ben, R, "README.txt"), read_all(&as_anna, R, "README.txt"));
-	ck_assert(exists(&as_ben, R, "files") && exists(&as_ben, R, "at") && !exists(&as_ben, R, "nothing"));
+	ck_assert(exists(&as_ben, R, "files") && exists(&as_ben, R, "at") &&
+		  !exists(&as_ben, R, "nothing"));
 	ck_assert(!exists(&as_ben, R, ".history"));
 	ck_ok(walk(&as_ben, R, "at", &entry, e));
 	ck_ok(walk(&as_anna, R, "at", &again, e));
 	ck_assert_uint_eq(entry.node, again.node);
-	ck_assert(history_is_node(entry.node) && entry.entry_timeout <= 1 && entry.attr_timeout <= 1);
+	ck_assert(history_is_node(entry.node) && entry.entry_timeout <= 1 &&
+		  entry.attr_timeout <= 1);
 	ck_assert_uint_eq(entry.st.st_mode, S_IFDIR | 0777);
 	history_forget(history, entry.node, 2);
 	ck_assert_uint_eq(history_node_count(history), 0);
@@ -208,14 +215,18 @@ END_TEST
 
 START_TEST(files_shows_every_version_with_its_author)
 {
-	uint64_t d = tree_make(&anna, R, "dept", S_IFDIR | 0777), ino = tree_write(&anna, d, "budget.xlsx", "one");
+	uint64_t d = tree_make(&anna, R, "dept", S_IFDIR | 0777),
+		 ino = tree_write(&anna, d, "budget.xlsx", "one");
 	struct stat st;
 
 	tree_save(&ben, ino, "two, longer");
 	ck_assert_uint_eq(list(&as_ben, d, "files")->count, 1);
 	ck_assert_uint_eq(list(&as_ben, d, "files/budget.xlsx")->count, 3);
-	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, "files/budget.xlsx", "budget.*Z.v1.anna.xlsx")), "one");
-	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, "files/budget.xlsx", "budget.*Z.v2.ben.xlsx")),
+	ck_assert_str_eq(read_all(&as_ben, d,
+				  only(&as_ben, d, "files/budget.xlsx", "budget.*Z.v1.anna.xlsx")),
+			 "one");
+	ck_assert_str_eq(read_all(&as_ben, d,
+				  only(&as_ben, d, "files/budget.xlsx", "budget.*Z.v2.ben.xlsx")),
 			 "two, longer");
 	st = stat_of(&as_anna, d, only(&as_anna, d, "files/budget.xlsx", "*.v2.ben.xlsx"));
 	ck_assert_uint_eq(st.st_mode, S_IFREG | 0644);
@@ -223,16 +234,20 @@ START_TEST(files_shows_every_version_with_its_author)
 	ck_assert_int_eq(st.st_size, 11);
 	ck_assert_int_ge(st.st_mtim.tv_sec, clock_now() / NS_PER_SECOND - 5);
 	ck_assert(st.st_ino != ino && (st.st_ino >> 63) == 0);
-	ck_assert(!exists(&as_ben, d, "files/budget.xlsx/budget.2020-01-01_00.00.00Z.v1.anna.xlsx"));
+	ck_assert(
+		!exists(&as_ben, d, "files/budget.xlsx/budget.2020-01-01_00.00.00Z.v1.anna.xlsx"));
 	ck_assert(!exists(&as_ben, d, "files/other.xlsx"));
 	tree_unlink(&anna, d, "budget.xlsx");
-	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, "files/budget.xlsx", "*.v1.anna.xlsx")), "one");
+	ck_assert_str_eq(
+		read_all(&as_ben, d, only(&as_ben, d, "files/budget.xlsx", "*.v1.anna.xlsx")),
+		"one");
 }
 END_TEST
 
 START_TEST(at_shows_the_directory_as_it_was)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755), sub = tree_make(&anna, d, "sub", S_IFDIR | 0750);
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755),
+		 sub = tree_make(&anna, d, "sub", S_IFDIR | 0750);
 	uint64_t ino = tree_write(&anna, d, "f", "one");
 	char path[128], then[CLOCK_NAME_LEN + 1];
 	struct inode *inode = NULL;
@@ -283,9 +298,12 @@ START_TEST(at_shows_the_directory_as_it_was)
 	ck_ok(history_getxattr(history, &as_root, entry.node, view_str("user.k"), &value, e));
 	ck_assert_str_eq(buf_cstr(&value), "v");
 	buf_clear(&value);
-	ck_ok(history_getxattr(history, &as_root, entry.node, view_str("user.daybook.author"), &value, e));
+	ck_ok(history_getxattr(history, &as_root, entry.node, view_str("user.daybook.author"),
+			       &value, e));
 	ck_assert_str_eq(buf_cstr(&value), "anna");
-	ck_fails(history_getxattr(history, &as_root, entry.node, view_str("user.daybook.from"), &value, e), E_NO_XATTR);
+	ck_fails(history_getxattr(history, &as_root, entry.node, view_str("user.daybook.from"),
+				  &value, e),
+		 E_NO_XATTR);
 	buf_clear(&value);
 	ck_ok(history_listxattr(history, &as_root, entry.node, &value, e));
 	ck_assert_uint_eq(value.len, 7);
@@ -300,7 +318,8 @@ END_TEST
 
 START_TEST(names_that_one_may_not_read_are_nowhere)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777), ino = tree_write(&anna, d, "secret.txt", "s1");
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777),
+		 ino = tree_write(&anna, d, "secret.txt", "s1");
 	uint64_t hidden = tree_make(&anna, d, "hidden", S_IFDIR | 0755), gone;
 	char at[64], day[64];
 
@@ -324,10 +343,12 @@ START_TEST(names_that_one_may_not_read_are_nowhere)
 
 		ck_assert(!fit(names, "*secret*") && !fit(names, "*gone*"));
 	}
-	ck_assert(fit(list(&as_ben, d, at), "open.txt") && !fit(list(&as_ben, d, at), "secret.txt"));
+	ck_assert(fit(list(&as_ben, d, at), "open.txt") &&
+		  !fit(list(&as_ben, d, at), "secret.txt"));
 	ck_assert(!fit(list(&as_ben, d, at), "hidden") && fit(list(&as_anna, d, at), "hidden"));
 	ck_assert(fit(list(&as_anna, d, "deleted"), "gone.*Z.v1.anna.txt") != NULL);
-	ck_assert(fit(list(&as_anna, d, "files"), "secret.txt") && exists(&as_anna, d, "files/secret.txt"));
+	ck_assert(fit(list(&as_anna, d, "files"), "secret.txt") &&
+		  exists(&as_anna, d, "files/secret.txt"));
 	ck_assert(!exists(&as_ben, d, "files/secret.txt") && !exists(&as_ben, d, "files/gone.txt"));
 	ck_assert(!exists(&as_ben, d, "at/now/secret.txt") && !exists(&as_ben, d, "at/now/hidden"));
 	ck_assert(!fit(list(&as_ben, d, day), "secret*") && !fit(list(&as_ben, d, day), "inside*"));
@@ -342,7 +363,8 @@ START_TEST(names_that_one_may_not_read_are_nowhere)
 	struct history_handle *handle;
 	bool keep, direct;
 	ck_ok(walk(&as_anna, d, only(&as_anna, d, "files/secret.txt", "*v1*"), &entry, e));
-	ck_fails(history_open_file(history, &as_ben, entry.node, &handle, &keep, &direct, e), E_DENIED);
+	ck_fails(history_open_file(history, &as_ben, entry.node, &handle, &keep, &direct, e),
+		 E_DENIED);
 	struct history_source source;
 	ck_fails(history_source(history, &as_ben, entry.node, &source, e), E_DENIED);
 	/* what not everybody may see is asked for every time */
@@ -372,7 +394,8 @@ START_TEST(changes_opens_in_excel)
 	ck_assert(strstr(text, "\"d/=cmd()|x, \"\"q\"\".csv\"") != NULL);
 	ck_assert(strstr(text, ",save,anna,") < strstr(text, ",create,anna,"));
 	text = read_all(&as_anna, d, "files/%3Dcmd()%7Cx, %22q%22.csv/changes.csv");
-	ck_assert(strstr(text, ",save,anna,") && strstr(text, ",create,anna,") && !strstr(text, "mkdir"));
+	ck_assert(strstr(text, ",save,anna,") && strstr(text, ",create,anna,") &&
+		  !strstr(text, "mkdir"));
 	/* its size is right again after a change */
 	tree_write(&ben, d, "more", "1");
 	ck_assert(strstr(read_all(&as_anna, d, "changes.csv"), ",save,ben,") != NULL);
@@ -390,7 +413,8 @@ END_TEST
 
 START_TEST(deleted_shows_when_and_by_whom)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777), sub = tree_make(&anna, d, "sub", S_IFDIR | 0777);
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777),
+		 sub = tree_make(&anna, d, "sub", S_IFDIR | 0777);
 	uint64_t ino = tree_write(&anna, d, "old.xlsx", "one");
 
 	tree_save(&anna, ino, "last");
@@ -405,12 +429,15 @@ START_TEST(deleted_shows_when_and_by_whom)
 	ck_ok(namespace_rmdir(tree_store, &ben, d, view_str("sub"), e));
 	struct names *names = list(&as_ben, d, "deleted");
 	ck_assert_uint_eq(names->count, 2);
-	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, "deleted", "old.*Z.v2.ben.xlsx")), "last");
+	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, "deleted", "old.*Z.v2.ben.xlsx")),
+			 "last");
 	char folder[512];
 	snprintf(folder, sizeof(folder), "%s", only(&as_ben, d, "deleted", "sub.*Z.ben"));
-	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, folder, "in.*.v1.ben.txt")), "inside");
+	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, folder, "in.*.v1.ben.txt")),
+			 "inside");
 	/* scratch is hidden, not lost */
-	ck_assert(!fit(list(&as_ben, d, "files"), "~$lock.xlsx") && exists(&as_ben, d, "files/~$lock.xlsx"));
+	ck_assert(!fit(list(&as_ben, d, "files"), "~$lock.xlsx") &&
+		  exists(&as_ben, d, "files/~$lock.xlsx"));
 	/* a name that is used again is not deleted */
 	tree_write(&anna, d, "old.xlsx", "again");
 	ck_assert(!fit(list(&as_ben, d, "deleted"), "old*"));
@@ -419,7 +446,8 @@ END_TEST
 
 START_TEST(by_shows_who_saved_what_on_which_day)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777), sub = tree_make(&anna, d, "sub", S_IFDIR | 0777);
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777),
+		 sub = tree_make(&anna, d, "sub", S_IFDIR | 0777);
 	char folder[64], day[CLOCK_NAME_LEN + 1];
 	struct actor dom = { .uid = 4005, .gid = 4005, .tgid = 9, .name = { "DOM\\anna", 8 } };
 	struct actor other = { .uid = 4006, .gid = 4006, .tgid = 9, .name = { "anna", 4 } };
@@ -454,7 +482,8 @@ END_TEST
 
 START_TEST(tags_pin_the_present)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0775), ino = tree_write(&anna, d, "f", "one");
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0775),
+		 ino = tree_write(&anna, d, "f", "one");
 	struct history_entry tags, entry;
 
 	ck_ok(walk(&as_anna, d, "tags", &tags, e));
@@ -463,18 +492,25 @@ START_TEST(tags_pin_the_present)
 	tree_save(&anna, ino, "two");
 	ck_assert_str_eq(read_all(&as_ben, d, "tags/Q1 close/f"), "one");
 	ck_assert_uint_eq(list(&as_ben, d, "tags")->count, 1);
-	ck_fails(history_mkdir(history, &as_anna, &anna, tags.node, view_str("Q1 close"), &entry, e), E_EXISTS);
-	ck_fails(history_mkdir(history, &as_anna, &anna, tags.node, view_str("a:b"), &entry, e), E_NAME_BAD);
-	ck_fails(history_mkdir(history, &as_ben, &ben, tags.node, view_str("x"), &entry, e), E_DENIED);
-	ck_fails(history_rmdir(history, &as_ben, &ben, tags.node, view_str("Q1 close"), e), E_NOT_PERMITTED);
-	ck_fails(history_rmdir(history, &as_anna, &anna, tags.node, view_str("none"), e), E_NO_ENTRY);
+	ck_fails(
+		history_mkdir(history, &as_anna, &anna, tags.node, view_str("Q1 close"), &entry, e),
+		E_EXISTS);
+	ck_fails(history_mkdir(history, &as_anna, &anna, tags.node, view_str("a:b"), &entry, e),
+		 E_NAME_BAD);
+	ck_fails(history_mkdir(history, &as_ben, &ben, tags.node, view_str("x"), &entry, e),
+		 E_DENIED);
+	ck_fails(history_rmdir(history, &as_ben, &ben, tags.node, view_str("Q1 close"), e),
+		 E_NOT_PERMITTED);
+	ck_fails(history_rmdir(history, &as_anna, &anna, tags.node, view_str("none"), e),
+		 E_NO_ENTRY);
 	ck_assert(strstr(read_all(&as_anna, d, "changes.csv"), ",tag,anna,") != NULL);
 	ck_ok(history_rmdir(history, &as_anna, &anna, tags.node, view_str("Q1 close"), e));
 	ck_assert(!exists(&as_anna, d, "tags/Q1 close"));
 	ck_assert(strstr(read_all(&as_anna, d, "changes.csv"), ",untag,anna,") != NULL);
 	struct history_entry at;
 	ck_ok(walk(&as_anna, d, "at", &at, e));
-	ck_fails(history_mkdir(history, &as_anna, &anna, at.node, view_str("x"), &entry, e), E_READ_ONLY);
+	ck_fails(history_mkdir(history, &as_anna, &anna, at.node, view_str("x"), &entry, e),
+		 E_READ_ONLY);
 	ck_fails(history_rmdir(history, &as_anna, &anna, at.node, view_str("x"), e), E_READ_ONLY);
 	struct history_source source;
 	ck_fails(history_source(history, &as_anna, at.node, &source, e), E_READ_ONLY);
@@ -483,14 +519,17 @@ END_TEST
 
 START_TEST(conflicts_have_both_contents)
 {
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777), ino = tree_write(&anna, d, "b.xlsx", "base");
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0777),
+		 ino = tree_write(&anna, d, "b.xlsx", "base");
 
 	tree_save_as(&ben, ino, "ben's", 1, false);
 	struct saved saved = tree_save_as(&anna, ino, "anna's", 1, false);
 	ck_assert(saved.conflict);
 	ck_assert_uint_eq(list(&as_ben, d, "conflicts")->count, 2);
-	ck_assert_str_eq(read_all(&as_ben, R, only(&as_ben, R, "conflicts", "b.*.v2.ben.xlsx")), "ben's");
-	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, "conflicts", "b.*.v3.anna.xlsx")), "anna's");
+	ck_assert_str_eq(read_all(&as_ben, R, only(&as_ben, R, "conflicts", "b.*.v2.ben.xlsx")),
+			 "ben's");
+	ck_assert_str_eq(read_all(&as_ben, d, only(&as_ben, d, "conflicts", "b.*.v3.anna.xlsx")),
+			 "anna's");
 }
 END_TEST
 
@@ -518,7 +557,8 @@ START_TEST(bad_names_get_names_that_resolve)
 	}
 	snprintf(path, sizeof(path), "files/%s", longest);
 	ck_assert(exists(&as_anna, d, path)); /* the live name works, too */
-	ck_assert_str_eq(read_all(&as_anna, d, only(&as_anna, d, "files/bad%FF%0A%2E", "*v1*")), "bad");
+	ck_assert_str_eq(read_all(&as_anna, d, only(&as_anna, d, "files/bad%FF%0A%2E", "*v1*")),
+			 "bad");
 }
 END_TEST
 
@@ -554,13 +594,16 @@ START_TEST(a_handle_keeps_what_it_opened)
 	history_release(handle);
 	ck_fails(history_opendir(history, &as_anna, entry.node, &handle, e), E_NOT_DIR);
 	ck_ok(walk(&as_anna, d, "at", &entry, e));
-	ck_fails(history_open_file(history, &as_anna, entry.node, &handle, &keep, &direct, e), E_IS_DIR);
+	ck_fails(history_open_file(history, &as_anna, entry.node, &handle, &keep, &direct, e),
+		 E_IS_DIR);
 }
 END_TEST
 
 START_TEST(symlinks_point_where_they_pointed)
 {
-	struct make make = { .mode = S_IFLNK | 0777, .uid = 4001, .gid = 4001, .target = view_str("old/target") };
+	struct make make = {
+		.mode = S_IFLNK | 0777, .uid = 4001, .gid = 4001, .target = view_str("old/target")
+	};
 	CLEANUP(buf_release) struct buf target = { 0 };
 	struct inode *inode = NULL;
 	struct history_entry entry;

@@ -19,7 +19,8 @@ static const char *shown(const char *raw)
 static const char *version(const char *raw, uint64_t number, unsigned twin, const char *author)
 {
 	static char out[NAMES_LEN_MAX + 1];
-	struct names_version v = { view_str(raw), COOKIE, TIME, number, twin, view_str(author), false };
+	struct names_version v = { view_str(raw), COOKIE,           TIME, number,
+				   twin,          view_str(author), false };
 
 	names_version(out, &v);
 	return out;
@@ -27,8 +28,14 @@ static const char *version(const char *raw, uint64_t number, unsigned twin, cons
 
 START_TEST(an_ordinary_name_stays_as_it_is)
 {
-	static const char *names[] = { "budget.xlsx", ".bashrc", "100%.txt", "a.tar.gz", "Straße nach Süden.odt",
-				       "日本語.csv", "it's (new) [2] #1 & co", "e~" };
+	static const char *names[] = { "budget.xlsx",
+				       ".bashrc",
+				       "100%.txt",
+				       "a.tar.gz",
+				       "Straße nach Süden.odt",
+				       "日本語.csv",
+				       "it's (new) [2] #1 & co",
+				       "e~" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		ck_assert_str_eq(shown(names[i]), names[i]);
@@ -69,9 +76,11 @@ END_TEST
 
 START_TEST(a_version_is_called_by_time_number_and_author)
 {
-	ck_assert_str_eq(version("budget.xlsx", 12, 0, "anna"), "budget.2026-03-03_14.15.20Z.v12.anna.xlsx");
+	ck_assert_str_eq(version("budget.xlsx", 12, 0, "anna"),
+			 "budget.2026-03-03_14.15.20Z.v12.anna.xlsx");
 	ck_assert_str_eq(version("README", 1, 0, "ben"), "README.2026-03-03_14.15.20Z.v1.ben");
-	ck_assert_str_eq(version("a.tar.gz", 3, 2, "ben"), "a.tar.2026-03-03_14.15.20Z.v3-2.ben.gz");
+	ck_assert_str_eq(version("a.tar.gz", 3, 2, "ben"),
+			 "a.tar.2026-03-03_14.15.20Z.v3-2.ben.gz");
 	ck_assert_str_eq(version(".bashrc", 3, 1, "ben"), ".bashrc.2026-03-03_14.15.20Z.v3.ben");
 	ck_assert_str_eq(version("folder", 0, 0, "ben"), "folder.2026-03-03_14.15.20Z.ben");
 	ck_assert_str_eq(version("folder", 0, 2, "ben"), "folder.2026-03-03_14.15.20Z-2.ben");
@@ -83,9 +92,12 @@ START_TEST(additions_stay_under_forty_characters)
 	const char *long_author = "maximiliane.hohenzollern-sigmaringen";
 
 	ck_assert_uint_lt(strlen(version("b.xlsx", 1, 0, long_author)), strlen("b.xlsx") + 40);
-	ck_assert_uint_lt(strlen(version("b.xlsx", 1234567, 2, long_author)), strlen("b.xlsx") + 40);
-	ck_assert_ptr_nonnull(strstr(version("b.xlsx", 1, 0, "maximiliane.hohenzollern"), ".maximiliane"));
-	ck_assert_str_eq(version("b", 1, 0, "maximiliane.."), "b.2026-03-03_14.15.20Z.v1.maximiliane");
+	ck_assert_uint_lt(strlen(version("b.xlsx", 1234567, 2, long_author)),
+			  strlen("b.xlsx") + 40);
+	ck_assert_ptr_nonnull(
+		strstr(version("b.xlsx", 1, 0, "maximiliane.hohenzollern"), ".maximiliane"));
+	ck_assert_str_eq(version("b", 1, 0, "maximiliane.."),
+			 "b.2026-03-03_14.15.20Z.v1.maximiliane");
 }
 END_TEST
 
@@ -134,7 +146,8 @@ END_TEST
 
 START_TEST(a_tag_must_be_showable)
 {
-	static const char *bad[] = { "", " x", "x ", "x.", "a/b", "a:b", "a\nb", "\xff", ".history", ".", "..", "@GMT-1" };
+	static const char *bad[] = { "",     " x",   "x ",       "x.", "a/b", "a:b",
+				     "a\nb", "\xff", ".history", ".",  "..",  "@GMT-1" };
 	char longest[300];
 
 	ck_assert_int_eq(names_check(view_str("Q1 close 2026 (final) 100%"), NULL), 0);

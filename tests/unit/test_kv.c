@@ -28,7 +28,9 @@ int fstatvfs(int fd, struct statvfs *s)
 
 	if (fstatfs(fd, &fs) != 0)
 		return -1;
-	*s = (struct statvfs){ .f_frsize = (unsigned long)fs.f_bsize, .f_blocks = fs.f_blocks, .f_bfree = fs.f_bfree,
+	*s = (struct statvfs){ .f_frsize = (unsigned long)fs.f_bsize,
+			       .f_blocks = fs.f_blocks,
+			       .f_bfree = fs.f_bfree,
 			       .f_bavail = fs.f_bavail };
 	if (lies_left > 0 && lies_left--)
 		s->f_bavail = s->f_bfree = s->f_blocks = 1ul << 40;
@@ -56,8 +58,8 @@ static void put(struct kv *kv, enum family family, const char *key, const char *
 	ck_assert_msg(kv_write(kv, &b, &e) == 0, "%s", e.text);
 }
 
-static bool has(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, const char *key,
-		const char *value)
+static bool has(struct kv *kv, const struct kv_snapshot *snapshot, enum family family,
+		const char *key, const char *value)
 {
 	CLEANUP(buf_release) struct buf got = { 0 };
 	struct error e = { 0 };
@@ -68,7 +70,8 @@ static bool has(struct kv *kv, const struct kv_snapshot *snapshot, enum family f
 }
 
 /* The keys of a walk, each followed by a blank. */
-static const char *walk(struct kv *kv, enum family family, const char *prefix, bool reverse, const char *seek)
+static const char *walk(struct kv *kv, enum family family, const char *prefix, bool reverse,
+			const char *seek)
 {
 	static char out[512];
 	struct kv_iter *it = kv_iter_open(kv, NULL, family, view_str(prefix), reverse);
@@ -79,7 +82,8 @@ static const char *walk(struct kv *kv, enum family family, const char *prefix, b
 		kv_iter_seek(it, view_str(seek));
 	out[0] = '\0';
 	while (kv_iter_next(it, &key, &value, NULL) == 1)
-		n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s ", (int)key.len, (const char *)key.data);
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s ", (int)key.len,
+				      (const char *)key.data);
 	ck_assert_int_eq(kv_iter_next(it, &key, &value, NULL), 0);
 	kv_iter_close(it);
 	return out;
@@ -432,9 +436,11 @@ static void make_and_die(const char *directory)
 			CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 			uint8_t *bytes = noise_new(1000, i);
 
-			kv_batch_put(&b, FAMILY_CHUNK, view_of(&i, sizeof(i)), view_of(bytes, 1000));
+			kv_batch_put(&b, FAMILY_CHUNK, view_of(&i, sizeof(i)),
+				     view_of(bytes, 1000));
 			kv_batch_put(&b, FAMILY_META, view_of(&i, sizeof(i)), view_of(bytes, 30));
-			if (kv_write(kv, &b, NULL) < 0 || (i == DAMAGE_KEYS / 2 && kv_flush(kv, NULL) < 0))
+			if (kv_write(kv, &b, NULL) < 0 ||
+			    (i == DAMAGE_KEYS / 2 && kv_flush(kv, NULL) < 0))
 				_exit(1);
 			free(bytes);
 		}
@@ -470,7 +476,8 @@ static void damage_copy(const char *directory, const char *name, unsigned how, u
 	char command[700], path[600];
 	int status = 0;
 
-	snprintf(command, sizeof(command), "rm -rf %s/copy && cp -r %s/db %s/copy", directory, directory, directory);
+	snprintf(command, sizeof(command), "rm -rf %s/copy && cp -r %s/db %s/copy", directory,
+		 directory, directory);
 	ck_assert_int_eq(system(command), 0);
 	snprintf(path, sizeof(path), "%s/copy/%s", directory, name);
 	damage_file(path, how, state);
@@ -479,7 +486,8 @@ static void damage_copy(const char *directory, const char *name, unsigned how, u
 	if (child == 0)
 		_exit(use_damaged(path));
 	waitpid(child, &status, 0);
-	ck_assert_msg(WIFEXITED(status), "%s damaged in way %u: signal %d", name, how, WTERMSIG(status));
+	ck_assert_msg(WIFEXITED(status), "%s damaged in way %u: signal %d", name, how,
+		      WTERMSIG(status));
 	ck_assert_msg(WEXITSTATUS(status) != LOST, "%s damaged in way %u: nothing said", name, how);
 }
 
@@ -503,10 +511,12 @@ START_TEST(damage_to_any_file_is_refused_or_told_never_silent_and_never_fatal)
 }
 END_TEST
 
-/* Puts a small filesystem over directory, seen by this process alone, or skips the test where that cannot be. */
+/* Puts a small filesystem over directory, seen by this process alone, or skips the test where that
+ * cannot be. */
 static bool small_disk(const char *directory)
 {
-	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("small", directory, "tmpfs", 0, "size=96m") == 0;
 }
 
@@ -551,9 +561,11 @@ static void assert_numbers(struct kv *kv, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t *bytes = noise_new(50000, i);
 
-		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_CHUNK, view_of(&i, sizeof(i)), &got, NULL), 1);
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_CHUNK, view_of(&i, sizeof(i)), &got, NULL),
+				 1);
 		ck_assert(view_equal(buf_view(&got), view_of(bytes, 50000)));
-		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), 1);
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL),
+				 1);
 		free(bytes);
 	}
 }

@@ -1,4 +1,5 @@
-/* test_lineage.c - the rules as pure functions, then the save dances of real programs on a store. */
+/* test_lineage.c - the rules as pure functions, then the save dances of real programs on a
+ * store. */
 #include "store/lineage.h"
 #include "store/verify.h"
 #include "tree.h"
@@ -14,7 +15,9 @@ END_TEST
 
 START_TEST(a_slot_refilled_within_15_seconds_continues_its_document)
 {
-	struct dirent_record past = { .doc = 7, .ended = SLOT_UNLINKED, .until_time = 100 * SECOND };
+	struct dirent_record past = { .doc = 7,
+				      .ended = SLOT_UNLINKED,
+				      .until_time = 100 * SECOND };
 
 	ck_assert_int_eq(lineage_fill(&past, 115 * SECOND), LINEAGE_CONTINUE);
 	ck_assert_int_eq(lineage_fill(&past, 115 * SECOND + 1), LINEAGE_SUCCESSOR);
@@ -38,10 +41,23 @@ END_TEST
 
 START_TEST(hint_names_are_those_of_temporary_and_lock_files)
 {
-	static const char *const hints[] = { "~$budget.xlsx", ".~lock.budget.xlsx#", "lu123abc.tmp", "~WRD0001.tmp",
-		"budget.xlsx~RF1a2b3c.TMP", ".goutputstream-ABC123", "notes~", "#notes#", ".#notes", ".notes.swp",
-		"4913", "._x", ".DS_Store", "x.sb-1234-abc", "0A1B2C3D" };
-	static const char *const plain[] = { "budget.xlsx", "4914", "0A1B2C3", "0A1B2C3DE", "lock", ".profile" };
+	static const char *const hints[] = { "~$budget.xlsx",
+					     ".~lock.budget.xlsx#",
+					     "lu123abc.tmp",
+					     "~WRD0001.tmp",
+					     "budget.xlsx~RF1a2b3c.TMP",
+					     ".goutputstream-ABC123",
+					     "notes~",
+					     "#notes#",
+					     ".#notes",
+					     ".notes.swp",
+					     "4913",
+					     "._x",
+					     ".DS_Store",
+					     "x.sb-1234-abc",
+					     "0A1B2C3D" };
+	static const char *const plain[] = { "budget.xlsx", "4914", "0A1B2C3",
+					     "0A1B2C3DE",   "lock", ".profile" };
 
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
 		ck_assert_msg(lineage_is_hint_name(view_str(hints[i])), "%s", hints[i]);
@@ -197,7 +213,8 @@ START_TEST(folding_replaces_the_provisional_version)
 	tree_save(&anna, ino, "");
 	struct saved saved = tree_save_as(&anna, ino, "two", 0, true);
 	ck_assert(saved.unchanged);
-	ck_assert(!saved.own); /* the head is ben's again: what anna writes on must not go into it */
+	/* The head is ben's again: what anna writes on must not go into it. */
+	ck_assert(!saved.own);
 	ck_assert_uint_eq(tree_head(doc), 2);
 }
 END_TEST
@@ -377,7 +394,8 @@ START_TEST(an_exchange_gives_each_name_a_version)
 	tree_write(&anna, R, "a", "aa");
 	tree_write(&anna, R, "b", "bb");
 	uint64_t a = tree_doc(R, "a"), b = tree_doc(R, "b");
-	ck_ok(namespace_rename(tree_store, &ben, R, view_str("a"), R, view_str("b"), RENAME_EXCHANGE, 0, &replaced, e));
+	ck_ok(namespace_rename(tree_store, &ben, R, view_str("a"), R, view_str("b"),
+			       RENAME_EXCHANGE, 0, &replaced, e));
 	ck_assert_uint_eq(tree_doc(R, "a"), a);
 	ck_assert_uint_eq(tree_doc(R, "b"), b);
 	ck_assert_str_eq(tree_text(a, 2), "bb");
@@ -394,8 +412,10 @@ START_TEST(an_exchange_takes_hard_links_along)
 	inode_put(inode);
 	ck_ok(namespace_link(tree_store, &anna, b, R, view_str("b2"), &inode, e));
 	inode_put(inode);
-	ck_ok(namespace_rename(tree_store, &ben, R, view_str("a"), R, view_str("b"), RENAME_EXCHANGE, 0, &replaced, e));
-	ck_assert_uint_eq(tree_doc(R, "a2"), tree_doc(R, "b")); /* tree_doc: the name's is the inode's */
+	ck_ok(namespace_rename(tree_store, &ben, R, view_str("a"), R, view_str("b"),
+			       RENAME_EXCHANGE, 0, &replaced, e));
+	/* Tree_doc: the name's is the inode's. */
+	ck_assert_uint_eq(tree_doc(R, "a2"), tree_doc(R, "b"));
 	ck_assert_uint_eq(tree_doc(R, "b2"), tree_doc(R, "a"));
 }
 END_TEST

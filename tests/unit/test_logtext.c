@@ -55,14 +55,16 @@ START_TEST(json_is_valid_whatever_the_bytes)
 {
 	CLEANUP(buf_release) struct buf out = { 0 };
 
-	ck_assert_str_eq(json_of(&out, view_str("a\"b\\c\n\x7f")), "{\"name\":\"a\\\"b\\\\c\\u000a\\u007f\"}\n");
+	ck_assert_str_eq(json_of(&out, view_str("a\"b\\c\n\x7f")),
+			 "{\"name\":\"a\\\"b\\\\c\\u000a\\u007f\"}\n");
 	ck_assert_str_eq(json_of(&out, view_str("M\xc3\xbcller \xf0\x9f\x93\x93")),
 			 "{\"name\":\"M\xc3\xbcller \xf0\x9f\x93\x93\"}\n");
 	ck_assert_str_eq(json_of(&out, view_str("\xff")), "{\"name\":\"\\udcff\"}\n");
 	ck_assert_str_eq(json_of(&out, view_str("\xc3")), "{\"name\":\"\\udcc3\"}\n");
 	/* overlong, a surrogate, past the last character */
 	ck_assert_str_eq(json_of(&out, view_str("\xc0\x80")), "{\"name\":\"\\udcc0\\udc80\"}\n");
-	ck_assert_str_eq(json_of(&out, view_str("\xed\xa0\x80")), "{\"name\":\"\\udced\\udca0\\udc80\"}\n");
+	ck_assert_str_eq(json_of(&out, view_str("\xed\xa0\x80")),
+			 "{\"name\":\"\\udced\\udca0\\udc80\"}\n");
 	ck_assert_str_eq(json_of(&out, view_str("\xf4\x90\x80\x80")),
 			 "{\"name\":\"\\udcf4\\udc90\\udc80\\udc80\"}\n");
 }
@@ -71,16 +73,18 @@ END_TEST
 START_TEST(a_row_has_every_kind_of_cell)
 {
 	CLEANUP(buf_release) struct buf out = { 0 };
-	struct cell cells[] = { cell_number("number", 12), cell_number_some("none", 0), cell_time("time", 5),
-				cell_flag("flag", true), cell_text("text", view_str("x")) };
+	struct cell cells[] = { cell_number("number", 12), cell_number_some("none", 0),
+				cell_time("time", 5), cell_flag("flag", true),
+				cell_text("text", view_str("x")) };
 
 	cells_csv_header(&out, cells, 5);
 	cells_csv(&out, cells, 5);
 	cells_json(&out, cells, 5);
-	ck_assert_str_eq(buf_cstr(&out), "number,none,time,flag,text\n"
-					 "12,,1970-01-01T00:00:00.000000005Z,yes,x\n"
-					 "{\"number\":12,\"none\":null,\"time\":\"1970-01-01T00:00:00.000000005Z\","
-					 "\"flag\":true,\"text\":\"x\"}\n");
+	ck_assert_str_eq(buf_cstr(&out),
+			 "number,none,time,flag,text\n"
+			 "12,,1970-01-01T00:00:00.000000005Z,yes,x\n"
+			 "{\"number\":12,\"none\":null,\"time\":\"1970-01-01T00:00:00.000000005Z\","
+			 "\"flag\":true,\"text\":\"x\"}\n");
 }
 END_TEST
 
@@ -92,10 +96,12 @@ START_TEST(the_columns_of_the_log_stay_in_order)
 
 	logtext_columns(cells);
 	cells_csv_header(&out, cells, LOG_COLUMN_COUNT);
-	ck_assert_str_eq(buf_cstr(&out),
-			 "change,time,operation,author,path,path2,document,version,from_document,from_version,"
-			 "size_before,size_after,before,after,flags,uid,gid,process,command,client,inode,"
-			 "digest_before,digest_after,previous\n");
+	ck_assert_str_eq(
+		buf_cstr(&out),
+		"change,time,operation,author,path,path2,document,version,from_document,from_"
+		"version,"
+		"size_before,size_after,before,after,flags,uid,gid,process,command,client,inode,"
+		"digest_before,digest_after,previous\n");
 }
 END_TEST
 
@@ -103,15 +109,25 @@ START_TEST(a_log_record_becomes_a_row)
 {
 	CLEANUP(buf_release) struct buf out = { 0 }, memory = { 0 };
 	struct cell cells[LOG_COLUMN_COUNT];
-	struct log_record r = { .change = 7, .time = 1772547320123456789ll, .op = OP_SAVE, .uid = 1000, .gid = 100,
-				.author = view_str("anna"), .path = view_str("dept/=a.csv"), .doc = 3, .version = 2,
-				.size_after = 5, .command = view_str("cp"), .flags = LOG_CONFLICT | LOG_FOLDED };
+	struct log_record r = { .change = 7,
+				.time = 1772547320123456789ll,
+				.op = OP_SAVE,
+				.uid = 1000,
+				.gid = 100,
+				.author = view_str("anna"),
+				.path = view_str("dept/=a.csv"),
+				.doc = 3,
+				.version = 2,
+				.size_after = 5,
+				.command = view_str("cp"),
+				.flags = LOG_CONFLICT | LOG_FOLDED };
 
 	memset(r.digest_after.bytes, 0xab, DIGEST_LEN);
 	logtext_cells(cells, &r, &memory);
 	cells_csv(&out, cells, LOG_COLUMN_COUNT);
 	ck_assert_str_eq(buf_cstr(&out),
-			 "7,2026-03-03T14:15:20.123456789Z,save,anna,dept/=a.csv,,3,2,,,0,5,,,conflict folded,1000,100,,cp,"
+			 "7,2026-03-03T14:15:20.123456789Z,save,anna,dept/"
+			 "=a.csv,,3,2,,,0,5,,,conflict folded,1000,100,,cp,"
 			 ",,,abababababababababababababababababababababababababababababababab,\n");
 }
 END_TEST

@@ -1,8 +1,9 @@
 /* test_memory.c - every operation of a store with each of its allocations failing in its turn.
  *
- * The n-th one fails, n being raised until the operation goes through without.  Whenever one failed the operation says so
- * or does without; what it says is that memory is out, and then nothing was changed, the store verifies, and under a
- * sanitizer nothing has leaked.  ALLOCATIONS=all looks at each n; otherwise, of those beyond the first, at some. */
+ * The n-th one fails, n being raised until the operation goes through without.  Whenever one failed
+ * the operation says so or does without; what it says is that memory is out, and then nothing was
+ * changed, the store verifies, and under a sanitizer nothing has leaked.  ALLOCATIONS=all looks at
+ * each n; otherwise, of those beyond the first, at some. */
 #include <sys/wait.h>
 
 #include "scratch.h"
@@ -16,8 +17,8 @@
 void __lsan_do_leak_check(void) __attribute__((weak));
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
-/* RocksDB's threads leave their lists of thread-local objects behind, LeakSanitizer believes, and what a database that is
- * closed had asked them to do. */
+/* RocksDB's threads leave their lists of thread-local objects behind, LeakSanitizer believes, and
+ * what a database that is closed had asked them to do. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -55,7 +56,8 @@ static void fresh(const struct operation *op)
 	char command[1000];
 
 	operations_close();
-	snprintf(command, sizeof(command), "rm -rf %s %s/backups && cp -a %s %s", copy, directory, base, copy);
+	snprintf(command, sizeof(command), "rm -rf %s %s/backups && cp -a %s %s", copy, directory,
+		 base, copy);
 	ck_assert_int_eq(system(command), 0);
 	operations_at(copy, directory);
 	if (!(op->is & OPENS))
@@ -65,13 +67,15 @@ static void fresh(const struct operation *op)
 }
 
 /* After a failure: what was said, and what is so. */
-static void look(const struct operation *op, unsigned n, uint64_t was, int rc, const struct error *why)
+static void look(const struct operation *op, unsigned n, uint64_t was, int rc,
+		 const struct error *why)
 {
 	char when[100];
 
 	snprintf(when, sizeof(when), "after %s without its allocation %u", op->name, n);
 	if (rc < 0 && (rc != -E_NO_MEMORY || !why->text[0]))
-		operations_fail("%s it answers %d (%s) \"%s\"", when, rc, error_name(rc), why->text);
+		operations_fail("%s it answers %d (%s) \"%s\"", when, rc, error_name(rc),
+				why->text);
 	if (!operations_store || op->is & STEPS) {
 		operations_close();
 		MUST(operations_open(e));
@@ -116,7 +120,8 @@ START_TEST(each_allocation_of_it_may_fail)
 			operations_fail("%s: %d %s", op->name, rc, why.text);
 		look(op, n, was, rc, &why);
 		if (!came) {
-			printf("# %s: up to %u allocations, %u failures, %u done without\n", op->name, n - 1, failed, tolerated);
+			printf("# %s: up to %u allocations, %u failures, %u done without\n",
+			       op->name, n - 1, failed, tolerated);
 			return;
 		}
 		failed += rc < 0;

@@ -1,4 +1,5 @@
-/* test_namespace.c - the live tree: POSIX rules of names, links and directories; what survives a restart. */
+/* test_namespace.c - the live tree: POSIX rules of names, links and directories; what survives a
+ * restart. */
 #include <errno.h>
 #include <sys/xattr.h>
 
@@ -19,11 +20,13 @@ static int make(uint64_t parent, struct view name, uint32_t mode, struct error *
 	return rc;
 }
 
-static int rename_to(uint64_t from, const char *name, uint64_t to, const char *new_name, unsigned flags, struct error *e)
+static int rename_to(uint64_t from, const char *name, uint64_t to, const char *new_name,
+		     unsigned flags, struct error *e)
 {
 	uint64_t replaced;
 
-	return namespace_rename(tree_store, &anna, from, view_str(name), to, view_str(new_name), flags, 0, &replaced, e);
+	return namespace_rename(tree_store, &anna, from, view_str(name), to, view_str(new_name),
+				flags, 0, &replaced, e);
 }
 
 START_TEST(names_are_checked)
@@ -47,7 +50,8 @@ END_TEST
 
 START_TEST(directories_count_their_links)
 {
-	uint64_t a = tree_make(&anna, R, "a", S_IFDIR | 0755), b = tree_make(&anna, a, "b", S_IFDIR | 0755);
+	uint64_t a = tree_make(&anna, R, "a", S_IFDIR | 0755),
+		 b = tree_make(&anna, a, "b", S_IFDIR | 0755);
 
 	ck_assert_uint_eq(tree_inode(R).nlink, 3);
 	ck_assert_uint_eq(tree_inode(a).nlink, 3);
@@ -63,7 +67,8 @@ END_TEST
 
 START_TEST(renames_follow_posix)
 {
-	uint64_t a = tree_make(&anna, R, "a", S_IFDIR | 0755), b = tree_make(&anna, a, "b", S_IFDIR | 0755);
+	uint64_t a = tree_make(&anna, R, "a", S_IFDIR | 0755),
+		 b = tree_make(&anna, a, "b", S_IFDIR | 0755);
 	struct inode *inode = NULL;
 
 	tree_write(&anna, R, "f", "f");
@@ -88,7 +93,8 @@ START_TEST(links_keep_a_home)
 {
 	struct inode *inode = NULL;
 	struct buf path = { 0 };
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755), ino = tree_write(&anna, d, "first", "x");
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0755),
+		 ino = tree_write(&anna, d, "first", "x");
 
 	ck_ok(namespace_link(tree_store, &anna, ino, R, view_str("second"), &inode, e));
 	inode_put(inode);
@@ -105,9 +111,12 @@ END_TEST
 
 START_TEST(everything_survives_a_restart)
 {
-	struct attributes set = { .set_mode = true, .mode = 0640, .set_mtime = true, .mtime = 123456789 };
+	struct attributes set = {
+		.set_mode = true, .mode = 0640, .set_mtime = true, .mtime = 123456789
+	};
 	struct inode *inode = NULL;
-	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0750), ino = tree_write(&anna, d, "f", "bytes");
+	uint64_t d = tree_make(&anna, R, "d", S_IFDIR | 0750),
+		 ino = tree_write(&anna, d, "f", "bytes");
 	struct buf path = { 0 };
 
 	ck_ok(namespace_setattr(tree_store, &anna, ino, &set, &inode, e));
@@ -118,7 +127,8 @@ START_TEST(everything_survives_a_restart)
 	struct view value;
 	ck_assert_uint_eq(inode->r.mode, S_IFREG | 0640);
 	ck_assert_int_eq(inode->r.mtime, 123456789);
-	ck_assert(xattr_find(inode->r.xattrs, view_str("user.a"), &value) && view_equal(value, view_str("b")));
+	ck_assert(xattr_find(inode->r.xattrs, view_str("user.a"), &value) &&
+		  view_equal(value, view_str("b")));
 	inode_put(inode);
 	ck_ok(namespace_walk(tree_store, view_str("/d/f"), &inode, e));
 	ck_assert_uint_eq(inode->r.ino, ino);
@@ -178,7 +188,9 @@ START_TEST(the_log_is_found_by_directory_and_user)
 	ck_assert_uint_eq(seen[1], 8);
 	ck_assert_uint_eq(seen[4], 3);
 	seen[0] = 0;
-	query = (struct log_query){ .under = d, .by_uid = true, .uid = anna.uid, .oldest_first = true };
+	query = (struct log_query){
+		.under = d, .by_uid = true, .uid = anna.uid, .oldest_first = true
+	};
 	ck_ok(changelog_each(tree_store, &query, count_visitor, seen, e));
 	ck_assert_uint_eq(seen[0], 2);
 	ck_assert_uint_eq(seen[1], 7);
@@ -193,8 +205,10 @@ END_TEST
 
 START_TEST(an_acl_and_the_mode_move_together)
 {
-	static const uint8_t acl[] = { 2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 7, 0, 0xa0, 0x0f, 0, 0,
-		4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255 };
+	static const uint8_t acl[] = { 2,   0,   0,   0,   1,   0,    6,    0,   255, 255, 255,
+				       255, 2,   0,   7,   0,   0xa0, 0x0f, 0,   0,   4,   0,
+				       4,   0,   255, 255, 255, 255,  16,   0,   7,   0,   255,
+				       255, 255, 255, 32,  0,   0,    0,    255, 255, 255, 255 };
 	uint64_t ino = tree_write(&anna, R, "f", "x");
 	struct view name = view_str(ACL_ACCESS_NAME), value;
 	struct attributes set = { .set_mode = true, .mode = 0600 };
@@ -207,10 +221,13 @@ START_TEST(an_acl_and_the_mode_move_together)
 	ck_assert(xattr_find(inode->r.xattrs, name, &value));
 	ck_assert_uint_eq(acl_mode(value), 0600);
 	inode_put(inode);
-	ck_fails(namespace_setxattr(tree_store, &anna, ino, name, view_of(acl, 11), 0, e), E_INVALID);
-	ck_fails(namespace_setxattr(tree_store, &anna, ino, view_str("user.daybook.author"), view_str("x"), 0, e),
+	ck_fails(namespace_setxattr(tree_store, &anna, ino, name, view_of(acl, 11), 0, e),
+		 E_INVALID);
+	ck_fails(namespace_setxattr(tree_store, &anna, ino, view_str("user.daybook.author"),
+				    view_str("x"), 0, e),
 		 E_NOT_PERMITTED);
-	ck_fails(namespace_removexattr(tree_store, &anna, ino, view_str("user.none"), e), E_NO_XATTR);
+	ck_fails(namespace_removexattr(tree_store, &anna, ino, view_str("user.none"), e),
+		 E_NO_XATTR);
 }
 END_TEST
 
@@ -243,7 +260,8 @@ START_TEST(rights_given_to_a_new_file_go_with_its_first_save)
 	ck_assert(view_equal(record.after, view_str("4002:4001 640")));
 	ck_assert_int_eq(tree_inode(ino).mtime, 77);
 	ck_assert_int_eq(tree_inode(ino).atime, 66);
-	ck_assert_int_eq(namespace_prepare(tree_store, &anna, ino, &set, NULL), 0); /* it is saved */
+	/* It is saved. */
+	ck_assert_int_eq(namespace_prepare(tree_store, &anna, ino, &set, NULL), 0);
 	/* The same again is no change, but for the ctime. */
 	int64_t ctime = tree_inode(ino).ctime;
 	ck_ok(namespace_setattr(tree_store, &anna, ino, &set, &inode, e));
@@ -299,7 +317,8 @@ START_TEST(numbers_of_inodes_and_documents_end_below_2_63)
 	ck_assert_uint_eq(tree_make(&anna, R, "last", S_IFREG | 0600), NUMBER_MAX);
 	tree_save(&anna, NUMBER_MAX, "bytes");
 	for (int opened = 0; opened < 2; opened++) {
-		ck_fails(namespace_make(tree_store, &anna, R, view_str("more"), &m, &inode, e), E_NUMBERS_END);
+		ck_fails(namespace_make(tree_store, &anna, R, view_str("more"), &m, &inode, e),
+			 E_NUMBERS_END);
 		ck_fails(namespace_make_unnamed(tree_store, &anna, &m, &inode, e), E_NUMBERS_END);
 		ck_assert(!tree_has(R, "more"));
 		ck_assert_str_eq(tree_text(tree_doc(R, "last"), 1), "bytes");
@@ -311,7 +330,8 @@ START_TEST(numbers_of_inodes_and_documents_end_below_2_63)
 	tree_store->next_document = NUMBER_MAX;
 	tree_make(&anna, R, "document", S_IFREG | 0600);
 	ck_assert_uint_eq(tree_doc(R, "document"), NUMBER_MAX);
-	ck_fails(namespace_make(tree_store, &anna, R, view_str("more"), &m, &inode, e), E_NUMBERS_END);
+	ck_fails(namespace_make(tree_store, &anna, R, view_str("more"), &m, &inode, e),
+		 E_NUMBERS_END);
 	ck_assert(!tree_has(R, "more"));
 }
 END_TEST
@@ -328,7 +348,9 @@ START_TEST(numbers_of_changes_end_below_2_63)
 	tree_rename(&anna, R, "f", "g");
 	ck_ok(changelog_head(tree_store, &head, &digest, e));
 	ck_assert_uint_eq(head, NUMBER_MAX);
-	ck_fails(namespace_rename(tree_store, &anna, R, view_str("g"), R, view_str("h"), 0, 0, &replaced, e), E_NUMBERS_END);
+	ck_fails(namespace_rename(tree_store, &anna, R, view_str("g"), R, view_str("h"), 0, 0,
+				  &replaced, e),
+		 E_NUMBERS_END);
 	ck_fails(namespace_make(tree_store, &anna, R, view_str("h"), &m, &inode, e), E_NUMBERS_END);
 	ck_assert_uint_eq(tree_ino(R, "g"), ino);
 }
@@ -344,7 +366,8 @@ START_TEST(a_failed_write_changes_nothing)
 		struct error error = { 0 };
 
 		kv_fail_nth(n, -EIO);
-		rc = namespace_rename(tree_store, &anna, R, view_str("f"), R, view_str("g"), 0, 0, &replaced, &error) < 0;
+		rc = namespace_rename(tree_store, &anna, R, view_str("f"), R, view_str("g"), 0, 0,
+				      &replaced, &error) < 0;
 		kv_fail_nth(0, 0);
 		if (!rc)
 			break;
@@ -363,7 +386,8 @@ struct listing {
 	uint64_t cookie;
 };
 
-static bool list_visitor(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+static bool list_visitor(void *arg, struct view name, uint64_t cookie,
+			 const struct dirent_record *dirent)
 {
 	struct listing *l = arg;
 

@@ -20,7 +20,9 @@ static bool go_on(void *arg, uint64_t done, uint64_t total)
 
 static int pack_with(bool all, bool dry_run, struct error *e)
 {
-	struct pack_options options = { .age_ns = -1, .all = all, .dry_run = dry_run, .pause = go_on };
+	struct pack_options options = {
+		.age_ns = -1, .all = all, .dry_run = dry_run, .pause = go_on
+	};
 
 	return pack_run(tree_store, &options, &report, e);
 }
@@ -36,7 +38,8 @@ static uint64_t ck_clean(void)
 {
 	struct verify_report found;
 
-	ck_ok(verify_store(tree_store, &(struct verify_options){ .read_contents = true }, tell, NULL, NULL, &found, e));
+	ck_ok(verify_store(tree_store, &(struct verify_options){ .read_contents = true }, tell,
+			   NULL, NULL, &found, e));
 	return found.chunks;
 }
 
@@ -71,7 +74,8 @@ static void ck_versions(uint64_t doc, unsigned document, unsigned count)
 
 START_TEST(all_versions_but_the_newest_are_packed_and_read_as_they_were_saved)
 {
-	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)), doc = tree_doc(ROOT_INODE, "a.csv");
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)),
+		 doc = tree_doc(ROOT_INODE, "a.csv");
 
 	save_more(ino, 1, 1, 600);
 	uint64_t before = ck_clean();
@@ -90,7 +94,8 @@ END_TEST
 
 START_TEST(packing_after_every_few_saves_comes_to_the_same)
 {
-	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)), doc = tree_doc(ROOT_INODE, "a.csv");
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)),
+		 doc = tree_doc(ROOT_INODE, "a.csv");
 	uint64_t state = 1;
 
 	for (unsigned n = 1; n < 300;) {
@@ -134,7 +139,8 @@ END_TEST
 
 START_TEST(bytes_whose_chunks_were_removed_can_be_saved_and_restored_again)
 {
-	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)), doc = tree_doc(ROOT_INODE, "a.csv");
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)),
+		 doc = tree_doc(ROOT_INODE, "a.csv");
 	struct saved saved;
 
 	save_more(ino, 1, 1, 30);
@@ -155,7 +161,8 @@ END_TEST
 
 START_TEST(a_failure_at_any_point_leaves_every_version_readable)
 {
-	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)), doc = tree_doc(ROOT_INODE, "a.csv");
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)),
+		 doc = tree_doc(ROOT_INODE, "a.csv");
 	struct error why = { 0 };
 	unsigned saved = 1;
 
@@ -182,7 +189,8 @@ END_TEST
 
 static atomic_uint working;
 
-/* Saves two documents in turn, one of them the bytes that another writer saves too or saved long ago. */
+/* Saves two documents in turn, one of them the bytes that another writer saves too or saved long
+ * ago. */
 static void *write_on(void *arg)
 {
 	unsigned me = (unsigned)(uintptr_t)arg;
@@ -208,7 +216,8 @@ START_TEST(saves_beside_packing_and_sweeping_lose_nothing)
 		tree_write(&anna, ROOT_INODE, name, "new");
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, write_on, (void *)(uintptr_t)i), 0);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, write_on, (void *)(uintptr_t)i),
+				 0);
 	while (working)
 		ck_ok(pack_with(true, false, e));
 	for (unsigned i = 0; i < WRITERS; i++)

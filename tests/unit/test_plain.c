@@ -26,17 +26,20 @@ static struct buf sheet_new(size_t n, uint64_t seed)
 	struct buf b = { 0 };
 
 	while (b.len < n)
-		buf_printf(&b, "<c r=\"%c%u\" s=\"%u\"><v>%u</v></c>", (char)('A' + noise_below(&seed, 26)),
-			   (unsigned)(b.len / 300), (unsigned)noise_below(&seed, 9), (unsigned)noise_below(&seed, 5000));
+		buf_printf(&b, "<c r=\"%c%u\" s=\"%u\"><v>%u</v></c>",
+			   (char)('A' + noise_below(&seed, 26)), (unsigned)(b.len / 300),
+			   (unsigned)noise_below(&seed, 9), (unsigned)noise_below(&seed, 5000));
 	return b;
 }
 
-static void deflate_into(struct buf *out, struct view plain, const struct how *how, size_t dictionary, int flush)
+static void deflate_into(struct buf *out, struct view plain, const struct how *how,
+			 size_t dictionary, int flush)
 {
 	const uint8_t *bytes = plain.data;
 	z_stream z = { 0 };
 
-	ck_assert_int_eq(deflateInit2(&z, how->level, Z_DEFLATED, -15, how->memory, how->strategy), Z_OK);
+	ck_assert_int_eq(deflateInit2(&z, how->level, Z_DEFLATED, -15, how->memory, how->strategy),
+			 Z_OK);
 	if (dictionary)
 		deflateSetDictionary(&z, bytes - dictionary, (uInt)dictionary);
 	size_t bound = deflateBound(&z, plain.len) + 64;
@@ -131,8 +134,8 @@ static void add_end(struct buf *zip, const struct buf *directory, uint64_t count
 }
 
 /* Adds a member and its directory entry. */
-static void add_member(struct buf *zip, struct buf *directory, struct view plain, const struct how *how,
-		       struct entry x)
+static void add_member(struct buf *zip, struct buf *directory, struct view plain,
+		       const struct how *how, struct entry x)
 {
 	CLEANUP(buf_release) struct buf compressed = { 0 };
 
@@ -165,14 +168,16 @@ static size_t round_trip(struct view bytes)
 
 	ck_assert_msg(plain_plan(bytes, &plan, &e) == 0, "%s", e.text);
 	ck_assert_msg(plain_make(bytes, buf_view(&plan), &plain, &e) == 0, "%s", e.text);
-	ck_assert_msg(plain_undo(buf_view(&plain), buf_view(&plan), bytes.len, &again, &e) == 0, "%s", e.text);
+	ck_assert_msg(plain_undo(buf_view(&plain), buf_view(&plan), bytes.len, &again, &e) == 0,
+		      "%s", e.text);
 	ck_assert(view_equal(buf_view(&again), bytes));
 	return plain.len;
 }
 
 START_TEST(this_zlib_makes_the_streams_that_packed_contents_count_on)
 {
-	ck_assert_msg(recode_is_sound(), "contents packed with another zlib could not be made again with this one");
+	ck_assert_msg(recode_is_sound(),
+		      "contents packed with another zlib could not be made again with this one");
 }
 END_TEST
 
@@ -180,7 +185,8 @@ START_TEST(members_of_every_level_are_inflated_and_made_again)
 {
 	for (int level = 1; level <= 9; level++) {
 		struct how how = { level, 8, Z_DEFAULT_STRATEGY, false };
-		CLEANUP(buf_release) struct buf zip = archive_new(300 * KIB, 7, &how, (struct entry){ 0 });
+		CLEANUP(buf_release)
+		struct buf zip = archive_new(300 * KIB, 7, &how, (struct entry){ 0 });
 
 		ck_assert_uint_gt(round_trip(buf_view(&zip)), 300 * KIB);
 	}
@@ -189,11 +195,13 @@ END_TEST
 
 START_TEST(members_in_blocks_of_128_kib_as_libreoffice_has_them_are_made_again)
 {
-	static const size_t sizes[] = { 128 * KIB - 1, 128 * KIB, 128 * KIB + 1, 256 * KIB, 1000 * KIB };
+	static const size_t sizes[] = { 128 * KIB - 1, 128 * KIB, 128 * KIB + 1, 256 * KIB,
+					1000 * KIB };
 	struct how how = { 6, 8, Z_DEFAULT_STRATEGY, true };
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		CLEANUP(buf_release) struct buf zip = archive_new(sizes[i], i, &how, (struct entry){ 0 });
+		CLEANUP(buf_release)
+		struct buf zip = archive_new(sizes[i], i, &how, (struct entry){ 0 });
 
 		ck_assert_uint_gt(round_trip(buf_view(&zip)), sizes[i]);
 	}
@@ -211,8 +219,10 @@ END_TEST
 
 START_TEST(data_descriptors_and_zip64_fields_are_understood)
 {
-	CLEANUP(buf_release) struct buf a = archive_new(90 * KIB, 1, &usual, (struct entry){ .flags = 8 });
-	CLEANUP(buf_release) struct buf b = archive_new(90 * KIB, 1, &usual, (struct entry){ .wide = true });
+	CLEANUP(buf_release)
+	struct buf a = archive_new(90 * KIB, 1, &usual, (struct entry){ .flags = 8 });
+	CLEANUP(buf_release)
+	struct buf b = archive_new(90 * KIB, 1, &usual, (struct entry){ .wide = true });
 
 	ck_assert_uint_gt(round_trip(buf_view(&a)), 90 * KIB);
 	ck_assert_uint_gt(round_trip(buf_view(&b)), 90 * KIB);
@@ -221,8 +231,10 @@ END_TEST
 
 START_TEST(encrypted_members_and_other_methods_stay_as_they_are)
 {
-	CLEANUP(buf_release) struct buf a = archive_new(90 * KIB, 1, &usual, (struct entry){ .flags = 1 });
-	CLEANUP(buf_release) struct buf b = archive_new(90 * KIB, 1, &usual, (struct entry){ .method = 12 });
+	CLEANUP(buf_release)
+	struct buf a = archive_new(90 * KIB, 1, &usual, (struct entry){ .flags = 1 });
+	CLEANUP(buf_release)
+	struct buf b = archive_new(90 * KIB, 1, &usual, (struct entry){ .method = 12 });
 
 	ck_assert_uint_eq(round_trip(buf_view(&a)), a.len);
 	ck_assert_uint_eq(round_trip(buf_view(&b)), b.len);
@@ -231,7 +243,9 @@ END_TEST
 
 START_TEST(overlapping_members_make_it_no_archive)
 {
-	CLEANUP(buf_release) struct buf sheet = sheet_new(90 * KIB, 1), directory = { 0 }, zip = { 0 }, once = { 0 };
+	CLEANUP(buf_release)
+	struct buf sheet = sheet_new(90 * KIB, 1),
+		   directory = { 0 }, zip = { 0 }, once = { 0 };
 	struct zip_member *members;
 	size_t count;
 
@@ -251,22 +265,27 @@ START_TEST(a_bomb_is_inflated_no_further_than_the_bound)
 	CLEANUP(buf_release) struct buf zip = { 0 }, directory = { 0 }, plan = { 0 };
 	uint8_t *zeros = calloc(1, 2 * PLAIN_BYTES_MAX);
 
-	add_member(&zip, &directory, view_of(zeros, 2 * PLAIN_BYTES_MAX), &usual, (struct entry){ .method = 8 });
+	add_member(&zip, &directory, view_of(zeros, 2 * PLAIN_BYTES_MAX), &usual,
+		   (struct entry){ .method = 8 });
 	add_end(&zip, &directory, 1);
 	free(zeros);
 	ck_assert_uint_eq(round_trip(buf_view(&zip)), zip.len);
 }
 END_TEST
 
-/* Members that no recipe makes again, n of 16 MiB, and then a sheet: how much longer it is when it is plain. */
+/* Members that no recipe makes again, n of 16 MiB, and then a sheet: how much longer it is when it
+ * is plain. */
 static size_t bombs_then_sheet(size_t n)
 {
 	static const struct how odd = { 6, 3, Z_FILTERED, false };
-	CLEANUP(buf_release) struct buf zip = { 0 }, directory = { 0 }, sheet = sheet_new(90 * KIB, 1);
+	CLEANUP(buf_release)
+	struct buf zip = { 0 },
+		   directory = { 0 }, sheet = sheet_new(90 * KIB, 1);
 	uint8_t *zeros = calloc(1, 16 * MIB);
 
 	for (size_t i = 0; i < n; i++)
-		add_member(&zip, &directory, view_of(zeros, 16 * MIB), &odd, (struct entry){ .method = 8 });
+		add_member(&zip, &directory, view_of(zeros, 16 * MIB), &odd,
+			   (struct entry){ .method = 8 });
 	add_member(&zip, &directory, buf_view(&sheet), &usual, (struct entry){ .method = 8 });
 	add_end(&zip, &directory, n + 1);
 	free(zeros);
@@ -307,7 +326,8 @@ START_TEST(a_delta_of_nothing_is_undone_to_nothing)
 	struct error e = { 0 };
 
 	ck_assert_int_eq(delta_make(view_of(NULL, 0), view_of(NULL, 0), &delta, &e), 0);
-	ck_assert_msg(delta_undo(buf_view(&delta), view_of(NULL, 0), 0, &out, &e) == 0, "%s", e.text);
+	ck_assert_msg(delta_undo(buf_view(&delta), view_of(NULL, 0), 0, &out, &e) == 0, "%s",
+		      e.text);
 	ck_assert_uint_eq(out.len, 0);
 }
 END_TEST
@@ -330,7 +350,8 @@ START_TEST(every_truncation_and_random_damage_are_survived)
 		memcpy(damaged, zip.data, zip.len);
 		for (int flips = 0; flips < 3; flips++) {
 			size_t tail = round % 2 ? zip.len : 120;
-			damaged[zip.len - 1 - noise_below(&state, tail)] = (uint8_t)noise_next(&state);
+			damaged[zip.len - 1 - noise_below(&state, tail)] =
+				(uint8_t)noise_next(&state);
 		}
 		round_trip(view_of(damaged, zip.len));
 		free(damaged);
@@ -340,8 +361,9 @@ END_TEST
 
 START_TEST(a_damaged_plan_is_told)
 {
-	CLEANUP(buf_release) struct buf zip = archive_new(20 * KIB, 3, &usual, (struct entry){ 0 }), plan = { 0 },
-					plain = { 0 };
+	CLEANUP(buf_release)
+	struct buf zip = archive_new(20 * KIB, 3, &usual, (struct entry){ 0 }),
+		   plan = { 0 }, plain = { 0 };
 	uint64_t state = 9;
 
 	ck_assert_int_eq(plain_plan(buf_view(&zip), &plan, NULL), 0);

@@ -1,4 +1,5 @@
-/* Unsaved bytes that a start finds, when the machine was started anew in between: CRASH_BOOT (tests/crash/boot.c). */
+/* Unsaved bytes that a start finds, when the machine was started anew in between: CRASH_BOOT
+ * (tests/crash/boot.c). */
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -11,7 +12,10 @@
 static void leave_journal(uint64_t ino, const char *text, bool begun_before_the_save)
 {
 	struct inode_record r = tree_inode(ino);
-	struct staging_origin origin = { .ino = ino, .content = r.content, .size = r.size, .uid = anna.uid,
+	struct staging_origin origin = { .ino = ino,
+					 .content = r.content,
+					 .size = r.size,
+					 .uid = anna.uid,
 					 .author = anna.name };
 	struct staging *s;
 
@@ -90,7 +94,8 @@ static void *linger(void *arg)
 	return arg;
 }
 
-/* A process that has the store's lock and dies slowly: its first thread is gone, another still holds what it had open. */
+/* A process that has the store's lock and dies slowly: its first thread is gone, another still
+ * holds what it had open. */
 static pid_t start_dying(const char *path)
 {
 	pid_t pid = fork();
@@ -113,7 +118,8 @@ static bool is_kept(const char *name)
 
 START_TEST(what_was_put_aside_is_kept_for_half_a_year_and_never_written_over)
 {
-	struct timespec old[2] = { { .tv_sec = time(NULL) - 184 * 86400 }, { .tv_sec = time(NULL) - 184 * 86400 } };
+	struct timespec old[2] = { { .tv_sec = time(NULL) - 184 * 86400 },
+				   { .tv_sec = time(NULL) - 184 * 86400 } };
 	char rubbish[4096];
 
 	memset(rubbish, 'x', sizeof(rubbish));
@@ -124,7 +130,8 @@ START_TEST(what_was_put_aside_is_kept_for_half_a_year_and_never_written_over)
 		close(fd);
 		start_anew("2");
 	}
-	ck_assert(is_kept("lost-abc") && is_kept("lost-abc.2") && is_kept("lost-abc.3") && !is_kept("abc"));
+	ck_assert(is_kept("lost-abc") && is_kept("lost-abc.2") && is_kept("lost-abc.3") &&
+		  !is_kept("abc"));
 	ck_assert_int_eq(utimensat(store_staging_fd(tree_store), "lost-abc.2", old, 0), 0);
 	start_anew("2");
 	ck_assert(is_kept("lost-abc") && !is_kept("lost-abc.2") && is_kept("lost-abc.3"));
@@ -166,7 +173,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, tree_teardown);
 	tcase_add_test(tc, unsaved_bytes_become_a_version_after_a_power_cut_too);
-	tcase_add_test(tc, a_journal_that_a_power_cut_brings_back_does_not_undo_the_save_made_of_it);
+	tcase_add_test(tc,
+		       a_journal_that_a_power_cut_brings_back_does_not_undo_the_save_made_of_it);
 	tcase_add_test(tc, as_long_as_the_machine_goes_on_every_journal_is_recovered);
 	tcase_add_test(tc, bytes_written_over_a_save_that_was_lost_are_put_aside);
 	tcase_add_test(tc, what_was_put_aside_is_kept_for_half_a_year_and_never_written_over);

@@ -22,7 +22,8 @@ static uint64_t damaged(void)
 	struct error e = { 0 };
 
 	found[0] = '\0';
-	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = true }, keep, NULL, NULL, &report, &e);
+	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = true }, keep,
+			     NULL, NULL, &report, &e);
 	ck_assert_msg(r == 0 || r == -E_FAILED_VERIFY, "%s", e.text);
 	return report.damaged;
 }
@@ -42,7 +43,8 @@ static void fill(void)
 	usleep(1100000); /* the clock has an entry */
 	tree_rename(&anna, dept, "below", "moved");
 	tree_write(&anna, dept, "twice", "linked");
-	ck_ok(namespace_link(tree_store, &anna, tree_ino(dept, "twice"), ROOT_INODE, view_str("again"), &inode, e));
+	ck_ok(namespace_link(tree_store, &anna, tree_ino(dept, "twice"), ROOT_INODE,
+			     view_str("again"), &inode, e));
 	inode_put(inode);
 	tree_write(&ben, dept, "gone", "soon");
 	tree_unlink(&ben, dept, "gone");
@@ -61,7 +63,8 @@ static struct repair_report repair(bool dry)
 static uint64_t wipe(enum family family)
 {
 	struct kv_batch batch = { 0 };
-	struct kv_iter *it = kv_iter_open(store_kv(tree_store), NULL, family, view_of(NULL, 0), false);
+	struct kv_iter *it =
+		kv_iter_open(store_kv(tree_store), NULL, family, view_of(NULL, 0), false);
 	struct view key;
 
 	while (kv_iter_next(it, &key, NULL, NULL) > 0)
@@ -75,7 +78,8 @@ static uint64_t wipe(enum family family)
 
 static uint64_t count(enum family family)
 {
-	struct kv_iter *it = kv_iter_open(store_kv(tree_store), NULL, family, view_of(NULL, 0), false);
+	struct kv_iter *it =
+		kv_iter_open(store_kv(tree_store), NULL, family, view_of(NULL, 0), false);
 	struct view key;
 	uint64_t n = 0;
 
@@ -104,7 +108,8 @@ START_TEST(a_store_that_is_well_is_left_alone)
 	struct repair_report report = repair(false);
 	for (int i = 0; i < FAMILY_COUNT; i++)
 		ck_assert_msg(!report.added[i] && !report.removed[i], "family %d: %llu, %llu", i,
-			      (unsigned long long)report.added[i], (unsigned long long)report.removed[i]);
+			      (unsigned long long)report.added[i],
+			      (unsigned long long)report.removed[i]);
 	store_head(tree_store, &after, &time);
 	ck_assert_uint_eq(before, after);
 	tree_teardown();
@@ -113,8 +118,8 @@ END_TEST
 
 START_TEST(every_index_is_made_again_as_it_was)
 {
-	static const enum family families[] = { FAMILY_BY_USER, FAMILY_UNDER, FAMILY_CLOCK, FAMILY_BY_DIGEST, FAMILY_LINK,
-						FAMILY_CHUNK_NAME };
+	static const enum family families[] = { FAMILY_BY_USER,   FAMILY_UNDER, FAMILY_CLOCK,
+						FAMILY_BY_DIGEST, FAMILY_LINK,  FAMILY_CHUNK_NAME };
 
 	fill();
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
@@ -194,7 +199,8 @@ START_TEST(a_lost_chunk_takes_nothing_else_with_it)
 	ck_assert_msg(strstr(found, "dept/budget.xlsx, version 1"), "%s", found);
 	ck_assert_uint_eq(tree_head(doc), 2);
 	ck_assert_str_eq(tree_text(doc, 2), "two");
-	tree_save(&anna, tree_ino(dept, "budget.xlsx"), "one"); /* the bytes are there again, for what comes */
+	/* The bytes are there again, for what comes. */
+	tree_save(&anna, tree_ino(dept, "budget.xlsx"), "one");
 	tree_reopen();
 	ck_assert_str_eq(tree_text(doc, 3), "one");
 	tree_teardown();

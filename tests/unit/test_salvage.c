@@ -1,4 +1,5 @@
-/* test_salvage.c - a store whose database was damaged in some way is a store again, and what it has is what it had. */
+/* test_salvage.c - a store whose database was damaged in some way is a store again, and what it has
+ * is what it had. */
 #include <dirent.h>
 #include <errno.h>
 
@@ -42,7 +43,7 @@ static struct verify_report verify(void)
 	return report;
 }
 
-/* --- a store that has had a life ---------------------------------------------------------------------------------- */
+/* --- a store that has had a life ------------------------------------------ */
 
 static char good[80];    /* a copy of it, as a daemon that was killed leaves it */
 static uint64_t changes; /* in its log */
@@ -78,18 +79,20 @@ static void live_a_while(unsigned from, unsigned to)
 
 		snprintf(name, sizeof(name), "dir%u", at);
 		if (i < 4)
-			directories[at] = tree_make(&anna, i == 3 ? directories[0] : ROOT_INODE, name, S_IFDIR | 0755);
+			directories[at] = tree_make(&anna, i == 3 ? directories[0] : ROOT_INODE,
+						    name, S_IFDIR | 0755);
 		snprintf(name, sizeof(name), "file%u", i % 30);
 		if (tree_has(directories[at], name))
-			tree_save(i % 3 ? &anna : &ben, tree_ino(directories[at], name), text_of(i));
+			tree_save(i % 3 ? &anna : &ben, tree_ino(directories[at], name),
+				  text_of(i));
 		else
 			tree_write(&anna, directories[at], name, text_of(i));
 		snprintf(other, sizeof(other), "name%u", i);
 		if (i % 40 == 0) {
 			struct inode *inode = NULL;
 
-			ck_ok(namespace_link(tree_store, &anna, tree_ino(directories[at], name), ROOT_INODE, view_str(other),
-					     &inode, e));
+			ck_ok(namespace_link(tree_store, &anna, tree_ino(directories[at], name),
+					     ROOT_INODE, view_str(other), &inode, e));
 			inode_put(inode);
 		} else if (i % 7 == 3) {
 			tree_rename(&ben, directories[at], name, other);
@@ -97,13 +100,16 @@ static void live_a_while(unsigned from, unsigned to)
 			tree_unlink(&anna, directories[at], name);
 		}
 		if (i % 50 == 21 && !tree_has(directories[at], other)) {
-			struct make make = { .mode = S_IFLNK | 0777, .target = view_str("../somewhere") };
+			struct make make = { .mode = S_IFLNK | 0777,
+					     .target = view_str("../somewhere") };
 			struct inode *inode = NULL;
 			uint64_t made;
 
-			ck_ok(namespace_make(tree_store, &ben, directories[at], view_str(other), &make, &inode, e));
+			ck_ok(namespace_make(tree_store, &ben, directories[at], view_str(other),
+					     &make, &inode, e));
 			inode_put(inode);
-			ck_ok(tag_set(tree_store, &anna, directories[at], view_str(name), &made, e));
+			ck_ok(tag_set(tree_store, &anna, directories[at], view_str(name), &made,
+				      e));
 		}
 	}
 }
@@ -137,7 +143,7 @@ static void clean_up(void)
 	shell("rm -rf %s %s", good, tree_path);
 }
 
-/* --- what is the same as it was ----------------------------------------------------------------------------------- */
+/* --- what is the same as it was ------------------------------------------- */
 
 static struct store *open_copy(const char *suffix)
 {
@@ -150,7 +156,8 @@ static struct store *open_copy(const char *suffix)
 	return store;
 }
 
-/* Compares every log record, and the bytes of every version that is not lost, with what they were; *ret counts. */
+/* Compares every log record, and the bytes of every version that is not lost, with what they were;
+ * *ret counts. */
 static void compare(struct store *was, uint64_t *ret_versions, uint64_t *ret_records)
 {
 	CLEANUP(buf_release) struct buf there = { 0 }, a = { 0 }, b = { 0 };
@@ -177,8 +184,11 @@ static void compare(struct store *was, uint64_t *ret_versions, uint64_t *ret_rec
 			continue;
 		ck_assert(memcmp(v.digest.bytes, w.digest.bytes, DIGEST_LEN) == 0);
 		ck_assert_uint_eq(v.size, w.size);
-		ck_assert_int_eq(content_read(was->contents, v.content, 0, bytes, TEXT, NULL), (int)v.size);
-		ck_assert_int_eq(content_read(tree_store->contents, w.content, 0, other, TEXT, NULL), (int)v.size);
+		ck_assert_int_eq(content_read(was->contents, v.content, 0, bytes, TEXT, NULL),
+				 (int)v.size);
+		ck_assert_int_eq(
+			content_read(tree_store->contents, w.content, 0, other, TEXT, NULL),
+			(int)v.size);
 		ck_assert(memcmp(bytes, other, v.size) == 0);
 		++*ret_versions;
 	}
@@ -263,12 +273,13 @@ static void expect_everything(const char *what, struct outcome o)
 	store_close(was);
 	store_close(tree_store);
 	tree_store = NULL;
-	ck_assert_msg(!o.report.versions && !o.report.changes && !o.report.sentences && !o.told && !o.missing_names, "%s: %.2000s", what,
-		      lost);
+	ck_assert_msg(!o.report.versions && !o.report.changes && !o.report.sentences && !o.told &&
+			      !o.missing_names,
+		      "%s: %.2000s", what, lost);
 	ck_assert_uint_eq(o.records, changes);
 }
 
-/* --- tests -------------------------------------------------------------------------------------------------------- */
+/* --- tests ---------------------------------------------------------------- */
 
 /* The names of the database's files that end so, at most 20. */
 static size_t files(const char *ending, char names[20][64])
@@ -299,7 +310,8 @@ static void spoil(const char *name, unsigned eighths)
 	snprintf(path, sizeof(path), "%s/db/%s", tree_path, name);
 	int fd = open(path, O_RDWR);
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	ck_assert_int_eq(pwrite(fd, "\x5a\xa5\x5a\xa5\x5a\xa5\x5a\xa5", 8, st.st_size * eighths / 8), 8);
+	ck_assert_int_eq(
+		pwrite(fd, "\x5a\xa5\x5a\xa5\x5a\xa5\x5a\xa5", 8, st.st_size * eighths / 8), 8);
 	close(fd);
 }
 

@@ -75,9 +75,17 @@ static void fixture_release(struct fixture *f)
 
 static struct staging_origin origin_of(const struct content_ref *base)
 {
-	return (struct staging_origin){ .ino = 0xabc, .content = base->id, .size = base->size, .uid = 1001, .gid = 100,
-					.tgid = 77, .author = view_str("anna"), .command = view_str("soffice.bin"),
-					.client = view_str("smb 192.0.2.7"), .base = 12, .mtime = -5 };
+	return (struct staging_origin){ .ino = 0xabc,
+					.content = base->id,
+					.size = base->size,
+					.uid = 1001,
+					.gid = 100,
+					.tgid = 77,
+					.author = view_str("anna"),
+					.command = view_str("soffice.bin"),
+					.client = view_str("smb 192.0.2.7"),
+					.base = 12,
+					.mtime = -5 };
 }
 
 /* The only journal, or NULL; what was put aside is none. */
@@ -108,12 +116,15 @@ static struct staging *begin(struct fixture *f, const struct content_ref *base)
 	return s;
 }
 
-static struct staging *recover(struct fixture *f, struct staging_origin *origin, struct buf *strings, bool *torn)
+static struct staging *recover(struct fixture *f, struct staging_origin *origin,
+			       struct buf *strings, bool *torn)
 {
 	struct staging *s = NULL;
 	struct error e = { 0 };
 
-	ck_assert_msg(staging_recover(f->journals, journal_name(f), &s, origin, strings, torn, &e) == 0, "%s", e.text);
+	ck_assert_msg(
+		staging_recover(f->journals, journal_name(f), &s, origin, strings, torn, &e) == 0,
+		"%s", e.text);
 	return s;
 }
 
@@ -439,13 +450,15 @@ START_TEST(a_damaged_byte_ends_the_journal_there_and_a_damaged_start_sets_it_asi
 		ck_assert_int_eq(pread(fd, &byte, 1, (off_t)at), 1);
 		bad = byte ^ (uint8_t)(1 + noise_below(&state, 255));
 		ck_assert_int_eq(pwrite(fd, &bad, 1, (off_t)at), 1);
-		int r = staging_recover(f.journals, journal_name(&f), &s, &origin, &strings, &torn, &e);
+		int r = staging_recover(f.journals, journal_name(&f), &s, &origin, &strings, &torn,
+					&e);
 		if (at >= first) {
 			ck_assert_int_eq(r, 0);
 			ck_assert(torn);
 			assert_reads(&f, s, "firstsecond", at < second ? 0 : 5);
 			staging_abandon(s);
-		} else if (r != 1) { /* a length beyond the file's end looks like a beginning that was cut */
+		} else if (r != 1) { /* a length beyond the file's end looks like a beginning that
+					was cut */
 			char lost[320];
 
 			ck_assert_int_eq(r, -E_CORRUPT);
@@ -522,7 +535,8 @@ START_TEST(what_an_earlier_use_of_the_file_left_is_not_taken_for_this_one)
 	uint64_t begun = staging_staged_bytes(s);
 	staging_abandon(s);
 	/* Died between the two steps of starting over: the rest of the file is as it was. */
-	ck_assert_int_eq(pwrite(fd, old + begun, (size_t)n - begun, (off_t)begun), n - (ssize_t)begun);
+	ck_assert_int_eq(pwrite(fd, old + begun, (size_t)n - begun, (off_t)begun),
+			 n - (ssize_t)begun);
 	s = recover(&f, &origin, &strings, &torn);
 	ck_assert(!torn);
 	assert_reads(&f, s, "", 0);
@@ -702,7 +716,8 @@ START_TEST(a_writer_killed_at_any_moment_loses_no_answered_write)
 			struct staging *s = begin(&f, &empty);
 
 			for (n = 0;; n++) {
-				if (staging_write(s, 4ull * n, &n, 4, NULL) != 0 || write(answers[1], &n, 4) != 4)
+				if (staging_write(s, 4ull * n, &n, 4, NULL) != 0 ||
+				    write(answers[1], &n, 4) != 4)
 					_exit(1);
 			}
 		}

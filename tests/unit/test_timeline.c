@@ -35,7 +35,8 @@ START_TEST(a_time_is_the_last_change_at_or_before_the_end_of_its_second)
 	ck_assert_uint_eq(change, last);
 	ck_ok(timeline_instant(tree_store, time_of(last) + 1000 * NS_PER_SECOND, &change, e));
 	ck_assert_uint_eq(change, last);
-	ck_fails(timeline_instant(tree_store, time_of(1) - NS_PER_SECOND, &change, e), E_TIME_RANGE);
+	ck_fails(timeline_instant(tree_store, time_of(1) - NS_PER_SECOND, &change, e),
+		 E_TIME_RANGE);
 	ck_fails(timeline_instant(tree_store, -1, &change, e), E_TIME_RANGE);
 	ck_fails(timeline_time(tree_store, last + 1, &(int64_t){ 0 }, e), E_TIME_RANGE);
 }
@@ -87,8 +88,8 @@ static void check_instant(uint64_t dir, uint64_t at)
 		char name[16];
 
 		snprintf(name, sizeof(name), "n%d", i);
-		ck_assert_msg(all.sizes[i] == model[at][i], "change %d: %s is %d, was %d", (int)at, name,
-			      (int)all.sizes[i], (int)model[at][i]);
+		ck_assert_msg(all.sizes[i] == model[at][i], "change %d: %s is %d, was %d", (int)at,
+			      name, (int)all.sizes[i], (int)model[at][i]);
 		int rc = timeline_lookup(tree_store, at, dir, view_str(name), &dirent, NULL);
 		ck_assert_int_eq(rc == 0, model[at][i] != 0);
 		if (rc == 0)
@@ -125,7 +126,8 @@ START_TEST(the_tree_at_every_change_is_what_it_was)
 		snprintf(to, sizeof(to), "n%d", j);
 		text[step] = '\0';
 		if (!sizes[i]) {
-			/* an empty file first: to the model it is not there yet, so both changes are looked at as one */
+			/* an empty file first: to the model it is not there yet, so both changes
+			 * are looked at as one */
 			inos[i] = tree_make(&anna, dir, name, S_IFREG | 0644);
 			known = head();
 			tree_save(&anna, inos[i], text);
@@ -182,8 +184,10 @@ static void put_change(uint64_t dir, uint64_t change, int64_t second)
 {
 	struct kv_batch batch = { 0 };
 	CLEANUP(buf_release) struct buf above = { 0 }, value = { 0 }, number = { 0 };
-	struct log_record record = { .change = change, .time = second * NS_PER_SECOND + (int64_t)change % 1000 };
-	struct key log = key_number(change), under = key_under(dir, change), clock = key_number((uint64_t)second);
+	struct log_record record = { .change = change,
+				     .time = second * NS_PER_SECOND + (int64_t)change % 1000 };
+	struct key log = key_number(change), under = key_under(dir, change),
+		   clock = key_number((uint64_t)second);
 	struct error e = { 0 };
 
 	buf_varint(&above, dir);
@@ -221,7 +225,8 @@ START_TEST(many_instants_are_thinned_to_hours_days_and_weeks)
 	int64_t times[512], day = 86400 * NS_PER_SECOND;
 	int n, in_hours = 0, in_days = 0;
 
-	/* every ten minutes for two years would be too many to write here: every two hours, then 600 close ones */
+	/* every ten minutes for two years would be too many to write here: every two hours, then
+	 * 600 close ones */
 	for (uint64_t i = 0; i < 12 * 730; i++)
 		put_change(DIR, 1000 + i, START + (int64_t)i * 7200);
 	for (uint64_t i = 0; i < 600; i++)

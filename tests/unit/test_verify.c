@@ -28,7 +28,8 @@ static int verify(bool read_contents)
 	struct error e = { 0 };
 
 	found[0] = '\0';
-	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = read_contents }, keep, NULL, NULL, &report, &e);
+	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = read_contents },
+			     keep, NULL, NULL, &report, &e);
 	ck_assert_msg(r == 0 || r == -E_FAILED_VERIFY, "%s", e.text);
 	ck_assert_int_eq(r == 0, report.damaged == 0);
 	return r;
@@ -45,7 +46,7 @@ static int verify(bool read_contents)
 		ck_assert_msg(report.damaged > 0 && strstr(found, sentence), "wanted \"%s\", found:\n%s", sentence, found); \
 	} while (0)
 
-/* --- a store with something of everything ------------------------------------------------------------------------ */
+/* --- a store with something of everything --------------------------------- */
 
 static uint64_t dept, file, doc;
 
@@ -65,7 +66,8 @@ static void fill(void)
 	tree_rename(&anna, dept, "moved", "away");
 	tree_write(&anna, dept, "twice", "linked");
 	struct inode *inode = NULL;
-	ck_ok(namespace_link(tree_store, &anna, tree_ino(dept, "twice"), ROOT_INODE, view_str("again"), &inode, e));
+	ck_ok(namespace_link(tree_store, &anna, tree_ino(dept, "twice"), ROOT_INODE,
+			     view_str("again"), &inode, e));
 	inode_put(inode);
 	tree_make(&anna, dept, "below", S_IFDIR | 0755);
 	tree_make(&anna, dept, "pipe", S_IFIFO | 0644);
@@ -114,7 +116,7 @@ static struct key name_key(uint64_t parent, const char *name)
 		put(family, key, buf_view(&edited_)); \
 	} while (0)
 
-/* --- tests ------------------------------------------------------------------------------------------------------ */
+/* --- tests ---------------------------------------------------------------- */
 
 START_TEST(a_new_store_is_clean)
 {
@@ -205,8 +207,9 @@ static void quick(void)
 	struct error e = { 0 };
 
 	found[0] = '\0';
-	int r = verify_store(tree_store, &(struct verify_options){ .read_contents = true, .only_new = true }, keep, NULL, NULL, &report,
-			     &e);
+	int r = verify_store(tree_store,
+			     &(struct verify_options){ .read_contents = true, .only_new = true },
+			     keep, NULL, NULL, &report, &e);
 	ck_assert_msg(r == 0 || r == -E_FAILED_VERIFY, "%s", e.text);
 }
 
@@ -301,8 +304,8 @@ START_TEST(a_version_with_another_content_is_found)
 
 	fill();
 	ck_ok(version_get(tree_store, doc, 1, &other, &memory, e));
-	EDIT(version, FAMILY_VERSION, key_numbers(doc, ~(uint64_t)3), (r.content = other.content, r.size = other.size,
-								      r.digest = other.digest));
+	EDIT(version, FAMILY_VERSION, key_numbers(doc, ~(uint64_t)3),
+	     (r.content = other.content, r.size = other.size, r.digest = other.digest));
 	buf_release(&memory);
 	ck_finds("does not have the digest that change");
 	ck_assert_ptr_nonnull(strstr(found, "dept/budget.xlsx: holds"));
@@ -351,14 +354,16 @@ START_TEST(a_malformed_past_is_found)
 	past.ended = SLOT_UNLINKED;
 	dirent_encode(&value, &past);
 	put(FAMILY_PAST_DIRENT,
-	    key_past_name(dept, store_cookie(tree_store, view_str("budget.xlsx")), view_str("budget.xlsx"), 2),
+	    key_past_name(dept, store_cookie(tree_store, view_str("budget.xlsx")),
+			  view_str("budget.xlsx"), 2),
 	    buf_view(&value));
 	ck_finds("dept/budget.xlsx: two past intervals of this name overlap");
 	past.until = 2;
 	buf_clear(&value);
 	dirent_encode(&value, &past);
 	put(FAMILY_PAST_DIRENT,
-	    key_past_name(dept, store_cookie(tree_store, view_str("budget.xlsx")), view_str("budget.xlsx"), 2),
+	    key_past_name(dept, store_cookie(tree_store, view_str("budget.xlsx")),
+			  view_str("budget.xlsx"), 2),
 	    buf_view(&value));
 	ck_finds("is not well formed");
 	tree_teardown();
@@ -367,11 +372,13 @@ END_TEST
 
 START_TEST(bytes_that_are_no_record_are_found_everywhere)
 {
-	static const enum family families[] = { FAMILY_DIRENT, FAMILY_PAST_DIRENT, FAMILY_INODE, FAMILY_PAST_INODE,
-						FAMILY_LINK,   FAMILY_ORPHAN,      FAMILY_DOCUMENT, FAMILY_VERSION,
-						FAMILY_CONTENT, FAMILY_SEGMENT,    FAMILY_CHUNK_NAME, FAMILY_CHUNK,
-						FAMILY_LOG,    FAMILY_BY_USER,     FAMILY_UNDER, FAMILY_BY_DIGEST,
-						FAMILY_CLOCK,  FAMILY_TAG,         FAMILY_CONFLICT };
+	static const enum family families[] = {
+		FAMILY_DIRENT,  FAMILY_PAST_DIRENT, FAMILY_INODE,      FAMILY_PAST_INODE,
+		FAMILY_LINK,    FAMILY_ORPHAN,      FAMILY_DOCUMENT,   FAMILY_VERSION,
+		FAMILY_CONTENT, FAMILY_SEGMENT,     FAMILY_CHUNK_NAME, FAMILY_CHUNK,
+		FAMILY_LOG,     FAMILY_BY_USER,     FAMILY_UNDER,      FAMILY_BY_DIGEST,
+		FAMILY_CLOCK,   FAMILY_TAG,         FAMILY_CONFLICT
+	};
 	struct key noise = { .bytes = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, .len = 11 };
 
 	fill();
@@ -408,9 +415,12 @@ START_TEST(the_listener_can_stop_it)
 
 	fill();
 	drop(FAMILY_LOG, key_number(4));
-	ck_assert_int_eq(verify_store(tree_store, &everything, stop, NULL, &calls, &report, NULL), -ECANCELED);
+	ck_assert_int_eq(verify_store(tree_store, &everything, stop, NULL, &calls, &report, NULL),
+			 -ECANCELED);
 	ck_assert_int_eq(calls, 1);
-	ck_assert_int_eq(verify_store(tree_store, &everything, stop, stop_progress, &calls, &report, NULL), -ECANCELED);
+	ck_assert_int_eq(
+		verify_store(tree_store, &everything, stop, stop_progress, &calls, &report, NULL),
+		-ECANCELED);
 	ck_assert_int_eq(calls, 2);
 	tree_teardown();
 }
@@ -478,10 +488,12 @@ START_TEST(what_a_stopped_one_found_is_told_again)
 	whole = report;
 	buf_append(&all, found, strlen(found));
 	ck_assert_uint_ge(whole.damaged, 2);
-	/* after each number of findings: stopped, gone on with, and nothing is lost or told twice */
+	/* after each number of findings: stopped, gone on with, and nothing is lost or told
+	 * twice */
 	for (int n = 1; n <= (int)whole.damaged; n++) {
 		ck_assert_int_eq(verify_some(false, (struct limit){ n, 1000000 }), -ECANCELED);
-		ck_assert_int_eq(verify_some(true, (struct limit){ 1000, 1000000 }), -E_FAILED_VERIFY);
+		ck_assert_int_eq(verify_some(true, (struct limit){ 1000, 1000000 }),
+				 -E_FAILED_VERIFY);
 		ck_assert_str_eq(found, buf_cstr(&all));
 		ck_assert_mem_eq(&report, &whole, sizeof(report));
 	}
@@ -533,13 +545,15 @@ START_TEST(a_damaged_note_of_how_far_it_came_is_none)
 	for (off_t at = 0; at < 60; at += 4) {
 		uint8_t byte;
 
-		ck_assert_int_eq(verify_some(false, (struct limit){ (int)whole.damaged, 1000000 }), -ECANCELED);
+		ck_assert_int_eq(verify_some(false, (struct limit){ (int)whole.damaged, 1000000 }),
+				 -ECANCELED);
 		int fd = openat(tree_store->directory_fd, "VERIFY", O_RDWR);
 		ck_assert_int_eq(pread(fd, &byte, 1, at), 1);
 		byte ^= 0x40;
 		ck_assert_int_eq(pwrite(fd, &byte, 1, at), 1);
 		close(fd);
-		ck_assert_int_eq(verify_some(true, (struct limit){ 1000, 1000000 }), -E_FAILED_VERIFY);
+		ck_assert_int_eq(verify_some(true, (struct limit){ 1000, 1000000 }),
+				 -E_FAILED_VERIFY);
 		ck_assert_mem_eq(&report, &whole, sizeof(report));
 	}
 	tree_teardown();

@@ -55,7 +55,8 @@ static void find_log(struct fixture *f)
 	ck_assert_uint_gt(f->size, 0);
 }
 
-/* A database whose writer was killed after WRITES writes of value_len bytes, SYNCED of them synced. */
+/* A database whose writer was killed after WRITES writes of value_len bytes, SYNCED of them
+ * synced. */
 static struct fixture fixture_new(size_t value_len)
 {
 	struct fixture f = { .directory = scratch_new() };
@@ -71,8 +72,10 @@ static struct fixture fixture_new(size_t value_len)
 		for (unsigned i = 0; i < WRITES; i++) {
 			CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 
-			kv_batch_put(&b, FAMILY_META, view_of(&i, sizeof(i)), view_of(value, value_len));
-			if (kv_write(kv, &b, NULL) < 0 || (i + 1 == SYNCED && kv_sync(kv, NULL) < 0))
+			kv_batch_put(&b, FAMILY_META, view_of(&i, sizeof(i)),
+				     view_of(value, value_len));
+			if (kv_write(kv, &b, NULL) < 0 ||
+			    (i + 1 == SYNCED && kv_sync(kv, NULL) < 0))
 				_exit(1);
 		}
 		raise(SIGKILL);
@@ -177,7 +180,8 @@ START_TEST(a_log_cut_anywhere_opens_with_the_writes_before_the_cut)
 	struct kv *kv = open_db(f.db, &r, &e);
 	ck_assert_msg(r == 0, "%s", e.text);
 	for (unsigned i = 0; i < WRITES; i++)
-		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), i < 15);
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL),
+				 i < 15);
 	ck_assert_str_eq(kv_opening_note(kv), "");
 	kv_close(kv);
 }
@@ -284,7 +288,8 @@ static void assert_refused(struct fixture *f, const char *words)
 	ck_assert_msg(strstr(e.text, words) != NULL, "%s", e.text);
 }
 
-/* Makes of the log two: the first one has the records up to `end`, the second those from `start` on. */
+/* Makes of the log two: the first one has the records up to `end`, the second those from `start`
+ * on. */
 static void split_log(struct fixture *f, unsigned end, unsigned start)
 {
 	size_t from = f->ends[start - 1];
@@ -315,7 +320,8 @@ START_TEST(a_log_that_does_not_follow_the_one_before_is_not_replayed)
 	struct kv *kv = open_db(f.db, &r, &e);
 	ck_assert_msg(r == 0, "%s", e.text);
 	for (unsigned i = 0; i < WRITES; i++)
-		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), i < 12);
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL),
+				 i < 12);
 	kv_close(kv);
 }
 END_TEST
@@ -326,7 +332,8 @@ START_TEST(the_numbers_of_a_batch_may_be_divided_between_two_blocks)
 	unsigned divided = 0;
 	struct error e;
 
-	/* Where the first batch ends, 7 to 18 bytes are left of the block: a record's head and not all of a batch's. */
+	/* Where the first batch ends, 7 to 18 bytes are left of the block: a record's head and not
+	 * all of a batch's. */
 	for (size_t length = 32768 - 90; length < 32768 - 50; length++) {
 		CLEANUP(fixture_release) struct fixture f = fixture_new(length);
 		size_t end = 7 + (size_t)(f.bytes[4] | f.bytes[5] << 8);
@@ -352,7 +359,8 @@ START_TEST(a_log_that_follows_the_one_before_is_replayed)
 	struct kv *kv = open_db(f.db, &r, &e);
 	ck_assert_msg(r == 0, "%s", e.text);
 	for (unsigned i = 0; i < WRITES; i++)
-		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL), 1);
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL),
+				 1);
 	kv_close(kv);
 }
 END_TEST
@@ -437,7 +445,8 @@ int main(void)
 	tcase_add_test(tc, the_log_of_a_killed_writer_is_whole);
 	tcase_add_test(tc, a_log_cut_anywhere_opens_with_the_writes_before_the_cut);
 	tcase_add_test(tc, any_changed_byte_is_damage_when_no_power_was_cut);
-	tcase_add_test(tc, after_a_power_cut_what_was_synced_must_be_there_and_the_rest_may_be_gone);
+	tcase_add_test(tc,
+		       after_a_power_cut_what_was_synced_must_be_there_and_the_rest_may_be_gone);
 	tcase_add_test(tc, a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped);
 	tcase_add_test(tc, records_over_several_blocks_are_inspected_too);
 	tcase_add_test(tc, a_log_that_does_not_follow_the_one_before_is_not_replayed);

@@ -17,8 +17,12 @@
 static char tree_path[64];
 static struct store *tree_store;
 
-static const struct actor anna = { .uid = 4001, .gid = 4001, .tgid = 101, .name = { "anna", 4 }, .command = { "editor", 6 } };
-static const struct actor ben = { .uid = 4002, .gid = 4002, .tgid = 102, .name = { "ben", 3 }, .command = { "editor", 6 } };
+static const struct actor anna = {
+	.uid = 4001, .gid = 4001, .tgid = 101, .name = { "anna", 4 }, .command = { "editor", 6 }
+};
+static const struct actor ben = {
+	.uid = 4002, .gid = 4002, .tgid = 102, .name = { "ben", 3 }, .command = { "editor", 6 }
+};
 
 #define ck_ok(call) \
 	do { \
@@ -70,7 +74,8 @@ static inline void tree_reopen(void)
 	tree_open();
 }
 
-static inline uint64_t tree_make(const struct actor *actor, uint64_t parent, const char *name, uint32_t mode)
+static inline uint64_t tree_make(const struct actor *actor, uint64_t parent, const char *name,
+				 uint32_t mode)
 {
 	struct make make = { .mode = mode, .uid = actor->uid, .gid = actor->gid };
 	struct inode *inode = NULL;
@@ -82,8 +87,8 @@ static inline uint64_t tree_make(const struct actor *actor, uint64_t parent, con
 }
 
 /* Saves text as the content of ino; base and fold as in struct save. */
-static inline struct saved tree_save_as(const struct actor *actor, uint64_t ino, const char *text, uint64_t base,
-					bool fold)
+static inline struct saved tree_save_as(const struct actor *actor, uint64_t ino, const char *text,
+					uint64_t base, bool fold)
 {
 	int fd = memfd_create("work", MFD_CLOEXEC);
 	size_t n = strlen(text);
@@ -104,7 +109,8 @@ static inline struct saved tree_save(const struct actor *actor, uint64_t ino, co
 }
 
 /* Creates a file with a content: its inode. */
-static inline uint64_t tree_write(const struct actor *actor, uint64_t parent, const char *name, const char *text)
+static inline uint64_t tree_write(const struct actor *actor, uint64_t parent, const char *name,
+				  const char *text)
 {
 	uint64_t ino = tree_make(actor, parent, name, S_IFREG | 0644);
 
@@ -167,17 +173,20 @@ static inline const char *tree_text(uint64_t doc, uint64_t number)
 
 	ck_ok(version_get(tree_store, doc, number, &v, &memory, e));
 	ck_assert_uint_lt(v.size, sizeof(text));
-	ck_ok(n = content_read(store_contents(tree_store), v.content, 0, text, sizeof(text) - 1, e));
+	ck_ok(n = content_read(store_contents(tree_store), v.content, 0, text, sizeof(text) - 1,
+			       e));
 	text[n] = '\0';
 	buf_release(&memory);
 	return text;
 }
 
-static inline void tree_rename(const struct actor *actor, uint64_t parent, const char *from, const char *to)
+static inline void tree_rename(const struct actor *actor, uint64_t parent, const char *from,
+			       const char *to)
 {
 	uint64_t replaced;
 
-	ck_ok(namespace_rename(tree_store, actor, parent, view_str(from), parent, view_str(to), 0, 0, &replaced, e));
+	ck_ok(namespace_rename(tree_store, actor, parent, view_str(from), parent, view_str(to), 0,
+			       0, &replaced, e));
 	if (replaced)
 		ck_ok(namespace_drop_orphan(tree_store, replaced, e));
 }
