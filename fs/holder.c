@@ -239,6 +239,7 @@ static int plan_next(struct holder *h, int status)
 	describe_end(how, sizeof(how), status);
 	if (asked) {
 		h->use_own = false;
+		h->failures = 0;
 		return -1;
 	}
 	if (!h->region->resends)
