@@ -14,6 +14,7 @@
 
 #define BLOCK 32768u
 #define HEAD 7u
+#define SEQUENCE_MAX ((1ull << 56) - 1)
 #define BATCH_HEAD 12 /* sequence u64, count u32, little-endian */
 #define LOG_DATA_TAG 3
 
@@ -213,6 +214,8 @@ static void survey_batch(struct survey *s, struct batch *b)
 	uint64_t count = b->len < BATCH_HEAD ? 0 : little_endian(b->bytes + 8, 4);
 
 	b->first = count ? little_endian(b->bytes, 8) : 0;
+	if (b->first > SEQUENCE_MAX) /* RocksDB never wrote that */
+		b->first = count = 0;
 	b->last = count ? b->first + count - 1 : 0;
 	if (b->len == BATCH_START && mark[0] == LOG_DATA_TAG && mark[1] == WAL_MARK_LEN &&
 	    mark[2] == 'D' && mark[3] == 'b')
