@@ -121,13 +121,23 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		close_handle(m, fi->fh); /* interrupted: the kernel does not have the handle */
 }
 
+/* The handle of something that has bytes, live or past. */
+static int find_readable(struct mount *m, uint64_t fh, struct handle **ret, struct error *e)
+{
+	int rc = handle_find(m->handles, fh, ret, e);
+
+	if (rc == 0 && !(*ret)->file && !(*ret)->past)
+		rc = error_set(e, -E_IS_DIR, "is a folder");
+	return rc;
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct handle *handle;
 	struct error e = { 0 };
 	char *out = malloc(size ? size : 1);
-	int rc = out ? handle_find(m->handles, fi->fh, &handle, &e)
+	int rc = out ? find_readable(m, fi->fh, &handle, &e)
 		     : error_set(&e, -E_NO_MEMORY, "out of memory to read");
 
 	if (rc == 0)
@@ -373,7 +383,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct f
 	struct handle *handle;
 	struct error e = { 0 };
 	uint64_t at = 0;
-	int rc = handle_find(m->handles, fi->fh, &handle, &e);
+	int rc = find_readable(m, fi->fh, &handle, &e);
 
 	if (rc == 0 && whence != SEEK_DATA && whence != SEEK_HOLE)
 		rc = error_set(&e, -E_INVALID, "lseek knows SEEK_DATA and SEEK_HOLE");

@@ -152,6 +152,8 @@ static int list_past(struct listing *l, uint64_t fh, uint64_t offset)
 	struct handle *handle;
 	int rc = handle_find(l->m->handles, fh, &handle, &l->e);
 
+	if (rc == 0 && !handle->past)
+		rc = error_set(&l->e, -E_NOT_DIR, "is no folder of the past");
 	return rc < 0 ? rc : history_readdir(handle->past, offset, add_past, l, &l->e);
 }
 
