@@ -140,7 +140,7 @@ static void take_good(void)
 
 static void clean_up(void)
 {
-	shell("rm -rf %s %s", good, tree_path);
+	shell("rm -rf %s %s.* %s", good, good, tree_path);
 }
 
 /* --- what is the same as it was ------------------------------------------- */
