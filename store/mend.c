@@ -62,7 +62,6 @@ int mend_each(struct mend *m, enum family family, bool reverse, mend_visitor eac
 
 int mend_tell(struct mend *m, struct error *e, const char *format, ...)
 {
-	CLEANUP(buf_release) struct buf text = { 0 };
 	char sentence[1024];
 	va_list ap;
 

@@ -356,7 +356,6 @@ static int give_name(struct mend *m, struct inode_record *inode, struct error *e
 /* An inode's name, or one of several: 1, or 0 when none leads to it. */
 static int has_name(struct mend *m, const struct inode_record *inode, struct error *e)
 {
-	CLEANUP(buf_release) struct buf prefix = { 0 };
 	struct key key = key_number(inode->ino);
 	struct dirent_record d;
 	struct view link;
@@ -583,7 +582,6 @@ static int settle_intervals(struct mend *m, struct error *e)
 		if (dirent_decode(&d, value, NULL) < 0)
 			continue;
 		if (same && d.until > newer) {
-			CLEANUP(buf_release) struct buf encoded = { 0 };
 			struct reader in = reader_of(key);
 			uint64_t parent = reader_u64(&in);
 
