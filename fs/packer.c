@@ -8,8 +8,8 @@
 
 #include "log.h"
 #include "store/clock.h"
-#include "store/lock.h"
 #include "store/pack.h"
+#include "ticker.h"
 
 #define QUIET_MS 3000
 #define BETWEEN_MS 10000
@@ -19,24 +19,10 @@
 struct packer {
 	struct store *store;
 	int64_t age_ns;
-	struct lock lock;
-	pthread_cond_t changed;
-	bool stopping;
-	pthread_t thread;
+	struct ticker ticker;
 	uint64_t head;       /* the newest change when last looked */
 	int64_t worked_ns;   /* when the last piece of work began */
 };
-
-/* False when it is time to stop. */
-static bool rest(struct packer *packer, unsigned ms)
-{
-	lock_take(&packer->lock);
-	if (!packer->stopping)
-		lock_wait_for(&packer->lock, &packer->changed, ms);
-	bool stopping = packer->stopping;
-	lock_drop(&packer->lock);
-	return !stopping;
-}
 
 /* Whether something changed since it was last asked. */
 static bool is_busy(struct packer *packer)
@@ -58,12 +44,12 @@ static bool pause_packing(void *arg, uint64_t done, uint64_t total)
 	int64_t worked_ms = (clock_monotonic() - packer->worked_ns) / 1000000;
 
 	(void)done, (void)total;
-	if (!rest(packer, worked_ms < 1             ? 1
-			  : worked_ms > REST_MS_MAX ? REST_MS_MAX
-						    : (unsigned)worked_ms))
+	if (!ticker_rest(&packer->ticker, worked_ms < 1             ? 1
+					  : worked_ms > REST_MS_MAX ? REST_MS_MAX
+								    : worked_ms))
 		return false;
 	while (is_busy(packer)) {
-		if (!rest(packer, QUIET_MS))
+		if (!ticker_rest(&packer->ticker, QUIET_MS))
 			return false;
 	}
 	packer->worked_ns = clock_monotonic();
@@ -80,7 +66,7 @@ static void *run(void *arg)
 	/* Not SCHED_IDLE: a save may wait for what is written here, and must not wait for all
 	 * others first. */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
-	while (rest(packer, BETWEEN_MS)) {
+	while (ticker_rest(&packer->ticker, BETWEEN_MS)) {
 		struct pack_report report;
 		struct error e = { 0 };
 
@@ -105,12 +91,10 @@ int packer_start(struct store *store, unsigned age_s, struct packer **ret, struc
 		return error_set(e, -E_NO_MEMORY, "out of memory for the packer's thread");
 	packer->store = store;
 	packer->age_ns = (int64_t)age_s * 1000000000;
-	lock_init(&packer->lock, LOCK_QUEUE);
-	pthread_cond_init(&packer->changed, NULL);
-	int err = pthread_create(&packer->thread, NULL, run, packer);
-	if (err) {
+	int rc = ticker_start(&packer->ticker, run, packer, "packer's", e);
+	if (rc < 0) {
 		free(packer);
-		return error_set(e, -err, "cannot start the packer's thread: %s", strerror(err));
+		return rc;
 	}
 	*ret = packer;
 	return 0;
@@ -120,12 +104,6 @@ void packer_stop(struct packer *packer)
 {
 	if (!packer)
 		return;
-	lock_take(&packer->lock);
-	packer->stopping = true;
-	pthread_cond_signal(&packer->changed);
-	lock_drop(&packer->lock);
-	pthread_join(packer->thread, NULL);
-	pthread_cond_destroy(&packer->changed);
-	lock_destroy(&packer->lock);
+	ticker_stop(&packer->ticker);
 	free(packer);
 }
