@@ -14,7 +14,7 @@
 #define STOPPED_MS 10000         /* RocksDB looks every 5 s whether a full disk has room again */
 #define TRIAL_BYTES (4 * MIB)
 
-static const char family_letters[] = {
+const char kv_family_letters[] = {
 #define X(name, letter, key, value, what) letter,
 	KEY_FAMILIES(X)
 #undef X
@@ -72,11 +72,6 @@ static int no_memory(struct error *e)
 	return error_set(e, -E_NO_MEMORY, "out of memory");
 }
 
-static size_t column_of(enum family family)
-{
-	return family == FAMILY_CHUNK;
-}
-
 /* A key with its family's letter before it; small ones need no allocation. */
 struct full_key {
 	uint8_t small[KEY_SMALL], *large;
@@ -98,7 +93,7 @@ static const char *full_key_set(struct full_key *k, enum family family, struct v
 		to = k->large = malloc(k->len);
 	if (!to)
 		return NULL;
-	to[0] = (uint8_t)family_letters[family];
+	to[0] = (uint8_t)kv_family_letters[family];
 	if (key.len)
 		memcpy(to + 1, key.data, key.len);
 	return (const char *)to;
@@ -142,7 +137,7 @@ int kv_get(struct kv *kv, const struct kv_snapshot *snapshot, enum family family
 		return r;
 	rocksdb_pinnableslice_t *slice =
 		rocksdb_get_pinned_cf(kv->db, snapshot ? snapshot->read : kv->read,
-				      kv->columns[column_of(family)], at, k.len, &message);
+				      kv->columns[kv_column_of(family)], at, k.len, &message);
 	if (message)
 		return kv_error(kv, message, e);
 	if (!slice)
@@ -229,7 +224,7 @@ int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family f
 	if (r < 0)
 		return r;
 	rocksdb_batched_multi_get_cf(kv->db, snapshot ? snapshot->read : kv->read,
-				     kv->columns[column_of(family)], n, m.at, m.len, m.slices,
+				     kv->columns[kv_column_of(family)], n, m.at, m.len, m.slices,
 				     m.messages, false);
 	return many_take(kv, &m, values, found, e);
 }
@@ -264,7 +259,7 @@ static bool set_bounds(struct kv_iter *it, enum family family, struct view prefi
 {
 	struct buf *upper = &it->upper;
 
-	buf_u8(&it->lower, (uint8_t)family_letters[family]);
+	buf_u8(&it->lower, (uint8_t)kv_family_letters[family]);
 	buf_append(&it->lower, prefix.data, prefix.len);
 	buf_append(upper, it->lower.data, it->lower.len);
 	if (it->lower.failed || upper->failed)
@@ -303,7 +298,7 @@ struct kv_iter *kv_iter_open(struct kv *kv, const struct kv_snapshot *snapshot, 
 						    it->lower.len);
 	rocksdb_readoptions_set_iterate_upper_bound(it->read, (char *)it->upper.data,
 						    it->upper.len);
-	it->at = rocksdb_create_iterator_cf(kv->db, it->read, kv->columns[column_of(family)]);
+	it->at = rocksdb_create_iterator_cf(kv->db, it->read, kv->columns[kv_column_of(family)]);
 	return it;
 }
 
@@ -436,8 +431,8 @@ static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct
 	wal_mark(mark, kv->seal.boot, atomic_load(&kv->seal.stable));
 	rocksdb_writebatch_put_log_data(writes, (const char *)mark, sizeof(mark));
 	while (kv_operation_next(&rest, &op)) {
-		rocksdb_column_family_handle_t *column = kv->columns[column_of(op.family)];
-		const char letter = family_letters[op.family];
+		rocksdb_column_family_handle_t *column = kv->columns[kv_column_of(op.family)];
+		const char letter = kv_family_letters[op.family];
 		const char *key[2] = { &letter, op.key.data }, *value[1] = { op.value.data };
 		size_t key_len[2] = { 1, op.key.len }, value_len[1] = { op.value.len };
 
@@ -626,94 +621,4 @@ int kv_checkpoint(struct kv *kv, const char *path, struct error *e)
 	if (checkpoint)
 		rocksdb_checkpoint_object_destroy(checkpoint);
 	return message ? kv_error(kv, message, e) : 0;
-}
-
-uint64_t kv_approximate_bytes(struct kv *kv, enum family family)
-{
-	char first[1] = { family_letters[family] },
-	     after[1] = { (char)(family_letters[family] + 1) };
-	const char *starts[1] = { first }, *limits[1] = { after };
-	size_t lens[1] = { 1 };
-	uint64_t bytes = 0;
-	char *message = NULL;
-
-	rocksdb_approximate_sizes_cf(kv->db, kv->columns[column_of(family)], 1, starts, lens,
-				     limits, lens, &bytes, &message);
-	if (message)
-		rocksdb_free(message);
-	return bytes;
-}
-
-#define CHECK_TOLD (1 * MIB)
-#define CHECK_SLICE (256 * MIB)
-
-struct table_check {
-	struct kv *kv;
-	rocksdb_readoptions_t *options;
-	int (*read)(void *arg, uint64_t bytes, struct error *e);
-	void *arg;
-	struct buf at; /* the key that the next slice begins with */
-};
-
-/* Reads on from a key, up to a slice: 1 when there is more. */
-static int check_slice(struct table_check *c, rocksdb_iterator_t *it, struct error *e)
-{
-	uint64_t told = 0, read = 0;
-	char *message = NULL;
-	int r = 0;
-
-	rocksdb_iter_seek(it, (const char *)c->at.data, c->at.len);
-	for (; r == 0 && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
-		size_t key_len, len;
-		const char *key = rocksdb_iter_key(it, &key_len);
-
-		if (read >= CHECK_SLICE) {
-			buf_clear(&c->at);
-			buf_append(&c->at, key, key_len);
-			r = buf_check(&c->at, e);
-			return r < 0 ? r : 1;
-		}
-		rocksdb_iter_value(it, &len);
-		read += key_len + len;
-		if (c->read && read - told >= CHECK_TOLD) {
-			r = c->read(c->arg, read - told, e);
-			told = read;
-		}
-	}
-	rocksdb_iter_get_error(it, &message);
-	return message ? kv_error(c->kv, message, e) : r;
-}
-
-static int check_column(struct table_check *c, rocksdb_column_family_handle_t *column,
-			struct error *e)
-{
-	int r = 1;
-
-	buf_clear(&c->at);
-	buf_u8(&c->at, 0);
-	while (r > 0) {
-		rocksdb_iterator_t *it = rocksdb_create_iterator_cf(c->kv->db, c->options, column);
-
-		r = check_slice(c, it, e);
-		rocksdb_iter_destroy(it);
-	}
-	return r;
-}
-
-int kv_check(struct kv *kv, int (*read)(void *arg, uint64_t bytes, struct error *e), void *arg,
-	     struct error *e)
-{
-	struct table_check c = {
-		.kv = kv, .options = rocksdb_readoptions_create(), .read = read, .arg = arg
-	};
-	int r = 0;
-
-	rocksdb_readoptions_set_verify_checksums(c.options, 1);
-	rocksdb_readoptions_set_fill_cache(c.options, 0);
-	rocksdb_readoptions_set_readahead_size(c.options, 2 * MIB);
-	for (size_t i = 0; r == 0 && i < COLUMNS; i++)
-		r = check_column(&c, kv->columns[i], e);
-	rocksdb_readoptions_destroy(c.options);
-	buf_release(&c.at);
-	return r;
 }

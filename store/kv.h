@@ -1,4 +1,4 @@
-/* kv.h - the ordered, atomic key-value store under everything; only kv.c and kv_open.c know
+/* kv.h - the ordered, atomic key-value store under everything; only the files kv*.c know
  * RocksDB.
  *
  * The face is small on purpose, so that another ordered transactional engine can stand here later:
@@ -114,6 +114,18 @@ uint64_t kv_approximate_bytes(struct kv *kv, enum family family);
  * bytes were; a negative code stops. */
 int kv_check(struct kv *kv, int (*read)(void *arg, uint64_t bytes, struct error *e), void *arg,
 	     struct error *e);
+
+/* A table of content: it has keys of CHUNK from first to last; so many, 0: that is not known. */
+struct kv_table {
+	struct view first, last;
+	uint64_t keys;
+};
+typedef bool (*kv_table_is_worth)(void *arg, const struct kv_table *table);
+
+/* Deleted chunks take room until their tables are written anew.  Does that, one after the other,
+ * with those for which worth() says so, as long as go_on() does. */
+int kv_rewrite_chunks(struct kv *kv, kv_table_is_worth worth, bool (*go_on)(void *arg), void *arg,
+		      struct error *e);
 
 /* Test hook: the n-th following kv_get, kv_write or kv_sync fails with code (n = 0: none). */
 void kv_fail_nth(unsigned n, int code);

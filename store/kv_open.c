@@ -15,7 +15,7 @@
 #define OPEN_BYTES_MIN (2 * MIB)
 #define WAL_BYTES_MAX (64 * MIB) /* bounds replay after a crash */
 
-static const char *const column_names[COLUMNS] = { "default", "chunk" };
+const char *const kv_column_names[COLUMNS] = { "default", "chunk" };
 
 /* ---- options ---- */
 
@@ -180,10 +180,10 @@ static rocksdb_t *open_database(struct kv *kv, bool create, char **message)
 
 	if (kv->read_only)
 		return rocksdb_open_for_read_only_column_families(options[0], kv->path, COLUMNS,
-								  column_names, options,
+								  kv_column_names, options,
 								  kv->columns, 0, message);
 	rocksdb_options_set_create_if_missing(kv->options[0], create);
-	return rocksdb_open_column_families(options[0], kv->path, COLUMNS, column_names, options,
+	return rocksdb_open_column_families(options[0], kv->path, COLUMNS, kv_column_names, options,
 					    kv->columns, message);
 }
 
@@ -212,7 +212,7 @@ static int peek(struct kv *kv, uint64_t *ret_sequence, uint64_t *ret_oldest_log,
 	rocksdb_column_family_handle_t *columns[COLUMNS];
 	char *message = NULL;
 	rocksdb_t *db = rocksdb_open_for_read_only_column_families(
-		options[0], kv->path, COLUMNS, column_names, options, columns, 0, &message);
+		options[0], kv->path, COLUMNS, kv_column_names, options, columns, 0, &message);
 
 	if (message)
 		return kv_error(kv, message, e);

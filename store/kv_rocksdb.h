@@ -1,4 +1,4 @@
-/* kv_rocksdb.h - an open RocksDB, shared by kv.c and kv_open.c; nobody else includes this or
+/* kv_rocksdb.h - an open RocksDB, shared by the files kv*.c; nobody else includes this or
  * <rocksdb/c.h>. */
 #ifndef DAYBOOK_KV_ROCKSDB_H
 #define DAYBOOK_KV_ROCKSDB_H
@@ -13,6 +13,14 @@
 /* Two column families: "default" for everything small, "chunk" for content (already compressed,
  * large blocks). */
 #define COLUMNS 2
+extern const char *const kv_column_names[COLUMNS];
+static inline size_t kv_column_of(enum family family)
+{
+	return family == FAMILY_CHUNK;
+}
+
+/* What each family's keys begin with. */
+extern const char kv_family_letters[FAMILY_COUNT];
 
 struct kv {
 	rocksdb_t *db;

@@ -13,6 +13,7 @@
 #define KEYS_BETWEEN 4096
 #define REMOVE_MANY 64
 #define WAIT_NS 5000000
+#define REWRITE_WORTH 3 /* living chunks that are written anew for a dead one */
 
 struct sweep {
 	struct content_store *cs;
@@ -173,6 +174,51 @@ static int remove_doomed(struct sweep *s, struct error *e)
 	return r < 0 ? r : 0;
 }
 
+/* ---- the room that was theirs ---- */
+
+static uint64_t count_marked(const struct sweep *s, uint64_t first, uint64_t last)
+{
+	uint64_t n = 0;
+
+	for (uint64_t id = first; id <= last;) {
+		bool whole = (id - s->first) % 8 == 0 && last - id >= 8;
+
+		n += whole ? (unsigned)__builtin_popcount(s->marks[(id - s->first) / 8])
+			   : is_marked(s, id);
+		id += whole ? 8 : 1;
+	}
+	return n;
+}
+
+static uint64_t count_doomed(const struct sweep *s, uint64_t first, uint64_t last)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		n += s->doomed[i].id >= first && s->doomed[i].id <= last;
+	return n;
+}
+
+/* Whether as much of a table is dead as is worth writing the rest anew. */
+static bool is_worth_rewriting(void *arg, const struct kv_table *table)
+{
+	const struct sweep *s = arg;
+	struct reader in = reader_of(table->first), end = reader_of(table->last);
+	uint64_t first = reader_u64(&in), last = reader_u64(&end);
+
+	if (!reader_done(&in) || !reader_done(&end) || first < s->first || last >= s->end)
+		return false;
+	uint64_t living = count_marked(s, first, last), dead = count_doomed(s, first, last);
+	if (table->keys > living + dead)
+		dead = table->keys - living; /* earlier sweeps left some */
+	return dead > 0 && dead >= living / REWRITE_WORTH;
+}
+
+static bool go_on_rewriting(void *arg)
+{
+	return go_on(arg, NULL) == 0;
+}
+
 /* One window of ids.  Segments from s0 on may not be on the snapshot. */
 static int sweep_window(struct sweep *s, uint64_t s0, struct error *e)
 {
@@ -189,6 +235,8 @@ static int sweep_window(struct sweep *s, uint64_t s0, struct error *e)
 		r = mark_segments(s, NULL, s0, mark_rescued, e);
 	if (r == 0)
 		r = remove_doomed(s, e);
+	if (r == 0)
+		r = kv_rewrite_chunks(s->cs->kv, is_worth_rewriting, go_on_rewriting, s, e);
 	chunks_doom(&s->cs->chunks, NULL, 0);
 	return r;
 }

@@ -5,7 +5,10 @@
  * unmarked chunks; no counts are kept and nothing is remembered, so that a death at any point costs
  * nothing but doing it again. Beside saves: a save that finds a doomed chunk by its name rescues it
  * (chunk.h), saves that were under way when the list was made are waited for (content_hold), and
- * what they wrote is marked too before anything goes. */
+ * what they wrote is marked too before anything goes.
+ *
+ * The database gives a removed chunk's room back when it writes the table anew that the chunk is
+ * in; where a quarter and more of a table is dead, that is done at once. */
 #ifndef DAYBOOK_SWEEP_H
 #define DAYBOOK_SWEEP_H
 

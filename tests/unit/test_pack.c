@@ -92,6 +92,33 @@ START_TEST(all_versions_but_the_newest_are_packed_and_read_as_they_were_saved)
 }
 END_TEST
 
+/* What the database takes on the disk. */
+static uint64_t disk_bytes(void)
+{
+	char command[128], line[64] = "";
+
+	snprintf(command, sizeof(command), "cat %s/db/*.sst | wc -c", tree_path);
+	FILE *out = popen(command, "r");
+	ck_assert_ptr_nonnull(out);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), out));
+	pclose(out);
+	return strtoull(line, NULL, 10);
+}
+
+START_TEST(what_was_packed_gives_its_room_on_the_disk_back)
+{
+	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0));
+
+	save_more(ino, 1, 1, 600);
+	tree_reopen();
+	uint64_t before = disk_bytes();
+	ck_ok(pack_with(true, false, e));
+	ck_assert_uint_lt(report.after, report.before / 10);
+	tree_reopen();
+	ck_assert_uint_lt(disk_bytes(), before / 3);
+}
+END_TEST
+
 START_TEST(packing_after_every_few_saves_comes_to_the_same)
 {
 	uint64_t ino = tree_write(&anna, ROOT_INODE, "a.csv", table(1, 0)),
@@ -237,6 +264,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, tree_setup, tree_teardown);
 	tcase_add_test(tc, all_versions_but_the_newest_are_packed_and_read_as_they_were_saved);
+	tcase_add_test(tc, what_was_packed_gives_its_room_on_the_disk_back);
 	tcase_add_test(tc, packing_after_every_few_saves_comes_to_the_same);
 	tcase_add_test(tc, a_dry_run_writes_nothing);
 	tcase_add_test(tc, young_versions_stay);
