@@ -531,7 +531,7 @@ static bool emit(struct emission *em, struct view name, uint64_t number, mode_t 
 
 	if (name.len > NAMES_LEN_MAX)
 		return true;
-	memcpy(text, name.data, name.len);
+	view_copy(text, name);
 	text[name.len] = '\0';
 	return em->each(em->arg, text, &st, next);
 }

@@ -129,7 +129,7 @@ static int try_name(struct history *h, const struct credentials *who, const stru
 	if (raw.len == 0 || raw.len > NAMES_LEN_MAX)
 		return 0;
 	*ret = (struct node){ .kind = NODE_NAME, .dir = folder->dir, .name_len = raw.len };
-	memcpy(ret->name, raw.data, raw.len);
+	view_copy(ret->name, raw);
 	return history_files_see(h, who, ret, e);
 }
 
@@ -231,7 +231,7 @@ static bool take_interval(void *arg, struct view name, uint64_t cookie,
 		f->current = (struct node){ .kind = NODE_NAME,
 					    .dir = f->folder->dir,
 					    .name_len = name.len };
-		memcpy(f->current.name, name.data, name.len);
+		view_copy(f->current.name, name);
 		f->cookie = cookie;
 		f->documents.count = 0;
 	}

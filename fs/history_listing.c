@@ -93,10 +93,7 @@ static int order_of_values(uint64_t a, uint64_t b)
 static int compare_names(const struct listing *l, const struct listing_entry *a,
 			 const struct listing_entry *b)
 {
-	struct view x = listing_name(l, a), y = listing_name(l, b);
-	int order = memcmp(x.data, y.data, x.len < y.len ? x.len : y.len);
-
-	return order ? order : order_of_values(x.len, y.len);
+	return view_order(listing_name(l, a), listing_name(l, b));
 }
 
 /* By name, then by what the entry stands for, so that twins are numbered the same in every
@@ -208,10 +205,8 @@ const struct listing_entry *listing_find(const struct listing *l, struct view na
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct listing_entry *e = &l->entries[l->by_name[middle]];
-		struct view at = listing_name(l, e);
-		int order = memcmp(name.data, at.data, name.len < at.len ? name.len : at.len);
+		int order = view_order(name, listing_name(l, e));
 
-		order = order ? order : order_of_values(name.len, at.len);
 		if (order == 0)
 			return e;
 		if (order < 0)

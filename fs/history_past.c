@@ -20,7 +20,7 @@ static int past_root(struct history *h, const struct node *folder, struct view n
 		return error_set(e, -E_TIME_RANGE, "this directory was made later");
 	if (rc < 0)
 		return rc;
-	memcpy(way.name, name.data, name.len);
+	view_copy(way.name, name);
 	*ret = (struct node){ .kind = NODE_PAST, .dir = folder->dir, .a = instant, .b = folder->dir,
 			      .root = node_number(&way) };
 	return 0;

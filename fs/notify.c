@@ -233,7 +233,7 @@ static void queue(struct notifier *notifier, uint64_t ino, struct view name)
 	notice->next = NULL;
 	notice->ino = ino;
 	notice->name_len = name.len;
-	memcpy(notice->name, name.len ? name.data : "", name.len);
+	view_copy(notice->name, name);
 	notice->name[name.len] = '\0';
 	lock_take(&notifier->lock);
 	notice->number = ++notifier->newest;

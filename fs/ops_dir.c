@@ -104,7 +104,7 @@ static bool add_name(void *arg, struct view name, uint64_t cookie,
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	char text[NAME_LEN_MAX + 1];
 
-	memcpy(text, name.data, name.len);
+	view_copy(text, name);
 	text[name.len] = '\0';
 	if (l->plus) {
 		if (inode_get(l->m->store, dirent->ino, &inode, &l->e) < 0)

@@ -37,6 +37,27 @@ static inline bool view_equal(struct view a, struct view b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Below, at or above zero: as memcmp() orders bytes, and the shorter of two that begin alike first. */
+static inline int view_order(struct view a, struct view b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int order = n ? memcmp(a.data, b.data, n) : 0;
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool view_has(struct view v, char byte)
+{
+	return v.len && memchr(v.data, byte, v.len);
+}
+
+/* To where there is room for it.  An empty view may have no address, which memcpy() may not see. */
+static inline void view_copy(void *to, struct view from)
+{
+	if (from.len)
+		memcpy(to, from.data, from.len);
+}
+
 /* An owned, growing run of bytes.  A failed allocation makes it sticky-failed: further appends do
  * nothing and buf_check() reports it, so that encoders need no check per field. */
 struct buf {

@@ -31,7 +31,7 @@ void cell_plain(struct buf *out, const struct cell *cell)
 static bool has_any(struct view text, const char *set)
 {
 	for (const char *c = set; *c; c++) {
-		if (memchr(text.data, *c, text.len))
+		if (view_has(text, *c))
 			return true;
 	}
 	return false;

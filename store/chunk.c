@@ -516,7 +516,7 @@ static void remember(struct chunks *c, uint64_t id, struct view bytes)
 
 	if (!chunk)
 		return;
-	memcpy(chunk->data, bytes.data, bytes.len);
+	view_copy(chunk->data, bytes);
 	lru_add(&c->cache, &chunk->entry);
 	chunk_drop(c, chunk);
 }

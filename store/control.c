@@ -117,7 +117,7 @@ static int normalize(struct view path, struct buf *out, struct error *e)
 		at += name.len + 1;
 		if (name.len == 0 || view_equal(name, view_str(".")))
 			continue;
-		if (view_equal(name, view_str("..")) || memchr(name.data, '\0', name.len))
+		if (view_equal(name, view_str("..")) || view_has(name, '\0'))
 			return error_set(e, -E_NAME_BAD,
 					 "a path from the share's root has no .. and no NUL in it");
 		if (view_equal(name, view_str(HISTORY_NAME)))

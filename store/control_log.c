@@ -107,7 +107,7 @@ static int read_user(struct listing *l, struct error *e)
 		return 0;
 	if (by.len == 0 || by.len >= sizeof(name))
 		return error_set(e, -E_USAGE, "--by takes a user's name or number");
-	memcpy(name, by.data, by.len);
+	view_copy(name, by);
 	name[by.len] = '\0';
 	if (is_number(by)) {
 		l->query.by_uid = true;

@@ -142,8 +142,7 @@ static struct name_entry *add(struct dirents *dirents, uint64_t parent, struct v
 	}
 	*entry =
 		(struct name_entry){ .chain = *bucket, .parent = parent, .len = (uint8_t)name.len };
-	if (name.len)
-		memcpy(entry->name, name.data, name.len);
+	view_copy(entry->name, name);
 	*bucket = entry;
 	list_put_newest(dirents, entry);
 	dirents->bytes += bytes_of(entry);

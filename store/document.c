@@ -21,7 +21,7 @@ void document_keep(struct store *store, uint64_t doc, struct view encoded)
 	cached->entry =
 		(struct lru_entry){ .key = doc, .bytes = sizeof(*cached) + encoded.len + 16 };
 	cached->len = encoded.len;
-	memcpy(cached->encoded, encoded.data, encoded.len);
+	view_copy(cached->encoded, encoded);
 	lru_add(&store->documents, &cached->entry);
 	lru_drop(&store->documents, &cached->entry);
 }

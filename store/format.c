@@ -350,21 +350,13 @@ bool xattr_find(struct view list, struct view name, struct view *ret_value)
 	return false;
 }
 
-static int name_compare(struct view a, struct view b)
-{
-	size_t n = a.len < b.len ? a.len : b.len;
-	int order = n ? memcmp(a.data, b.data, n) : 0;
-
-	return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 void xattr_set(struct buf *out, struct view list, struct view name, struct view value)
 {
 	struct view at, old;
 	bool placed = value.data == NULL;
 
 	while (xattr_next(&list, &at, &old)) {
-		int order = name_compare(at, name);
+		int order = view_order(at, name);
 
 		if (!placed && order >= 0) {
 			buf_string(out, name);

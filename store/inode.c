@@ -120,7 +120,7 @@ int inode_cache_make(struct inode_cache *cache, struct view encoded, struct inod
 	if (!h)
 		return error_set(e, -E_NO_MEMORY, "out of memory for an inode");
 	memset(h, 0, sizeof(*h));
-	memcpy(h->encoded, encoded.data, encoded.len);
+	view_copy(h->encoded, encoded);
 	h->cache = cache;
 	h->inode.refs = 1;
 	h->inode.bytes = sizeof(*h) + encoded.len + 16;

@@ -94,8 +94,7 @@ static const char *full_key_set(struct full_key *k, enum family family, struct v
 	if (!to)
 		return NULL;
 	to[0] = (uint8_t)kv_family_letters[family];
-	if (key.len)
-		memcpy(to + 1, key.data, key.len);
+	view_copy(to + 1, key);
 	return (const char *)to;
 }
 
@@ -312,14 +311,6 @@ void kv_iter_seek(struct kv_iter *it, struct view key)
 	it->sought = true;
 }
 
-static int order_of(const struct buf *a, const struct buf *b)
-{
-	size_t n = a->len < b->len ? a->len : b->len;
-	int order = memcmp(a->data, b->data, n);
-
-	return order ? order : (a->len > b->len) - (a->len < b->len);
-}
-
 /* Goes to the first key of the walk, or to where kv_iter_seek() said, without handing RocksDB a key
  * out of bounds.  False: nothing can be there. */
 static bool iter_start(struct kv_iter *it)
@@ -328,11 +319,11 @@ static bool iter_start(struct kv_iter *it)
 
 	it->started = true;
 	it->sought = false;
-	if (sought && order_of(&it->seek, &it->lower) < 0) {
+	if (sought && view_order(buf_view(&it->seek), buf_view(&it->lower)) < 0) {
 		if (it->reverse)
 			return false;
 		sought = false;
-	} else if (sought && order_of(&it->seek, &it->upper) >= 0) {
+	} else if (sought && view_order(buf_view(&it->seek), buf_view(&it->upper)) >= 0) {
 		if (!it->reverse)
 			return false;
 		sought = false;

@@ -62,7 +62,7 @@ bool lineage_is_hint_name(struct view name)
 
 	if (name.len > NAME_LEN_MAX)
 		return false;
-	memcpy(text, name.data, name.len);
+	view_copy(text, name);
 	text[name.len] = '\0';
 	for (size_t i = 0; i < sizeof(hint_names) / sizeof(hint_names[0]); i++) {
 		if (fnmatch(hint_names[i], text, 0) == 0)

@@ -105,8 +105,8 @@ static int walk_up(struct store *store, uint64_t ino, char *to, size_t length, s
 			return error_set(e, -EAGAIN, "a directory moved meanwhile");
 		if (to && n)
 			to[length - n - 1] = '/';
-		if (to && inode->r.name.len)
-			memcpy(to + length - n - part, inode->r.name.data, inode->r.name.len);
+		if (to)
+			view_copy(to + length - n - part, inode->r.name);
 		n += part;
 		ino = inode->r.parent;
 	}

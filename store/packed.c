@@ -210,7 +210,7 @@ static int unpack_cached(struct content_store *cs, uint64_t segment, struct chun
 	*ret = chunk_alloc(segment, bytes.len);
 	if (!*ret)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	memcpy((*ret)->data, bytes.data, bytes.len);
+	view_copy((*ret)->data, buf_view(&bytes));
 	packed_drop(cs, cs->recent);
 	cs->recent = *ret;
 	lru_add(&cs->unpacked, &(*ret)->entry);

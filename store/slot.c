@@ -12,8 +12,8 @@ int place_check(struct place place, struct error *e)
 {
 	struct view name = place.name;
 
-	if (name.len == 0 || memchr(name.data, '/', name.len) ||
-	    memchr(name.data, '\0', name.len) || view_equal(name, view_str(".")) ||
+	if (name.len == 0 || view_has(name, '/') ||
+	    view_has(name, '\0') || view_equal(name, view_str(".")) ||
 	    view_equal(name, view_str("..")))
 		return error_set(e, -E_NAME_BAD,
 				 "a name cannot be empty, '.', '..' or hold a slash");

@@ -230,8 +230,7 @@ static int slot_order(const struct slot *a, const struct slot *b)
 {
 	if (a->cookie != b->cookie)
 		return a->cookie < b->cookie ? -1 : 1;
-	int order = memcmp(a->name, b->name, a->len < b->len ? a->len : b->len);
-	return order ? order : (a->len > b->len) - (a->len < b->len);
+	return view_order(slot_name(a), slot_name(b));
 }
 
 /* Whether an interval began when its key says: walks count on it to move on. */

@@ -51,9 +51,9 @@ static bool read_word(struct reader *in, char out[REQUEST_WORD_MAX])
 	struct view word = reader_string(in);
 
 	if (in->failed || word.len == 0 || word.len >= REQUEST_WORD_MAX ||
-	    memchr(word.data, '\0', word.len))
+	    view_has(word, '\0'))
 		return false;
-	memcpy(out, word.data, word.len);
+	view_copy(out, word);
 	out[word.len] = '\0';
 	return true;
 }
@@ -103,7 +103,7 @@ static bool read_cell(struct reader *in, struct cell *cell, size_t *ret_name, st
 	struct view name = reader_string(in);
 	uint8_t kind = reader_u8(in);
 
-	if (in->failed || kind > CELL_NONE || name.len == 0 || memchr(name.data, '\0', name.len))
+	if (in->failed || kind > CELL_NONE || name.len == 0 || view_has(name, '\0'))
 		return false;
 	*cell = (struct cell){ .kind = kind };
 	if (kind == CELL_TEXT)
@@ -170,7 +170,7 @@ int failure_decode(struct error *ret_failure, struct view payload, struct error 
 	    text.len >= sizeof(ret_failure->text))
 		return malformed(e, "error");
 	*ret_failure = (struct error){ .code = -(int)code };
-	memcpy(ret_failure->text, text.data, text.len);
+	view_copy(ret_failure->text, text);
 	return 0;
 }
 

@@ -10,7 +10,7 @@ static void take_text(char *out, size_t n, const struct cell *cells, size_t coun
 	const struct cell *cell = cell_named(cells, count, name);
 
 	if (cell && cell->kind == CELL_TEXT && cell->text.len < n)
-		memcpy(out, cell->text.data, cell->text.len);
+		view_copy(out, cell->text);
 }
 
 static bool take_row(void *arg, const struct cell *cells, size_t count)
