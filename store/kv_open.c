@@ -74,10 +74,9 @@ static rocksdb_options_t *column_options(const struct kv *kv, size_t column, siz
 
 	set_database_options(base, memtable_bytes);
 	set_table_options(kv, base, chunks ? 64 * 1024 : 8 * 1024);
+	/* Records of all levels: most stay where they were first written for long. */
 	rocksdb_options_set_compression(base,
-					chunks ? rocksdb_no_compression : rocksdb_lz4_compression);
-	if (!chunks)
-		rocksdb_options_set_bottommost_compression(base, rocksdb_zstd_compression);
+					chunks ? rocksdb_no_compression : rocksdb_zstd_compression);
 	rocksdb_options_set_write_buffer_size(base, memtable_bytes / (chunks ? 2 : 4));
 	rocksdb_options_set_target_file_size_base(base, chunks ? 64 * MIB : 16 * MIB);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(base, 1);

@@ -214,10 +214,12 @@ class Daybook(System):
             return int(lock.read())
 
     def bytes(self):
-        """On disk, everything, with nothing left to flush."""
-        self.restart()
-        return 512 * sum(os.lstat(os.path.join(at, name)).st_blocks
+        """On disk, everything, at rest: nothing left to flush, and no room taken in advance by open files."""
+        self.stop()
+        held = 512 * sum(os.lstat(os.path.join(at, name)).st_blocks
                          for at, _, names in os.walk(self.store) for name in names)
+        self.start()
+        return held
 
     def close(self):
         self.stop()
