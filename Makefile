@@ -46,7 +46,7 @@ $(BUILD)/%.o: %.c
 
 # One program per unit test; one that uses objects of fs/, which must need no libfuse, names them here.
 $(BUILD)/tests/unit/test_history: $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/history*.c))
-$(BUILD)/tests/unit/test_control: $(BUILD)/fs/socket.o
+$(BUILD)/tests/unit/test_control: $(addprefix $(BUILD)/fs/,socket.o proc.o)
 $(BUILD)/tests/unit/test_handle: $(BUILD)/fs/handle.o $(BUILD)/fs/region.o
 $(BUILD)/tests/unit/test_confine: $(BUILD)/fs/confine.o
 $(BUILD)/tests/unit/test_confine: UNIT_LIBS = $(shell pkg-config --libs libseccomp)
@@ -76,7 +76,7 @@ $(BUILD)/tests/e2e/%.so: tests/e2e/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 
-helpers: $(HELPER_BIN) $(BUILD)/tests/e2e/probe.so $(BUILD)/tests/bench/bigstore
+helpers: $(HELPER_BIN) $(addprefix $(BUILD)/tests/e2e/,probe.so conditions.so) $(BUILD)/tests/bench/bigstore
 
 # Crash tests: a recorder to preload, programs to be recorded, and what cuts and checks (tests/crash/run).
 CRASH_OUT = $(BUILD)/tests/crash

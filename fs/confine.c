@@ -95,22 +95,30 @@ static uint64_t known_access(long version)
 	return (1ull << (version >= 3 ? 15 : version == 2 ? 14 : 13)) - 1;
 }
 
-/* Allows the access below path; a path that is not there needs none. */
-static int allow_below(int ruleset, const char *path, uint64_t access, struct error *e)
+/* Allows the access below a directory, which is called path. */
+static int allow(int ruleset, int directory, const char *path, uint64_t access, struct error *e)
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = access,
-						   .parent_fd = open(path, O_PATH | O_CLOEXEC) };
-	int rc = 0;
+						   .parent_fd = directory };
 
-	if (rule.parent_fd < 0)
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0
+		       ? error_system(e, "%s: cannot be exempted from Landlock", path)
+		       : 0;
+}
+
+/* A path that is not there needs no access. */
+static int allow_below(int ruleset, const char *path, uint64_t access, struct error *e)
+{
+	int directory = open(path, O_PATH | O_CLOEXEC);
+
+	if (directory < 0)
 		return errno == ENOENT ? 0 : error_system(e, "%s", path);
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
-		rc = error_system(e, "%s: cannot be exempted from Landlock", path);
-	close(rule.parent_fd);
+	int rc = allow(ruleset, directory, path, access, e);
+	close(directory);
 	return rc;
 }
 
-static int confine_files(const char *store, struct error *e)
+static int confine_files(const struct confinement *c, struct error *e)
 {
 	long version =
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -125,11 +133,14 @@ static int confine_files(const char *store, struct error *e)
 		return error_system(e, "Landlock");
 	rc = allow_below(ruleset, "/", ACCESS_READ_ALL, e);
 	if (rc == 0)
-		rc = allow_below(ruleset, store, known & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE, e);
+		rc = allow_below(ruleset, c->store,
+				 known & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE, e);
 	if (rc == 0)
 		rc = allow_below(ruleset, WIRE_DIRECTORY, ACCESS_SOCKETS, e);
 	if (rc == 0)
 		rc = allow_below(ruleset, "/dev/null", known & ACCESS_WRITE_FILE, e);
+	if (rc == 0 && c->proc >= 0)
+		rc = allow(ruleset, c->proc, "/proc", ACCESS_READ_ALL, e);
 	if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		rc = error_system(e, "Landlock");
 	close(ruleset);
@@ -277,7 +288,7 @@ int confine_process(const struct confinement *c, struct error *e)
 	int privileges =
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? error_system(e, "no_new_privs") : 0;
 	int capabilities = drop_capabilities(c, e);
-	int files = confine_files(c->store, e), calls = confine_calls(e);
+	int files = confine_files(c, e), calls = confine_calls(e);
 
 	return privileges < 0     ? privileges
 	       : capabilities < 0 ? capabilities

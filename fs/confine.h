@@ -18,6 +18,7 @@
 
 struct confinement {
 	const char *store; /* its directory */
+	int proc;          /* a /proc that is mounted nowhere, or -1 (proc.h) */
 };
 
 /* Gives it up for good.  CAP_DAC_OVERRIDE stays when the store cannot be reached without (it is not

@@ -3,7 +3,6 @@
 
 __thread uint64_t request_number;
 
-#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@ __thread uint64_t request_number;
 #include <time.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "store/lock.h"
 
 #define NAMES_CACHED 256
@@ -75,14 +75,6 @@ static struct {
 	struct process at[PROCESSES];
 } processes = { .lock = LOCK_INITIALIZER(LOCK_IDENTITY) };
 
-static int open_proc(pid_t pid, const char *what)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, what);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 /* Reads a file of /proc from its begin into text; its length, 0 when the process is gone. */
 static size_t read_open(int fd, char *text, size_t room)
 {
@@ -94,7 +86,7 @@ static size_t read_open(int fd, char *text, size_t room)
 
 static size_t read_proc(pid_t pid, const char *what, char *text, size_t room)
 {
-	int fd = open_proc(pid, what);
+	int fd = proc_open(pid, what);
 	size_t n = read_open(fd, text, room);
 
 	if (fd >= 0)
@@ -156,7 +148,7 @@ static uint32_t read_tgid(pid_t pid)
 static void meet_process(pid_t pid, struct identity *who)
 {
 	struct process *p = &processes.at[(unsigned)pid % PROCESSES];
-	struct process met = { .pid = pid, .stat_fd = -1, .comm_fd = open_proc(pid, "comm") };
+	struct process met = { .pid = pid, .stat_fd = -1, .comm_fd = proc_open(pid, "comm") };
 
 	if (met.comm_fd < 0)
 		return;
@@ -228,7 +220,7 @@ static size_t read_stat(pid_t pid, char *text, size_t room)
 	lock_take(&processes.lock);
 	struct process *p = process_find(pid, command);
 	if (p && p->stat_fd < 0)
-		p->stat_fd = open_proc(pid, "stat");
+		p->stat_fd = proc_open(pid, "stat");
 	if (p)
 		n = read_open(p->stat_fd, text, room);
 	lock_drop(&processes.lock);

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "store/wire.h"
 
 #define GROUPS_MAX 65536
@@ -78,12 +79,9 @@ static void peer_name(uint32_t uid, char *out, size_t size)
 
 static void peer_command(pid_t pid, char out[COMMAND_MAX])
 {
-	char path[40];
 	ssize_t n = -1;
-	int fd;
+	int fd = proc_open(pid, "comm");
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		n = read(fd, out, COMMAND_MAX - 1);
 		close(fd);

@@ -11,6 +11,7 @@
 
 #include "confine.h"
 #include "log.h"
+#include "proc.h"
 #include "resent.h"
 #include "session.h"
 #include "store/clock.h"
@@ -181,7 +182,7 @@ static int open_store(const char *path, const struct config *config, bool take_o
  * given up. */
 static void confine(const struct config *config, const char *store)
 {
-	struct confinement confinement = { .store = store };
+	struct confinement confinement = { .store = store, .proc = proc_mount() };
 	struct error e = { 0 };
 
 	socket_make_place();

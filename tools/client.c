@@ -3,18 +3,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "mounts.h"
+#include "store/clock.h"
 #include "store/store.h"
 #include "store/wire.h"
 
 #define ANSWER_TIMEOUT_MS 120000
+/* While another process takes over there is nobody to ask. */
+#define TAKEOVER_MS 5000
+/* Of a question that needs no work: whoever does not answer it by then is not at work. */
+#define RESTART_TIMEOUT_MS 5000
 
 /* --- asking the daemon ---------------------------------------------------- */
 
@@ -39,7 +46,7 @@ static int connect_to(const char *path)
 
 /* A connection to the store's daemon: the descriptor, or -errno when none of its sockets
  * answers. */
-static int connect_daemon(const char *store)
+static int try_daemon(const char *store)
 {
 	char path[WIRE_PATH_MAX];
 	int directory = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
@@ -53,6 +60,20 @@ static int connect_daemon(const char *store)
 	}
 	wire_path(path, store);
 	return connect_to(path);
+}
+
+static int connect_daemon(const struct whereabouts *place)
+{
+	int64_t until = clock_monotonic() + TAKEOVER_MS * 1000000ll;
+
+	for (;;) {
+		int fd = try_daemon(place->store);
+
+		if (fd >= 0 || !place->mountpoint || clock_monotonic() > until ||
+		    (fd != -ECONNREFUSED && fd != -ENOENT))
+			return fd;
+		usleep(20000);
+	}
 }
 
 static int pass_row(const struct answer *answer, struct view payload, struct error *e)
@@ -109,17 +130,20 @@ static int pass_message(const struct answer *answer, enum message_type type, str
 			 "daybookd sent a message that this daybook does not know: upgrade it");
 }
 
+/* How long an answer, or the rest of one, may take, ms. */
+static int patience(const char *command)
+{
+	if (strcmp(command, "verify") == 0 || strcmp(command, "pack") == 0)
+		return -1; /* they read everything: between two messages may lie a long while */
+	return strcmp(command, "restart") == 0 ? RESTART_TIMEOUT_MS : ANSWER_TIMEOUT_MS;
+}
+
 static int ask_daemon(int fd, const struct request *request, const struct answer *answer,
 		      struct error *e)
 {
 	CLEANUP(buf_release) struct buf payload = { 0 };
 	enum message_type type;
-	/* These read everything; between two messages may lie a long while. */
-	int timeout =
-		strcmp(request->command, "verify") == 0 || strcmp(request->command, "pack") == 0
-			? -1
-			: ANSWER_TIMEOUT_MS;
-	int r;
+	int timeout = patience(request->command), r;
 
 	request_encode(&payload, request);
 	r = buf_check(&payload, e);
@@ -196,24 +220,54 @@ static int run_here(const struct whereabouts *place, const struct request *reque
 	return r;
 }
 
+static int no_daemon(const struct whereabouts *place, int code, struct error *e)
+{
+	return error_set(e, -E_NO_DAEMON,
+			 "%s: its daybookd does not answer (%s); unmount it and ask the store "
+			 "itself with --store %s",
+			 place->mountpoint ? place->mountpoint : place->store, strerror(-code),
+			 place->store);
+}
+
 int client_ask(const struct whereabouts *place, const struct request *request, bool changing,
 	       const struct answer *answer, struct error *e)
 {
-	int fd = connect_daemon(place->store), r;
+	int fd = connect_daemon(place), r;
 
 	if (fd < 0 && !place->mountpoint) {
 		r = run_here(place, request, changing, answer, e);
 		/* A daemon may have opened it in between. */
-		if (r != -E_LOCKED || (fd = connect_daemon(place->store)) < 0)
+		if (r != -E_LOCKED || (fd = connect_daemon(place)) < 0)
 			return r;
 	}
 	if (fd < 0)
-		return error_set(
-			e, -E_NO_DAEMON,
-			"%s: its daybookd does not answer (%s); unmount it and ask the store "
-			"itself with --store %s",
-			place->mountpoint, strerror(-fd), place->store);
+		return no_daemon(place, fd, e);
 	r = ask_daemon(fd, request, answer, e);
 	close(fd);
 	return r;
+}
+
+/* The one that listens.  Its number was its own when pidfd_open() was done if it listens still. */
+int client_server(const struct whereabouts *place, pid_t *ret_pid, struct error *e)
+{
+	int fd = connect_daemon(place), process = -1;
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	if (fd < 0)
+		return no_daemon(place, fd, e);
+	struct pollfd still = { .fd = fd, .events = POLLIN };
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		process = pidfd_open(peer.pid, 0);
+	int code = errno;
+	bool gone = process >= 0 && poll(&still, 1, 0) != 0;
+	close(fd);
+	if (process < 0)
+		return error_set(e, -code, "process %d: %s", (int)peer.pid, strerror(code));
+	if (gone) {
+		close(process);
+		return no_daemon(place, -ECONNRESET, e);
+	}
+	*ret_pid = peer.pid;
+	return process;
 }

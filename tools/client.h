@@ -7,6 +7,8 @@
 #ifndef DAYBOOK_CLIENT_H
 #define DAYBOOK_CLIENT_H
 
+#include <sys/types.h>
+
 #include "store/control.h"
 
 struct whereabouts {
@@ -30,5 +32,9 @@ int whereabouts_second(const struct whereabouts *first, const char *path, char *
  * Codes are the command's own, or -E_NO_DAEMON, -E_LOCKED, -E_TIMEOUT, -E_PROTOCOL. */
 int client_ask(const struct whereabouts *place, const struct request *request, bool changing,
 	       const struct answer *answer, struct error *e);
+
+/* The process that serves the place, whether or not it answers; a descriptor as pidfd_open(2)
+ * makes them, *ret_pid its number.  -E_NO_DAEMON. */
+int client_server(const struct whereabouts *place, pid_t *ret_pid, struct error *e);
 
 #endif

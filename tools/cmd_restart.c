@@ -1,12 +1,16 @@
 /* cmd_restart.c - daybook restart: another process takes over a mount, with the program that is
  * installed now. */
+#include <signal.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "rows.h"
 #include "store/clock.h"
 
-#define WAIT_MS 20000
+/* A program that does not come up is waited for by the holder for 30 s; then comes the one before
+ * it. */
+#define WAIT_MS 50000
 
 /* What a row says of the process that serves. */
 struct seen {
@@ -51,6 +55,26 @@ static int wait_for_another(const struct whereabouts *place, const struct seen *
 	}
 }
 
+/* The process that serves does not answer: it is ended, or the user told how. */
+static int end_it(const struct whereabouts *place, bool kill_it, struct error *e)
+{
+	pid_t pid;
+	int process = client_server(place, &pid, e), r = 0;
+
+	if (process < 0)
+		return process;
+	if (!kill_it)
+		r = error_set(e, -E_TIMEOUT,
+			      "process %d, which serves the share, does not answer: `daybook "
+			      "restart --kill` ends it, and another takes over",
+			      (int)pid);
+	else if (pidfd_send_signal(process, SIGKILL, NULL, 0) < 0)
+		r = error_system(e, "process %d, which serves the share, cannot be ended",
+				 (int)pid);
+	close(process);
+	return r;
+}
+
 static void print_restarted(struct buf *out, const struct cell *cells, size_t count)
 {
 	buf_printf(out, "process %llu serves the share now\n",
@@ -70,6 +94,8 @@ int cmd_restart(const struct invocation *in, struct error *e)
 	if (r < 0)
 		return r;
 	r = client_ask(&place, &request, false, &answer, e);
+	if (r == -E_TIMEOUT && !before.worker)
+		r = end_it(&place, option(in, "kill") != NULL, e);
 	if (r < 0 && !before.worker) /* once it has answered, it may be gone before it says that it
 					has done so */
 		return r;

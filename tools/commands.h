@@ -53,6 +53,7 @@
 	X(restore, to,      '\0', "NAME",          "put it there and leave FILE alone") \
 	ROW_OPTIONS(X, restore) \
 	ROW_OPTIONS(X, status) \
+	X(restart, kill,    '\0', NULL,            "when the process that serves does not answer, end it") \
 	ROW_OPTIONS(X, restart) \
 	X(verify,  quick,   '\0', NULL,            "of the contents of files, read only what is new") \
 	X(verify,  resume,  '\0', NULL,            "go on where the last one was stopped") \

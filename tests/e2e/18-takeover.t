@@ -165,12 +165,6 @@ like "the program was replaced on the disk" "$(program_of "$(worker_pid)")" "del
 check "daybook restart" daybook restart "$MNT"
 is "starts the new one" "$(program_of "$(worker_pid)")" "$BUILD/daybookd"
 
-for round in 1 2; do
-	for kill in 1 2 3; do kill_worker; echo "$kill" >held/again; done
-	check "daybook restart after three that died at once ($round)" daybook restart "$MNT"
-done
-check "they do not count with those before it" rm held/again
-
 install_program /bin/false
 before=$(worker_pid)
 check "daybook restart with a program that does nothing" daybook restart "$MNT"

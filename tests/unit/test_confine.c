@@ -32,7 +32,7 @@ static int confined(deed what)
 	int status;
 
 	if (child == 0) {
-		struct confinement confinement = { .store = store };
+		struct confinement confinement = { .store = store, .proc = -1 };
 		struct error e = { 0 };
 
 		if (confine_process(&confinement, &e) < 0) {

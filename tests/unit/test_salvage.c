@@ -51,7 +51,7 @@ static uint64_t changes; /* in its log */
 #define TEXT 2500
 #define shell(...) \
 	do { \
-		char command_[400]; \
+		char command_[2048]; \
 		snprintf(command_, sizeof(command_), __VA_ARGS__); \
 		ck_assert_msg(system(command_) == 0, "%s", command_); \
 	} while (0)
@@ -391,7 +391,7 @@ START_TEST(a_log_damaged_in_the_middle_is_read_on_behind_it)
 	make_good();
 	size_t n = files(".log", names), damaged = 0;
 	for (size_t i = 0; i < n; i++) {
-		char path[200];
+		char path[1500];
 		struct stat st;
 
 		snprintf(path, sizeof(path), "%s/db/%s", good, names[i]);
