@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "inode_set.h"
 #include "log.h"
+#include "orphans.h"
 #include "store/clock.h"
 #include "store/lineage.h"
 
@@ -18,7 +18,7 @@ struct files {
 	struct bases *bases;
 	struct lock lock; /* FS_TABLE */
 	struct file *buckets[BUCKETS];
-	struct inode_set orphans; /* inodes without a name that may still be open */
+	struct orphans orphans;
 };
 
 static size_t bucket_of(uint64_t ino)
@@ -35,7 +35,7 @@ int files_new(struct store *store, struct bases *bases, struct files **ret, stru
 	files->store = store;
 	files->bases = bases;
 	lock_init(&files->lock, LOCK_FS_TABLE);
-	inode_set_init(&files->orphans);
+	orphans_init(&files->orphans);
 	*ret = files;
 	return 0;
 }
@@ -331,32 +331,35 @@ int file_flush(struct files *files, struct file *file, struct handle *handle, bo
 
 /* ------------------------------------------------- orphans, open and close */
 
-/* Out of memory, the next start drops the inode. */
 void files_orphaned(struct files *files, uint64_t ino)
 {
-	inode_set_add(&files->orphans, ino);
+	orphans_add(&files->orphans, ino);
 }
 
 void files_adopted(struct files *files, uint64_t ino)
 {
-	inode_set_has(&files->orphans, ino, true);
+	orphans_adopt(&files->orphans, ino);
+}
+
+static bool is_open(void *arg, uint64_t ino)
+{
+	struct file *file = file_peek(arg, ino);
+
+	file_put(arg, file);
+	return file != NULL;
+}
+
+void files_drop_orphans(struct files *files)
+{
+	orphans_drop(&files->orphans, files->store, is_open, files);
 }
 
 void files_forget(struct files *files, uint64_t ino)
 {
-	struct error e = { 0 };
-
-	if (!inode_set_has(&files->orphans, ino, false))
+	if (orphans_forget(&files->orphans, ino))
 		return;
-	struct file *file = file_peek(files, ino);
-	if (file) { /* still open: the last close comes back here */
-		file_put(files, file);
-		return;
-	}
-	inode_set_has(&files->orphans, ino, true);
-	if (namespace_drop_orphan(files->store, ino, &e) < 0)
-		log_line(LOG_WARNING, "inode %llu without a name could not be dropped: %s",
-			 (unsigned long long)ino, e.text);
+	files_drop_orphans(files);
+	orphans_forget(&files->orphans, ino);
 }
 
 void file_open(struct files *files, struct file *file)
@@ -764,17 +767,11 @@ static void free_file(struct files *files, struct file *file, bool keep)
 	free(file);
 }
 
-static void drop_orphan(void *arg, uint64_t ino)
-{
-	struct files *files = arg;
-
-	namespace_drop_orphan(files->store, ino, NULL);
-}
-
 void files_free(struct files *files, bool keep)
 {
 	if (!files)
 		return;
+	files_drop_orphans(files);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		while (files->buckets[i]) {
 			struct file *file = files->buckets[i];
@@ -783,7 +780,7 @@ void files_free(struct files *files, bool keep)
 			free_file(files, file, keep);
 		}
 	}
-	inode_set_release(&files->orphans, keep ? NULL : drop_orphan, files);
+	orphans_release(&files->orphans, keep ? NULL : files->store);
 	lock_destroy(&files->lock);
 	free(files);
 }

@@ -118,7 +118,9 @@ bool files_attributes(struct files *files, uint64_t ino, struct file_attributes 
 /* An inode lost its last name, or got one again: it is forgotten when nobody needs it any more. */
 void files_orphaned(struct files *files, uint64_t ino);
 void files_adopted(struct files *files, uint64_t ino);
-/* The kernel forgot the inode: drops it when it is an orphan that is not open. */
+/* The kernel forgot the inode: when it is an orphan that is not open, it is dropped soon. */
 void files_forget(struct files *files, uint64_t ino);
+/* Drops those now. */
+void files_drop_orphans(struct files *files);
 
 #endif

@@ -63,6 +63,7 @@ static int look_up(struct mount *m, uint64_t parent, const char *name, struct di
 
 	if (!up && strcmp(name, ".") != 0)
 		return namespace_lookup(m->store, parent, view_str(name), ret, e);
+	files_drop_orphans(m->files); /* what the kernel forgot is gone for handles too */
 	int rc = inode_get(m->store, parent, &inode, e);
 	if (rc == 0)
 		*ret = (struct dirent_record){ .ino = up ? inode->r.parent : parent };

@@ -20,6 +20,7 @@ static void *run(void *arg)
 
 	while (ticker_rest(&publisher->ticker, 1000)) {
 		files_publish(publisher->files);
+		files_drop_orphans(publisher->files);
 		if (told || !store_has_stopped(publisher->store))
 			continue;
 		publisher->stopped(publisher->arg);

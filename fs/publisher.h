@@ -1,6 +1,6 @@
 /* publisher.h - the thread that looks once a second: it gives files which stay open for long (logs,
- * databases) their versions (L6), and tells when the store has stopped (store.h), for another
- * process to open it anew. */
+ * databases) their versions (L6), drops orphans that the kernel forgot, and tells when the store
+ * has stopped (store.h), for another process to open it anew. */
 #ifndef DAYBOOK_FS_PUBLISHER_H
 #define DAYBOOK_FS_PUBLISHER_H
 

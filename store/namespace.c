@@ -512,9 +512,8 @@ int namespace_rmdir(struct store *store, const struct actor *actor, uint64_t par
 
 /* Under the commit lock, so that a link(2) of the same inode is either before (then it is no
  * orphan) or fails. */
-static int drop_orphan(struct store *store, uint64_t ino, struct error *e)
+static int put_dropped(struct store *store, uint64_t ino, struct kv_batch *batch, struct error *e)
 {
-	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	CLEANUP(buf_release) struct buf past = { 0 };
 	struct key key = key_number(ino);
@@ -524,26 +523,42 @@ static int drop_orphan(struct store *store, uint64_t ino, struct error *e)
 		return 0;
 	if (rc < 0 || inode->r.nlink > 0)
 		return rc;
-	kv_batch_delete(&batch, FAMILY_INODE, key_view(&key));
-	kv_batch_delete(&batch, FAMILY_ORPHAN, key_view(&key));
+	kv_batch_delete(batch, FAMILY_INODE, key_view(&key));
+	kv_batch_delete(batch, FAMILY_ORPHAN, key_view(&key));
 	if (inode->r.parent) { /* had a name once: what it was stays known */
 		struct key at = key_numbers(ino, ~inode->r.since);
 
 		inode_encode(&past, &inode->r);
-		kv_batch_put_buf(&batch, FAMILY_PAST_INODE, key_view(&at), &past);
+		kv_batch_put_buf(batch, FAMILY_PAST_INODE, key_view(&at), &past);
 	}
-	rc = kv_write(store->kv, &batch, e);
-	if (rc == 0)
-		inode_cache_replace(store->inodes, ino, NULL);
+	return 1;
+}
+
+static int drop_orphans(struct store *store, const uint64_t *inodes, size_t n, struct error *e)
+{
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = put_dropped(store, inodes[i], &batch, e);
+	if (rc >= 0 && kv_batch_count(&batch))
+		rc = kv_write(store->kv, &batch, e);
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		inode_cache_replace(store->inodes, inodes[i], NULL);
+	return rc < 0 ? rc : 0;
+}
+
+int namespace_drop_orphans(struct store *store, const uint64_t *inodes, size_t n, struct error *e)
+{
+	if (store->read_only)
+		return 0;
+	lock_take(&store->commit);
+	int rc = drop_orphans(store, inodes, n, e);
+	lock_drop(&store->commit);
 	return rc;
 }
 
 int namespace_drop_orphan(struct store *store, uint64_t ino, struct error *e)
 {
-	if (store->read_only)
-		return 0;
-	lock_take(&store->commit);
-	int rc = drop_orphan(store, ino, e);
-	lock_drop(&store->commit);
-	return rc;
+	return namespace_drop_orphans(store, &ino, 1, e);
 }

@@ -102,8 +102,10 @@ int namespace_rename(struct store *store, const struct actor *actor, uint64_t pa
 		     uint64_t base, uint64_t *ret_replaced, struct error *e);
 
 /* The last handle of an inode without a name is gone: forget it (its versions stay).  No-op for
- * others. */
+ * others.  Several are dropped by one write: all or none. */
 int namespace_drop_orphan(struct store *store, uint64_t ino, struct error *e);
+int namespace_drop_orphans(struct store *store, const uint64_t *inodes, size_t n,
+			   struct error *e);
 
 /* What setattr changes; sizes go through staging and version_save. */
 struct attributes {

@@ -288,6 +288,29 @@ START_TEST(an_unnamed_file_becomes_a_document_when_linked)
 }
 END_TEST
 
+START_TEST(orphans_are_dropped_together_and_what_has_a_name_stays)
+{
+	uint64_t inodes[4] = { tree_make(&anna, R, "a", S_IFREG | 0600),
+			       tree_make(&anna, R, "b", S_IFREG | 0600),
+			       tree_make(&anna, R, "c", S_IFREG | 0600), 12345 };
+	struct inode *inode = NULL;
+	uint64_t gone;
+
+	ck_ok(namespace_unlink(tree_store, &anna, R, view_str("a"), &gone, e));
+	ck_ok(namespace_unlink(tree_store, &anna, R, view_str("c"), &gone, e));
+	kv_fail_nth(1, -E_NO_SPACE);
+	ck_fails(namespace_drop_orphans(tree_store, inodes, 4, e), E_NO_SPACE);
+	ck_ok(inode_get(tree_store, inodes[0], &inode, e));
+	inode_put(inode);
+	ck_ok(namespace_drop_orphans(tree_store, inodes, 4, e));
+	ck_fails(inode_get(tree_store, inodes[0], &inode, e), E_STALE);
+	ck_fails(inode_get(tree_store, inodes[2], &inode, e), E_STALE);
+	ck_ok(inode_get(tree_store, inodes[1], &inode, e));
+	inode_put(inode);
+	ck_ok(namespace_drop_orphans(tree_store, inodes, 4, e));
+}
+END_TEST
+
 START_TEST(a_number_is_never_given_again)
 {
 	struct make m = { .mode = S_IFREG | 0600, .uid = 4001, .gid = 4001 };
@@ -432,6 +455,7 @@ int main(void)
 	tcase_add_test(tree, an_acl_and_the_mode_move_together);
 	tcase_add_test(tree, rights_given_to_a_new_file_go_with_its_first_save);
 	tcase_add_test(tree, an_unnamed_file_becomes_a_document_when_linked);
+	tcase_add_test(tree, orphans_are_dropped_together_and_what_has_a_name_stays);
 	tcase_add_test(tree, a_number_is_never_given_again);
 	tcase_add_test(tree, numbers_of_inodes_and_documents_end_below_2_63);
 	tcase_add_test(tree, numbers_of_changes_end_below_2_63);
