@@ -54,7 +54,7 @@ $(BUILD)/tests/unit/test_confine: UNIT_LIBS = $(shell pkg-config --libs libsecco
 # One that starts the machine anew, as it were, asks for the boot's number from tests/crash/boot.c.
 WRAP_BOOT = $(if $(filter %/boot.o,$^),-Wl$(comma)--wrap=wal_boot)
 comma = ,
-$(BUILD)/tests/unit/test_recovery: $(BUILD)/tests/crash/boot.o
+$(addprefix $(BUILD)/tests/unit/,test_current test_recovery): $(BUILD)/tests/crash/boot.o
 
 # One that makes operations of a store fail, and one whose allocations fail besides (tests/crash/memory.h).
 OPERATIONS_OBJ = $(BUILD)/tests/crash/operations.o $(BUILD)/tools/backup.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/history*.c))

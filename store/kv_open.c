@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "current.h"
 #include "kv_rocksdb.h"
 #include "wal.h"
 
@@ -202,26 +204,67 @@ static int check_room(struct kv *kv, struct error *e)
 		kv->path, OPEN_BYTES_MIN / MIB);
 }
 
-/* The sequence number that the database comes up to, and the oldest log that it needs, without
- * changing anything.  For when the logs do not show what the seal claims, or lack some numbers:
- * what is missing has been written to tables since, or is gone. */
-static int peek(struct kv *kv, uint64_t *ret_sequence, uint64_t *ret_oldest_log, struct error *e)
+/* Opens the database to look at it, without changing anything; NULL and a message of RocksDB's. */
+static rocksdb_t *look_open(struct kv *kv, rocksdb_column_family_handle_t *columns[COLUMNS],
+			    char **message)
 {
 	const rocksdb_options_t *options[COLUMNS] = { kv->options[0], kv->options[1] };
+
+	return rocksdb_open_for_read_only_column_families(options[0], kv->path, COLUMNS,
+							  kv_column_names, options, columns, 0,
+							  message);
+}
+
+static void look_close(rocksdb_t *db, rocksdb_column_family_handle_t *columns[COLUMNS])
+{
+	for (size_t i = 0; i < COLUMNS; i++)
+		rocksdb_column_family_handle_destroy(columns[i]);
+	rocksdb_close(db);
+}
+
+/* The sequence number that the database comes up to, and the oldest log that it needs.  For when
+ * the logs do not show what the seal claims, or lack some numbers: what is missing has been written
+ * to tables since, or is gone. */
+static int peek(struct kv *kv, uint64_t *ret_sequence, uint64_t *ret_oldest_log, struct error *e)
+{
 	rocksdb_column_family_handle_t *columns[COLUMNS];
 	char *message = NULL;
-	rocksdb_t *db = rocksdb_open_for_read_only_column_families(
-		options[0], kv->path, COLUMNS, kv_column_names, options, columns, 0, &message);
+	rocksdb_t *db = look_open(kv, columns, &message);
 
 	if (message)
 		return kv_error(kv, message, e);
 	*ret_sequence = rocksdb_get_latest_sequence_number(db);
 	if (rocksdb_property_int(db, "rocksdb.min-log-number-to-keep", ret_oldest_log) != 0)
 		*ret_oldest_log = 0;
-	for (size_t i = 0; i < COLUMNS; i++)
-		rocksdb_column_family_handle_destroy(columns[i]);
-	rocksdb_close(db);
+	look_close(db, columns);
 	return 0;
+}
+
+static bool lacks_files(struct kv *kv)
+{
+	rocksdb_column_family_handle_t *columns[COLUMNS];
+	char *message = NULL;
+	rocksdb_t *db = look_open(kv, columns, &message);
+	bool lacks = message && strstr(message, "No such file");
+
+	if (!message)
+		look_close(db, columns);
+	rocksdb_free(message);
+	return lacks;
+}
+
+/* Goes back to the manifest before when a power cut took files that the one in CURRENT names, or
+ * that one itself, or will have RocksDB say what is missing. */
+static int settle_current(struct kv *kv, const struct seal_claim *claim, struct error *e)
+{
+	uint64_t former;
+	int r = current_former(kv->directory, &former, e);
+
+	if (r <= 0 || !claim->cut || former < claim->manifest || !lacks_files(kv))
+		return r < 0 ? r : 0;
+	buf_printf(&kv->note, "a power cut came while the store was being opened; nothing had been "
+			      "saved yet, and its database is as it was before\n");
+	return current_set(kv->directory, former, e);
 }
 
 /* Whether all is there that should be; RocksDB would not ask. */
@@ -232,6 +275,8 @@ static int check_whole(struct kv *kv, struct error *e)
 	/* First: a writer beside us goes on. */
 	int r = seal_check(kv->directory, kv->seal.boot, &claim, e);
 
+	if (r == 0)
+		r = settle_current(kv, &claim, e);
 	if (r == 0)
 		r = wal_inspect(kv->path, kv->seal.boot, 0, &kv->note, &there, e);
 	if (r > 0) {
@@ -268,6 +313,8 @@ static int open_kv(struct kv *kv, const struct kv_options *options, struct error
 		kv->options[i] = column_options(kv, i, memtable_bytes(options), &message);
 	if (r == 0 && !message && !kv->read_only)
 		r = check_whole(kv, e);
+	if (r == 0 && !message && !kv->read_only)
+		r = current_clean(kv->directory, e);
 	if (r == 0 && !message)
 		kv->db = open_database(kv, options->create, &message);
 	if (message)

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "bytes.h"
+#include "current.h"
 #include "format.h"
 
 static uint64_t checksum(const uint8_t encoded[SEAL_LEN])
@@ -42,25 +42,6 @@ static void write_record(const struct seal *s, bool closed)
 		return;
 }
 
-/* The manifest that CURRENT names: its number and length.  0 when there is none. */
-static void look_at_manifest(int directory_fd, uint64_t *ret_number, uint64_t *ret_bytes)
-{
-	int fd = openat(directory_fd, "CURRENT", O_RDONLY | O_CLOEXEC);
-	char name[64] = "";
-	ssize_t n = fd < 0 ? 0 : read(fd, name, sizeof(name) - 1);
-	struct stat st;
-
-	if (fd >= 0)
-		close(fd);
-	*ret_number = *ret_bytes = 0;
-	name[n < 0 ? 0 : n] = '\0';
-	name[strcspn(name, "\n")] = '\0';
-	if (strncmp(name, "MANIFEST-", 9) != 0 || fstatat(directory_fd, name, &st, 0) < 0)
-		return;
-	*ret_number = strtoull(name + 9, NULL, 10);
-	*ret_bytes = (uint64_t)st.st_size;
-}
-
 /* At most once a second, unless now. */
 static void note_manifest(struct seal *s, bool now)
 {
@@ -72,7 +53,7 @@ static void note_manifest(struct seal *s, bool now)
 	    atomic_flag_test_and_set(&s->looking))
 		return;
 	atomic_store(&s->looked_at, (uint64_t)t.tv_sec);
-	look_at_manifest(s->directory_fd, &number, &bytes);
+	current_look(s->directory_fd, &number, &bytes);
 	if (number != atomic_load(&s->manifest))
 		atomic_store(&s->manifest_bytes, 0);
 	atomic_store(&s->manifest, number);
@@ -120,15 +101,15 @@ int seal_check(int directory_fd, uint64_t boot, struct seal_claim *ret, struct e
 	struct seal_record record;
 	uint64_t number, bytes;
 
-	*ret = (struct seal_claim){ .known = read_record(directory_fd, &record) };
+	*ret = (struct seal_claim){ .known = read_record(directory_fd, &record), .cut = true };
 	if (!ret->known)
 		return 0;
-	/* No power was cut since: all must be there. */
-	bool all = record.closed || (boot && record.boot == boot);
+	ret->cut = !boot || record.boot != boot;
+	bool all = record.closed || !ret->cut;
 	ret->closed = record.closed;
 	ret->sequence = all ? record.written : record.stable;
-	look_at_manifest(directory_fd, &number, &bytes);
-	if (all && number &&
+	ret->manifest = all ? record.manifest : 0;
+	if (current_look(directory_fd, &number, &bytes) && all &&
 	    (number < record.manifest ||
 	     (number == record.manifest && bytes < record.manifest_bytes)))
 		return error_set(e, -E_CORRUPT,

@@ -31,6 +31,8 @@ struct seal_claim {
 	bool known;
 	bool closed;            /* the database was closed as it should be */
 	uint64_t sequence;      /* at least this must be there */
+	uint64_t manifest;      /* no older one can be the right one; 0: any may */
+	bool cut;               /* power may have been cut since it was written */
 };
 
 /* Reads the seal of the database in directory_fd.  -E_CORRUPT: the manifest is not the one it was,

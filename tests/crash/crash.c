@@ -5,8 +5,9 @@
  *
  * TRACE: of the run; FINAL: the store's directory as the run left it; SCRATCH: a directory for
  * states, best in memory; WORKLOAD and RECORDER: to record recoveries, which are cut again.
- * POINTS=2000 and SEED=1 in the environment. Points are spread over the models of disk.h, each
- * worked off by a process of its own; half of them at random, half next to records that are no
+ * POINTS=2000 and SEED=1 in the environment; MODEL=n for one of the models only, NEAR=CURRENT for
+ * points only behind records that name such a file.  Points are spread over the models of disk.h,
+ * each worked off by a process of its own; half of them at random, half next to records that are no
  * writes.  The same state is checked only once.  Prints TAP; a state that fails is kept. */
 #include <errno.h>
 #include <ftw.h>
@@ -47,6 +48,7 @@ struct run {
 	struct story *story;  /* shared with children */
 	struct tally *tallies; /* shared: one for each model */
 	uint64_t points, seed;
+	const char *model, *near; /* NULL: all */
 };
 
 static void __attribute__((noreturn)) give_up(const char *what)
@@ -172,7 +174,8 @@ static bool cut_recovery(const struct run *run, enum disk_model model, const cha
 	bool fine;
 
 	snprintf(trace_path, sizeof(trace_path), "%s/recovery.%d", run->scratch, model);
-	snprintf(again, sizeof(again), "%s/again.%d", run->scratch, model);
+	snprintf(again, sizeof(again), "%s/again.%d.%" PRIu64, run->scratch, model,
+		 tally->recoveries);
 	fine = record_recovery(run, state, trace_path, model == DISK_KILLED) &&
 	       trace_load(trace_path, &trace);
 	if (fine) {
@@ -211,6 +214,16 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Whether the record before the point is of the kind that is sought. */
+static bool is_telling(const struct run *run, size_t point)
+{
+	const struct trace_head *r = point ? run->trace.at[point - 1] : NULL;
+
+	if (!run->near)
+		return !r || r->op != TRACE_WRITE;
+	return r && memmem(r + 1, (size_t)r->path_len + r->path2_len, run->near, strlen(run->near));
+}
+
 static size_t *choose_points(const struct run *run, size_t n, uint64_t *seed)
 {
 	size_t *points = calloc(n + 1, sizeof(*points));
@@ -219,8 +232,7 @@ static size_t *choose_points(const struct run *run, size_t n, uint64_t *seed)
 		size_t at = noise_below(seed, run->trace.count + 1);
 
 		for (size_t tries = 0;
-		     i % 2 && tries < 1000 && at && run->trace.at[at - 1]->op == TRACE_WRITE;
-		     tries++)
+		     (i % 2 || run->near) && tries < 100000 && !is_telling(run, at); tries++)
 			at = noise_below(seed, run->trace.count + 1);
 		points[i] = at;
 	}
@@ -269,7 +281,7 @@ static void check_point(const struct run *run, enum disk_model model, struct dis
 static void work_off(const struct run *run, enum disk_model model)
 {
 	uint64_t seed = run->seed * DISK_MODELS + model;
-	size_t n = run->points / DISK_MODELS + 1, at = 0;
+	size_t n = run->model ? run->points : run->points / DISK_MODELS + 1, at = 0;
 	size_t *points = choose_points(run, n, &seed);
 	struct disk *disk = disk_new(model);
 	struct promises promises = { 0 };
@@ -319,6 +331,18 @@ static bool read_story(const struct run *run)
 	       WEXITSTATUS(status) == 0;
 }
 
+static bool is_chosen(const struct run *run, int model)
+{
+	return !run->model || atoi(run->model) == model;
+}
+
+static bool is_fine(const struct run *run, int model)
+{
+	const struct tally *t = &run->tallies[model];
+
+	return !t->failed && (t->points || !is_chosen(run, model));
+}
+
 static void report(const struct run *run, unsigned seconds)
 {
 	struct tally sum = { 0 };
@@ -327,9 +351,10 @@ static void report(const struct run *run, unsigned seconds)
 		const struct tally *t = &run->tallies[model];
 
 		printf("%sok %d - %s: %" PRIu64 " points, %" PRIu64 " different states, %" PRIu64
-		       " recoveries crashed again, %" PRIu64 " lost something\n",
-		       t->failed || !t->points ? "not " : "", model + 2, model_names[model],
-		       t->points, t->states, t->recoveries, t->failed);
+		       " recoveries crashed again, %" PRIu64 " lost something%s\n",
+		       is_fine(run, model) ? "" : "not ", model + 2, model_names[model], t->points,
+		       t->states, t->recoveries, t->failed,
+		       is_chosen(run, model) ? "" : " # SKIP not asked for");
 		sum.points += t->points;
 		sum.failed += t->failed;
 	}
@@ -363,7 +388,9 @@ int main(int argc, char **argv)
 {
 	const char *points = getenv("POINTS"), *seed = getenv("SEED");
 	struct run run = { .story = shared(sizeof(struct story)),
-			   .tallies = shared(DISK_MODELS * sizeof(struct tally)) };
+			   .tallies = shared(DISK_MODELS * sizeof(struct tally)),
+			   .model = getenv("MODEL"),
+			   .near = getenv("NEAR") };
 	time_t began = time(NULL);
 	bool fine = true;
 
@@ -381,7 +408,7 @@ int main(int argc, char **argv)
 	if (!fine)
 		return 1;
 	for (int model = 0; model < DISK_MODELS; model++) {
-		pid_t child = fork();
+		pid_t child = is_chosen(&run, model) ? fork() : -1;
 
 		if (child == 0) {
 			work_off(&run, (enum disk_model)model);
@@ -392,6 +419,6 @@ int main(int argc, char **argv)
 		fine = fine && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	report(&run, (unsigned)(time(NULL) - began));
 	for (int model = 0; model < DISK_MODELS; model++)
-		fine = fine && !run.tallies[model].failed && run.tallies[model].points;
+		fine = fine && is_fine(&run, model);
 	return fine ? 0 : 1;
 }
