@@ -91,7 +91,8 @@ struct save_search {
 	struct error *e;
 	int rc;
 	unsigned looked_at;
-	int64_t time;       /* of the change looked at last */
+	uint64_t change;    /* looked at last, and its time; 0: none */
+	int64_t time;
 	bool found;         /* it is a save that the caller may see */
 	uint64_t doc, number;
 	struct listing *l;  /* to fill, or NULL to stop at the first */
@@ -141,6 +142,7 @@ static bool look_at(void *arg, const struct log_record *record)
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record v;
 
+	s->change = record->change;
 	s->time = record->time;
 	s->rc = version_of(s, record, &v, &memory);
 	if (s->rc > 0 && s->who)
@@ -162,7 +164,7 @@ static int search(struct save_search *s, uint32_t uid, uint64_t first, uint64_t 
 	int rc;
 
 	s->looked_at = 0;
-	s->time = 0;
+	s->change = 0;
 	s->found = false;
 	rc = changelog_each(s->h->store, &query, look_at, s, s->e);
 	return rc < 0 ? rc : s->rc;
@@ -290,13 +292,15 @@ static int list_days(struct history *h, const struct credentials *who, const str
 		};
 		char name[CLOCK_NAME_LEN + 1];
 
-		if (rc < 0 || !s.time)
+		if (rc < 0 || !s.change)
 			break;
 		clock_name(name, day * DAY_NS);
 		name[10] = '\0'; /* the date alone */
 		if (s.found)
 			listing_add_plain(l, view_str(name), &entry);
 		rc = timeline_instant(h->store, day * DAY_NS - 1, &last, e);
+		if (rc == 0 && last >= s.change)
+			rc = error_set(e, -E_CORRUPT, "the clock index does not follow the log");
 	} while (rc == 0 && last);
 	return rc == -E_TIME_RANGE ? 0 : rc;
 }
