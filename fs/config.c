@@ -127,8 +127,8 @@ static int parse_worker(struct config *c, const char *text, struct error *e)
 {
 	char rest;
 
-	if (sscanf(text, "%d,%d,%d,%d%c", &c->ends.device, &c->ends.region, &c->ends.talk,
-		   &c->ends.notices, &rest) != 4)
+	if (sscanf(text, "%d,%d,%d,%d,%d%c", &c->ends.device, &c->ends.region, &c->ends.talk,
+		   &c->ends.notices, &c->ends.lock, &rest) != 5)
 		return error_set(e, -E_USAGE,
 				 "--worker is how daybookd starts itself; leave it out");
 	c->is_worker = true;

@@ -22,6 +22,7 @@
 /* What a worker is started with (holder.h): file descriptors. */
 struct worker_ends {
 	int device, region, talk, notices;
+	int lock; /* the store's (store_open_lock()); 0: none */
 };
 
 struct config {

@@ -21,6 +21,7 @@
 #include "readiness.h"
 #include "region.h"
 #include "store/clock.h"
+#include "store/store.h"
 
 extern char **environ;
 
@@ -34,6 +35,7 @@ struct holder {
 	char program[4096];      /* where it is on the disk: of `daybook restart`'s worker */
 	int own_program;         /* the one that this process runs, whatever is on the disk now */
 	int device, region_fd, signals, ready;
+	int lock;                /* the store's, kept between two workers; 0: none */
 	int notices[2];          /* from the workers, to notices_pass() */
 	/* The workers write in it: nothing that root acts upon is read from it. */
 	struct region *region;
@@ -140,7 +142,7 @@ static void abort_mount(struct holder *h)
 
 static void exec_worker(const struct holder *h, int talk)
 {
-	char ends[64];
+	char ends[80];
 	int count = 0;
 	sigset_t none;
 
@@ -149,7 +151,8 @@ static void exec_worker(const struct holder *h, int talk)
 	char **arguments = calloc((size_t)count + 3, sizeof(*arguments));
 	if (!arguments)
 		_exit(127);
-	snprintf(ends, sizeof(ends), "%d,%d,%d,%d", h->device, h->region_fd, talk, h->notices[1]);
+	snprintf(ends, sizeof(ends), "%d,%d,%d,%d,%d", h->device, h->region_fd, talk,
+		 h->notices[1], h->lock);
 	arguments[0] = h->arguments[0];
 	arguments[1] = "--worker";
 	arguments[2] = ends;
@@ -158,6 +161,8 @@ static void exec_worker(const struct holder *h, int talk)
 	fcntl(h->region_fd, F_SETFD, 0);
 	fcntl(talk, F_SETFD, 0);
 	fcntl(h->notices[1], F_SETFD, 0);
+	if (h->lock)
+		fcntl(h->lock, F_SETFD, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (!h->use_own)
@@ -518,6 +523,8 @@ static int prepare(struct holder *h, struct error *e)
 		return error_system(e, "%s", h->config->store);
 	if (!realpath(h->config->mountpoint, h->mountpoint))
 		return error_system(e, "%s: cannot mount here", h->config->mountpoint);
+	int lock = store_open_lock(h->store, NULL); /* why not is for the worker to say */
+	h->lock = lock < 0 ? 0 : lock;
 	memcpy(h->region->store, h->store, sizeof(h->store));
 	memcpy(h->region->mountpoint, h->mountpoint, sizeof(h->mountpoint));
 	h->region->holder = getpid();

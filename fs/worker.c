@@ -161,13 +161,22 @@ static void stop_parts(struct mount *m)
 	store_close(m->store);
 }
 
+/* Each opening of a store takes a descriptor of its lock with it. */
+static int another(int lock)
+{
+	int fd = lock ? fcntl(lock, F_DUPFD_CLOEXEC, 3) : 0;
+
+	return fd < 0 ? 0 : fd;
+}
+
 /* A mount for reading recovers what the last start left, as any; on a full disk it makes do with
  * what is there. */
 static int open_store(const char *path, const struct config *config, bool take_over,
 		      struct store **ret, struct error *e)
 {
 	struct store_options options = { .cache_bytes = config->cache_bytes,
-					 .take_over = take_over };
+					 .take_over = take_over,
+					 .lock = another(config->ends.lock) };
 	int rc = store_open(path, &options, ret, e);
 
 	if (rc != -E_NO_SPACE || !config->read_only)
@@ -175,6 +184,7 @@ static int open_store(const char *path, const struct config *config, bool take_o
 	log_line(LOG_WARNING, "%s; unsaved bytes, if there are any, wait for a start with room",
 		 e->text);
 	options.read_only = true;
+	options.lock = another(config->ends.lock);
 	return store_open(path, &options, ret, e);
 }
 
@@ -278,6 +288,8 @@ int worker_run(const struct config *config, const struct worker_ends *ends)
 	fcntl(ends->region, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->talk, F_SETFD, FD_CLOEXEC);
 	fcntl(ends->notices, F_SETFD, FD_CLOEXEC);
+	if (ends->lock)
+		fcntl(ends->lock, F_SETFD, FD_CLOEXEC);
 	inode_set_init(&m.listed);
 	int rc = prepare(&m, config, ends, &e);
 	if (rc < 0)

@@ -57,7 +57,7 @@ struct store {
 /* store_open() in steps, for salvage.h: FORMAT is checked and the lock taken; then the database of
  * that name is opened, with what stands on it; both are closed by store_close(), the latter also
  * alone. */
-int store_begin(const char *path, struct store **ret, struct error *e);
+int store_begin(const char *path, int lock, struct store **ret, struct error *e);
 int store_open_parts(struct store *store, const char *database, const struct store_options *options,
 		     bool create, struct error *e);
 void store_close_parts(struct store *store);

@@ -378,7 +378,7 @@ int salvage_store(const char *path, const struct actor *actor,
 {
 	struct salvaging s = { .actor = actor, .listener = listener, .report = ret };
 	struct seal_claim claim = { 0 };
-	int r = store_begin(path, &s.store, e);
+	int r = store_begin(path, 0, &s.store, e);
 
 	*ret = (struct salvage_report){ 0 };
 	if (r < 0)

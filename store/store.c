@@ -116,13 +116,29 @@ static void read_lock(const struct store *store, char holder[static 16])
 	holder[strspn(holder, "0123456789")] = '\0';
 }
 
-static int take_lock(struct store *store, struct error *e)
+int store_open_lock(const char *path, struct error *e)
+{
+	int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+
+	if (directory >= 0 && faccessat(directory, STORE_FORMAT_NAME, F_OK, 0) == 0)
+		fd = openat(directory, "LOCK",
+			    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	int rc = fd < 0 ? error_system(e, "%s/LOCK", path) : fd;
+	if (directory >= 0)
+		close(directory);
+	return rc;
+}
+
+/* With the file that is open as `lock`, or one of its own when that is 0. */
+static int take_lock(struct store *store, int lock, struct error *e)
 {
 	struct timespec pause = { .tv_nsec = 20000000 };
 	int64_t patience = clock_monotonic() + ENDING_S_MAX * NS_PER_SECOND;
 	char holder[16] = "";
 
-	store->lock_fd = openat(store->directory_fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	store->lock_fd = lock ? lock
+			      : openat(store->directory_fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC,
+				       0600);
 	if (store->lock_fd < 0)
 		return error_system(e, "%s/LOCK", store->path);
 	while (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0) {
@@ -301,7 +317,7 @@ int store_take_number(uint64_t *next, const char *of, uint64_t *ret, struct erro
 	return 0;
 }
 
-int store_begin(const char *path, struct store **ret, struct error *e)
+int store_begin(const char *path, int lock, struct store **ret, struct error *e)
 {
 	struct store *store = NULL;
 	int rc = sodium_ready(e);
@@ -311,7 +327,7 @@ int store_begin(const char *path, struct store **ret, struct error *e)
 	if (rc == 0)
 		rc = read_format(store, e);
 	if (rc == 0)
-		rc = take_lock(store, e);
+		rc = take_lock(store, lock, e);
 	if (rc < 0)
 		store_free(store);
 	else
@@ -324,7 +340,7 @@ int store_open(const char *path, const struct store_options *options, struct sto
 {
 	static const struct store_options defaults = { 0 };
 	struct store *store = NULL;
-	int rc = store_begin(path, &store, e);
+	int rc = store_begin(path, options ? options->lock : 0, &store, e);
 
 	if (rc < 0)
 		return rc;
@@ -429,7 +445,7 @@ static int init_in(struct store *store, uint32_t mode, uint32_t uid, uint32_t gi
 {
 	struct store_options options = { 0 };
 	uint8_t id[16];
-	int rc = take_lock(store, e);
+	int rc = take_lock(store, 0, e);
 
 	if (rc < 0)
 		return rc;

@@ -36,6 +36,7 @@ struct store_options {
 	bool read_only;      /* looks without changing: no recovery, no writes */
 	size_t cache_bytes;  /* what the process keeps within, caches and all; 0 = 512 MiB */
 	bool take_over;      /* unsaved bytes and orphans stay as they are for store_take_over() */
+	int lock;            /* of store_open_lock(), the store's from now on; 0: one of its own */
 };
 
 /* Makes a store in directory path, which must be absent or empty (-E_STORE_EXISTS).  The root
@@ -50,6 +51,11 @@ int store_init(const char *path, uint32_t root_mode, uint32_t uid, uint32_t gid,
 int store_open(const char *path, const struct store_options *options, struct store **ret,
 	       struct error *e);
 void store_close(struct store *store); /* accepts NULL */
+
+/* Opens the file that a store is locked with, and does not lock it: the descriptor, or a code.  A
+ * process that has it open, and starts those that open the store with it (by fork), keeps everybody
+ * else out as long as it lives, whichever of them has the store. */
+int store_open_lock(const char *path, struct error *e);
 
 /* What opening did beyond opening, one sentence a line, "" when nothing; valid until
  * store_close(). */

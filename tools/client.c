@@ -62,14 +62,15 @@ static int try_daemon(const char *store)
 	return connect_to(path);
 }
 
-static int connect_daemon(const struct whereabouts *place)
+/* wait: there is a daemon, or will be at once. */
+static int connect_daemon(const struct whereabouts *place, bool wait)
 {
 	int64_t until = clock_monotonic() + TAKEOVER_MS * 1000000ll;
 
 	for (;;) {
 		int fd = try_daemon(place->store);
 
-		if (fd >= 0 || !place->mountpoint || clock_monotonic() > until ||
+		if (fd >= 0 || !wait || clock_monotonic() > until ||
 		    (fd != -ECONNREFUSED && fd != -ENOENT))
 			return fd;
 		usleep(20000);
@@ -232,12 +233,12 @@ static int no_daemon(const struct whereabouts *place, int code, struct error *e)
 int client_ask(const struct whereabouts *place, const struct request *request, bool changing,
 	       const struct answer *answer, struct error *e)
 {
-	int fd = connect_daemon(place), r;
+	int fd = connect_daemon(place, place->mountpoint != NULL), r;
 
 	if (fd < 0 && !place->mountpoint) {
 		r = run_here(place, request, changing, answer, e);
-		/* A daemon may have opened it in between. */
-		if (r != -E_LOCKED || (fd = connect_daemon(place)) < 0)
+		/* A daemon has it, or has opened it in between. */
+		if (r != -E_LOCKED || (fd = connect_daemon(place, true)) < 0)
 			return r;
 	}
 	if (fd < 0)
@@ -250,7 +251,7 @@ int client_ask(const struct whereabouts *place, const struct request *request, b
 /* The one that listens.  Its number was its own when pidfd_open() was done if it listens still. */
 int client_server(const struct whereabouts *place, pid_t *ret_pid, struct error *e)
 {
-	int fd = connect_daemon(place), process = -1;
+	int fd = connect_daemon(place, place->mountpoint != NULL), process = -1;
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof(peer);
 

@@ -145,6 +145,20 @@ killed_often()
 }
 check "killed again and again as soon as it serves, it goes on" killed_often 7
 
+# asked_between TIMES: the store's own directory is named, at a moment at which nobody serves
+asked_between()
+{
+	local n worker
+	for ((n = 0; n < $1; n++)); do
+		worker=$(worker_pid)
+		kill -KILL "$worker"
+		while kill -0 "$worker" 2>/dev/null; do :; done
+		daybook log --limit 1 --store "$STORE" || return 1
+	done
+}
+check "a tool that asks for the store between two processes is answered" asked_between 4
+unlike "and does not take it from the second" "$(cat "$LOG")" "has this store open"
+
 # --- another program ----------------------------------------------------------------------------------------------
 
 # program_of PID
