@@ -6,7 +6,10 @@
 
 #include "store/lock.h"
 
-/* at[0] is no handle: its id is the highest that was ever used. */
+_Static_assert(HANDLES_MAX == (1 << HANDLE_PLACE_BITS) - 1, "a place fits its bits");
+
+/* at[0] is no handle: its id is the highest place that was ever used, its opened_by how many
+ * handles there were. */
 struct handles {
 	struct lock lock;
 	struct handle *at;
@@ -14,11 +17,16 @@ struct handles {
 	bool own;
 };
 
+static uint64_t place_of(uint64_t id)
+{
+	return id & HANDLES_MAX;
+}
+
 /* Makes a handle that another process left one of ours; what that process was writing when it died
  * is no handle. */
-static void inherit(struct handle *handle, uint64_t id)
+static void inherit(struct handle *handle, uint64_t place, uint64_t count)
 {
-	if (handle->id != id)
+	if (place_of(handle->id) != place || handle->id >> HANDLE_PLACE_BITS > count)
 		handle->id = 0;
 	handle->file = NULL;
 	handle->past = NULL;
@@ -47,8 +55,8 @@ int handles_new(void *memory, struct handles **ret, struct error *e)
 		handles_free(handles);
 		return error_set(e, -E_CORRUPT, "the table of open files is damaged");
 	}
-	for (uint64_t id = 1; id <= handles->at[0].id; id++)
-		inherit(&handles->at[id], id);
+	for (uint64_t place = 1; place <= handles->at[0].id; place++)
+		inherit(&handles->at[place], place, handles->at[0].opened_by);
 	*ret = handles;
 	return 0;
 }
@@ -65,38 +73,40 @@ void handles_free(struct handles *handles)
 
 int handle_add(struct handles *handles, uint64_t opened_by, struct handle **ret, struct error *e)
 {
-	uint64_t id;
+	uint64_t place;
 
 	lock_take(&handles->lock);
-	for (id = handles->free_first; id <= HANDLES_MAX && handles->at[id].id; id++)
+	for (place = handles->free_first; place <= HANDLES_MAX && handles->at[place].id; place++)
 		;
-	if (id > HANDLES_MAX) {
+	if (place > HANDLES_MAX) {
 		lock_drop(&handles->lock);
 		return error_set(e, -E_TOO_MANY_OPEN, "more than %d files are open", HANDLES_MAX);
 	}
-	handles->at[id] = (struct handle){ .opened_by = opened_by };
-	handles->at[id].id = id;
-	if (id > handles->at[0].id)
-		handles->at[0].id = id;
-	handles->free_first = id + 1;
+	handles->at[place] = (struct handle){ .opened_by = opened_by };
+	handles->at[place].id = ++handles->at[0].opened_by << HANDLE_PLACE_BITS | place;
+	if (place > handles->at[0].id)
+		handles->at[0].id = place;
+	handles->free_first = place + 1;
 	lock_drop(&handles->lock);
-	*ret = &handles->at[id];
+	*ret = &handles->at[place];
 	return 0;
 }
 
 int handle_find(struct handles *handles, uint64_t id, struct handle **ret, struct error *e)
 {
+	struct handle *handle = &handles->at[place_of(id)];
+
 	lock_take(&handles->lock);
-	*ret = id && id <= handles->at[0].id && handles->at[id].id == id ? &handles->at[id] : NULL;
+	*ret = place_of(id) && handle->id == id ? handle : NULL;
 	lock_drop(&handles->lock);
 	return *ret ? 0 : error_set(e, -E_STALE, "there is no handle %llu", (unsigned long long)id);
 }
 
 struct handle *handle_next(struct handles *handles, uint64_t after)
 {
-	for (uint64_t id = after + 1; id <= handles->at[0].id; id++) {
-		if (handles->at[id].id == id)
-			return &handles->at[id];
+	for (uint64_t place = place_of(after) + 1; place <= handles->at[0].id; place++) {
+		if (handles->at[place].id)
+			return &handles->at[place];
 	}
 	return NULL;
 }
@@ -116,8 +126,8 @@ struct handle *handle_opened_by(struct handles *handles, uint64_t request)
 void handle_remove(struct handles *handles, struct handle *handle)
 {
 	lock_take(&handles->lock);
-	if (handle->id < handles->free_first)
-		handles->free_first = handle->id;
+	if (place_of(handle->id) < handles->free_first)
+		handles->free_first = place_of(handle->id);
 	handle->id = 0;
 	lock_drop(&handles->lock);
 }

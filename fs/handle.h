@@ -1,6 +1,7 @@
-/* handle.h - the table of open files and directories.  The kernel is given a small id, never a
- * pointer, and each handle knows who opened it: that is the author, whoever the later requests come
- * from.
+/* handle.h - the table of open files and directories.  The kernel is given an id, never a pointer:
+ * the handle's place in the table and, above it, a number that no other handle has had, so that
+ * what the kernel sends again for a closed handle never meets another.  Each handle knows who
+ * opened it: that is the author, whoever the later requests come from.
  *
  * The table can stand in memory that outlives the process, so that what is open stays open for the
  * next one. */
@@ -9,6 +10,7 @@
 
 #include "identity.h"
 
+#define HANDLE_PLACE_BITS 20
 #define HANDLES_MAX 1048575 /* open at a time */
 
 struct file;
@@ -46,8 +48,8 @@ int handle_find(struct handles *handles, uint64_t id, struct handle **ret, struc
 struct handle *handle_opened_by(struct handles *handles, uint64_t request);
 void handle_remove(struct handles *handles, struct handle *handle);
 
-/* Handles in order of their ids: the next after id `after`, NULL at the end.  For one who has the
- * table alone. */
+/* Handles in order of their places: the next after id `after`, NULL at the end.  For one who has
+ * the table alone. */
 struct handle *handle_next(struct handles *handles, uint64_t after);
 
 #endif

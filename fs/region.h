@@ -8,7 +8,7 @@
 #include "handle.h"
 #include "history.h"
 
-#define REGION_FORMAT 4 /* to be raised with every change of what is in it; see also layout */
+#define REGION_FORMAT 5 /* to be raised with every change of what is in it; see also layout */
 #define REGION_INIT_MAX 256
 
 struct region {

@@ -61,6 +61,30 @@ START_TEST(an_id_finds_its_handle_until_it_is_removed)
 }
 END_TEST
 
+/* A request that the kernel sends again for a closed handle must not meet another one. */
+START_TEST(no_id_is_given_twice)
+{
+	struct handle *found, *first = add(10, 100);
+	uint64_t ids[40];
+
+	for (size_t i = 0; i < 40; i++) {
+		struct handle *handle = add(20 + i, 200);
+
+		ck_assert_ptr_ne(handle, first);
+		ids[i] = handle->id;
+		handle_remove(handles, handle);
+		if (i % 8 == 7)
+			next_process();
+		first = handle_next(handles, 0);
+		ck_assert_uint_eq(first->ino, 100);
+		ck_assert_ptr_null(handle_next(handles, first->id));
+	}
+	add(99, 300);
+	for (size_t i = 0; i < 40; i++)
+		ck_assert_int_eq(handle_find(handles, ids[i], &found, &e), -E_STALE);
+}
+END_TEST
+
 START_TEST(so_many_handles_and_no_more)
 {
 	struct handles *many;
@@ -170,6 +194,7 @@ int main(void)
 	tcase_set_timeout(cases, 60);
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, an_id_finds_its_handle_until_it_is_removed);
+	tcase_add_test(cases, no_id_is_given_twice);
 	tcase_add_test(cases, so_many_handles_and_no_more);
 	tcase_add_test(cases, open_files_are_open_for_the_next_process);
 	tcase_add_test(cases, what_a_dying_process_left_is_not_trusted);
