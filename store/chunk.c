@@ -1,6 +1,7 @@
 /* chunk.c - see chunk.h. */
 #include "chunk.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #define XXH_NO_STREAM
@@ -12,6 +13,7 @@
 #define RAW_RUN 8
 #define RAW_TRY 4
 #define PENDING_SLOTS_MIN 256
+#define UNLOGGED_BYTES ((size_t)1 << 20)
 
 static atomic_bool all_names_equal;
 
@@ -46,12 +48,115 @@ static int last_id(struct kv *kv, uint64_t *ret, struct error *e)
 	return reader_done(&in) ? 0 : error_set(e, -E_CORRUPT, "a chunk's key is damaged");
 }
 
+/* ---- what came in past the log when process or machine died before it had its names ---- */
+
+/* META: behind it the first id, u64; the value is a varint, how many ids from it on. */
+#define INCOMING "incoming"
+#define REMOVE_BYTES_MAX 65536
+
+static void incoming_key(struct buf *key, uint64_t first)
+{
+	buf_clear(key);
+	buf_append(key, INCOMING, strlen(INCOMING));
+	buf_u64(key, first);
+}
+
+static int incoming_decode(struct view key, struct view value, uint64_t *ret_first,
+			   uint64_t *ret_count, struct error *e)
+{
+	struct reader at = reader_of(key), in = reader_of(value);
+
+	reader_bytes(&at, strlen(INCOMING));
+	*ret_first = reader_u64(&at);
+	*ret_count = reader_varint(&in);
+	if (reader_done(&at) && reader_done(&in))
+		return 0;
+	return error_set(e, -E_CORRUPT,
+			 "what the database tells of content that came in is damaged");
+}
+
+static int delete_range(struct kv *kv, uint64_t first, uint64_t count, struct kv_batch *batch,
+			struct error *e)
+{
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(kv, NULL, FAMILY_CHUNK, view_of(NULL, 0), false);
+	CLEANUP(buf_release) struct buf start = { 0 };
+	struct view key;
+	int r;
+
+	buf_u64(&start, first);
+	kv_iter_seek(it, buf_view(&start));
+	while ((r = kv_iter_next(it, &key, NULL, e)) == 1) {
+		struct reader in = reader_of(key);
+
+		if (reader_u64(&in) - first >= count)
+			return 0;
+		kv_batch_delete(batch, FAMILY_CHUNK, key);
+		if (kv_batch_bytes(batch) > REMOVE_BYTES_MAX) {
+			r = kv_write(kv, batch, e);
+			kv_batch_clear(batch);
+		}
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* key: of META. */
+static int remove_range(struct kv *kv, struct view key, uint64_t first, uint64_t count,
+			struct error *e)
+{
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	int r = delete_range(kv, first, count, &batch, e);
+
+	kv_batch_delete(&batch, FAMILY_META, key);
+	return r < 0 ? r : kv_write(kv, &batch, e);
+}
+
+static int remove_incoming(struct kv *kv, struct error *e)
+{
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(kv, NULL, FAMILY_META, view_str(INCOMING), false);
+	struct view key, value;
+	int r;
+
+	while ((r = kv_iter_next(it, &key, &value, e)) == 1) {
+		uint64_t first, count;
+
+		r = incoming_decode(key, value, &first, &count, e);
+		if (r == 0)
+			r = remove_range(kv, key, first, count, e);
+		if (r < 0)
+			return r == -EROFS ? 0 : r; /* another time */
+	}
+	return r;
+}
+
+int chunk_is_incoming(struct chunks *c, uint64_t id, struct error *e)
+{
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(c->kv, NULL, FAMILY_META, view_str(INCOMING), false);
+	struct view key, value;
+	int r;
+
+	while ((r = kv_iter_next(it, &key, &value, e)) == 1) {
+		uint64_t first, count;
+
+		r = incoming_decode(key, value, &first, &count, e);
+		if (r < 0 || id - first < count)
+			return r < 0 ? r : 1;
+	}
+	return r;
+}
+
 int chunks_open(struct chunks *c, struct kv *kv, const uint8_t secret[32], size_t cache_bytes,
 		struct error *e)
 {
-	uint64_t last;
-	int r = last_id(kv, &last, e);
+	uint64_t last = 0;
+	int r = remove_incoming(kv, e);
 
+	if (r == 0)
+		r = last_id(kv, &last, e);
 	if (r < 0)
 		return r;
 	*c = (struct chunks){ .kv = kv };
@@ -276,8 +381,22 @@ void chunk_writer_init(struct chunk_writer *w, struct chunks *c, struct kv_batch
 	*w = (struct chunk_writer){ .chunks = c, .batch = batch };
 }
 
+/* What came in for nothing; should that fail, the next opening does it. */
+static void give_up_past(struct chunk_writer *w)
+{
+	CLEANUP(buf_release) struct buf key = { 0 };
+
+	incoming_key(&key, w->past_first);
+	if (!key.failed)
+		remove_range(w->chunks->kv, buf_view(&key), w->past_first,
+			     w->past_end - w->past_first, NULL);
+}
+
 void chunk_writer_release(struct chunk_writer *w)
 {
+	if (w->past)
+		give_up_past(w);
+	kv_batch_release(&w->unlogged);
 	if (w->compressor)
 		ZSTD_freeCCtx(atomic_exchange(&w->chunks->compressor, w->compressor));
 	buf_release(&w->compressed);
@@ -521,23 +640,39 @@ static void remember(struct chunks *c, uint64_t id, struct view bytes)
 	chunk_drop(c, chunk);
 }
 
-static int store_new(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], struct view bytes,
-		     uint64_t *ret_id, struct error *e)
+static int write_unlogged(struct chunk_writer *w, struct error *e)
 {
-	uint64_t id = atomic_fetch_add(&w->chunks->next_id, 1);
+	int r = kv_write_unlogged(w->chunks->kv, &w->unlogged, e);
+
+	kv_batch_clear(&w->unlogged);
+	return r;
+}
+
+/* twice: the name is known already, of bytes that are not to be had.  What is large enough to go
+ * past the log would push all else out of the cache; there only what comes twice is remembered. */
+static int store_new(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], struct view bytes,
+		     bool twice, uint64_t *ret_id, struct error *e)
+{
+	bool past = w->past && w->past_next < w->past_end;
+	uint64_t id = past ? w->past_next++ : atomic_fetch_add(&w->chunks->next_id, 1);
 	CLEANUP(buf_release) struct buf value = { 0 };
 	struct id_key key = id_key_of(id);
 	int r = encode(w, bytes, e);
 
+	if (r == 0)
+		r = pending_add(w, name, id, e);
 	if (r < 0)
 		return r;
-	r = pending_add(w, name, id, e);
+	kv_batch_put_buf(past ? &w->unlogged : w->batch, FAMILY_CHUNK, view_of(&key, 8),
+			 &w->compressed);
+	if (kv_batch_bytes(&w->unlogged) > UNLOGGED_BYTES)
+		r = write_unlogged(w, e);
 	if (r < 0)
 		return r;
 	buf_varint(&value, id);
-	kv_batch_put_buf(w->batch, FAMILY_CHUNK, view_of(&key, 8), &w->compressed);
 	kv_batch_put_buf(w->batch, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value);
-	remember(w->chunks, id, bytes);
+	if (!past || twice)
+		remember(w->chunks, id, bytes);
 	w->new_bytes += bytes.len;
 	*ret_id = id;
 	return 0;
@@ -559,7 +694,45 @@ int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t *ret_id, str
 		*ret_id = id;
 		return 0;
 	}
-	return store_new(w, name, bytes, ret_id, e);
+	return store_new(w, name, bytes, known, ret_id, e);
+}
+
+int chunk_writer_begin_past(struct chunk_writer *w, uint64_t bytes, size_t min, struct error *e)
+{
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 };
+	uint64_t count = bytes / min + 1;
+
+	w->past_first = w->past_next = atomic_fetch_add(&w->chunks->next_id, count);
+	w->past_end = w->past_first + count;
+	incoming_key(&key, w->past_first);
+	buf_varint(&value, count);
+	kv_batch_put_buf(&batch, FAMILY_META, buf_view(&key), &value);
+	int r = buf_check(&key, e);
+	if (r == 0)
+		r = kv_write(w->chunks->kv, &batch, e);
+	w->past = r == 0;
+	/* It must outlive a power cut that the chunks outlive, which reach tables at any time. */
+	return r < 0 ? r : kv_sync(w->chunks->kv, e);
+}
+
+int chunk_writer_end_past(struct chunk_writer *w, struct error *e)
+{
+	CLEANUP(buf_release) struct buf key = { 0 };
+	int r = write_unlogged(w, e);
+
+	if (r == 0)
+		r = kv_flush_content(w->chunks->kv, e);
+	incoming_key(&key, w->past_first);
+	kv_batch_delete(w->batch, FAMILY_META, buf_view(&key));
+	if (r == 0)
+		r = buf_check(&key, e);
+	if (r == 0)
+		r = buf_check(&w->batch->operations, e);
+	if (r < 0)
+		return r;
+	w->past = false; /* should the names be refused, they may be in the log all the same */
+	return chunk_writer_flush(w, e);
 }
 
 int chunk_writer_flush(struct chunk_writer *w, struct error *e)

@@ -102,6 +102,9 @@ int chunk_is_known(struct chunks *c, struct view bytes, struct error *e);
 struct chunk_writer {
 	struct chunks *chunks;
 	struct kv_batch *batch;
+	bool past;                /* chunk_writer_begin_past() */
+	struct kv_batch unlogged; /* the chunks that go past the log */
+	uint64_t past_first, past_next, past_end; /* ids that are theirs */
 	void *compressor;
 	struct buf compressed;
 	struct chunk_pending *pending; /* hash table, open addressing */
@@ -116,6 +119,17 @@ void chunk_writer_release(struct chunk_writer *w);
 /* The id of a chunk with those bytes (at most CHUNK_LEN_MAX): one that is there, or a new one put
  * into the batch. */
 int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t *ret_id, struct error *e);
+
+/* What is stored from now on goes past batch and log (kv_write_unlogged): for what is large.
+ * bytes: how many there will be, in chunks of min and more; what does not fit goes into the batch
+ * all the same.  The batch must not be flushed until chunk_writer_end_past(), which writes all of
+ * it: its chunks are in the database then, on stable storage.  A death in between leaves no chunk
+ * without a name: META "incoming" tells chunks_open() what to remove. */
+int chunk_writer_begin_past(struct chunk_writer *w, uint64_t bytes, size_t min, struct error *e);
+int chunk_writer_end_past(struct chunk_writer *w, struct error *e);
+
+/* 1: the chunk came in past the log and waits for its name or, after a failure, for its removal. */
+int chunk_is_incoming(struct chunks *c, uint64_t id, struct error *e);
 
 /* Writes the batch and clears it: its chunks are in the database from then on. */
 int chunk_writer_flush(struct chunk_writer *w, struct error *e);

@@ -72,6 +72,10 @@ void content_store_close(struct content_store *cs); /* accepts NULL */
 int content_put(struct content_store *cs, const struct work *work, struct kv_batch *batch,
 		struct content_ref *ret, struct error *e);
 
+/* 16 MiB or more of new bytes in a segment go past the log (kv.h), so that they are written once;
+ * they are on stable storage when content_put() returns.  Test hook: so many or more do. */
+void content_past_log_from(uint64_t bytes);
+
 /* Held from before content_put() until its batch is written or given up: what the put found in the
  * store stays there meanwhile (sweep.h).  Waits for nothing. */
 unsigned content_hold(struct content_store *cs);

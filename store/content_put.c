@@ -10,8 +10,15 @@
 
 #define WINDOW_BYTES ((size_t)1 << 20)
 #define BATCH_BYTES_MAX ((size_t)1 << 20)
-/* Unsaved bytes of a segment that are worth a thread. */
+/* Unsaved bytes of a segment that are worth a thread, and a way past the log. */
 #define LARGE_BYTES_MIN ((uint64_t)16 << 20)
+
+static atomic_uint_least64_t large_bytes_min = LARGE_BYTES_MIN;
+
+void content_past_log_from(uint64_t bytes)
+{
+	atomic_store(&large_bytes_min, bytes);
+}
 
 _Static_assert(WINDOW_BYTES >= 2 * CHUNK_LEN_MAX,
 	       "a window holds any chunk and what comes after it");
@@ -187,7 +194,7 @@ static int put_new_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_
 	const uint8_t *bytes = put->window + (offset - put->window_at);
 	size_t len = chunker_cut(&put->chunker, bytes, most, true);
 	r = chunk_store(&put->writer, view_of(bytes, len), ret_id, e);
-	if (r == 0 && kv_batch_bytes(put->writer.batch) > BATCH_BYTES_MAX)
+	if (r == 0 && !put->writer.past && kv_batch_bytes(put->writer.batch) > BATCH_BYTES_MAX)
 		r = chunk_writer_flush(&put->writer, e);
 	return r < 0 ? r : (int)len;
 }
@@ -256,7 +263,8 @@ static int draft_fill(struct put *put, struct segment_draft *draft, uint64_t sta
 	return buf_check(&draft->chunks, e);
 }
 
-/* ---- large segments: their digest is made on a thread of its own ---- */
+/* ---- large segments: their digest is made on a thread of its own, their chunks go past the
+ * log ---- */
 
 struct hasher {
 	struct put *put;
@@ -321,16 +329,19 @@ static bool is_large(const struct put *put, uint64_t start, uint64_t end)
 
 		bytes += x->kind == EXTENT_STAGED ? to - from : 0;
 	}
-	return bytes >= LARGE_BYTES_MIN;
+	return bytes >= atomic_load(&large_bytes_min);
 }
 
 static int fill_large(struct put *put, struct segment_draft *draft, uint64_t start, uint64_t end,
 		      struct error *e)
 {
 	struct hasher hasher;
+	int r = chunk_writer_begin_past(&put->writer, end - start, put->chunker.min, e);
 
+	if (r < 0)
+		return r;
 	hasher_start(&hasher, put, draft, start, end);
-	int r = draft_fill(put, draft, start, end, e);
+	r = draft_fill(put, draft, start, end, e);
 	int hashed = hasher_end(draft, r < 0 ? NULL : e);
 	return r < 0 ? r : hashed;
 }
@@ -339,11 +350,12 @@ static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct
 {
 	CLEANUP(buf_release) struct buf record = { 0 };
 	struct segment_draft draft = { 0 };
+	bool large = is_large(put, start, end);
 	uint64_t id;
 
 	digest_start(&draft.digester);
-	int r = is_large(put, start, end) ? fill_large(put, &draft, start, end, e) :
-					    draft_fill(put, &draft, start, end, e);
+	int r = large ? fill_large(put, &draft, start, end, e)
+		      : draft_fill(put, &draft, start, end, e);
 	if (r == 0) {
 		struct segment_record segment = { .digest = digest_end(&draft.digester),
 						  .chunks = buf_view(&draft.chunks) };
@@ -354,6 +366,8 @@ static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct
 		put_record(put, FAMILY_SEGMENT, id, &record);
 		list_segment(put, id, end - start, &segment.digest, draft.data);
 	}
+	if (r == 0 && large)
+		r = chunk_writer_end_past(&put->writer, e);
 	buf_release(&draft.chunks);
 	return r;
 }

@@ -412,6 +412,7 @@ static int check_writable(const struct kv *kv, const char *what, struct error *e
 	return kv->read_only ? error_set(e, -EROFS, "the store is open for reading only") : 0;
 }
 
+/* With the lock on writing held, when the batch is to be logged: its mark says what was before. */
 static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct kv_batch *batch)
 {
 	rocksdb_writebatch_t *writes = rocksdb_writebatch_create();
@@ -419,7 +420,7 @@ static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct
 	uint8_t mark[WAL_MARK_LEN];
 	struct kv_operation op;
 
-	wal_mark(mark, kv->seal.boot, atomic_load(&kv->seal.stable));
+	wal_mark(mark, kv->seal.boot, atomic_load(&kv->seal.stable), atomic_load(&kv->logged));
 	rocksdb_writebatch_put_log_data(writes, (const char *)mark, sizeof(mark));
 	while (kv_operation_next(&rest, &op)) {
 		rocksdb_column_family_handle_t *column = kv->columns[kv_column_of(op.family)];
@@ -477,18 +478,34 @@ static int check_stuck(struct kv *kv, struct error *e)
 		    : 0;
 }
 
-static int write_once(struct kv *kv, rocksdb_writebatch_t *writes, struct error *e)
+/* What no log has takes sequence numbers too, which the seal must not claim: a death takes them
+ * along. */
+static void note_logged(struct kv *kv)
+{
+	uint64_t logged = rocksdb_get_latest_sequence_number(kv->db);
+
+	atomic_store(&kv->logged, logged);
+	seal_written(&kv->seal, logged);
+}
+
+/* An empty batch is only tried. */
+static int write_once(struct kv *kv, const struct kv_batch *batch, bool logged, struct error *e)
 {
 	char *message = NULL;
-
 	int r = check_stuck(kv, e);
+
 	if (r < 0)
 		return r;
 	stop_counting();
-	rocksdb_write(kv->db, kv->write, writes, &message);
+	lock_take(&kv->writing);
+	rocksdb_writebatch_t *writes = batch_for_rocksdb(kv, batch);
+	rocksdb_write(kv->db, logged ? kv->write : kv->write_unlogged, writes, &message);
+	if (!message && logged && batch->count)
+		note_logged(kv);
+	lock_drop(&kv->writing);
+	rocksdb_writebatch_destroy(writes);
 	if (!message) {
 		atomic_store(&kv->stalled_ms, 0);
-		seal_written(&kv->seal, rocksdb_get_latest_sequence_number(kv->db));
 		return 0;
 	}
 	r = kv_error(kv, message, e);
@@ -509,7 +526,7 @@ static bool may_recover_soon(const struct kv *kv)
 	return true;
 }
 
-int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
+static int write_batch(struct kv *kv, const struct kv_batch *batch, bool logged, struct error *e)
 {
 	int r = check_writable(kv, "write", e);
 
@@ -520,13 +537,21 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
 		r = check_space(kv, batch, e);
 	if (r < 0)
 		return r;
-	rocksdb_writebatch_t *writes = batch_for_rocksdb(kv, batch);
 	do {
-		r = write_once(kv, writes, e);
+		r = write_once(kv, batch, logged, e);
 	} while (r == -E_NO_SPACE && !atomic_load(&kv->stuck) && check_space(kv, batch, e) == 0 &&
 		 may_recover_soon(kv));
-	rocksdb_writebatch_destroy(writes);
 	return r;
+}
+
+int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
+{
+	return write_batch(kv, batch, true, e);
+}
+
+int kv_write_unlogged(struct kv *kv, struct kv_batch *batch, struct error *e)
+{
+	return write_batch(kv, batch, false, e);
 }
 
 /* After a write to its log failed, or a sync of it, RocksDB 7.8 asserts that nobody syncs that log,
@@ -534,12 +559,9 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
  * log. */
 static int check_recovered(struct kv *kv, struct error *e)
 {
-	if (atomic_load(&kv->stalled_ms) == 0)
-		return 0;
-	rocksdb_writebatch_t *nothing = rocksdb_writebatch_create();
-	int r = write_once(kv, nothing, e);
-	rocksdb_writebatch_destroy(nothing);
-	return r;
+	struct kv_batch nothing = { 0 };
+
+	return atomic_load(&kv->stalled_ms) == 0 ? 0 : write_once(kv, &nothing, true, e);
 }
 
 static int sync_now(void *arg, struct error *e)
@@ -547,7 +569,7 @@ static int sync_now(void *arg, struct error *e)
 	struct kv *kv = arg;
 	char *message = NULL;
 	int r = check_recovered(kv, e);
-	uint64_t written = rocksdb_get_latest_sequence_number(kv->db);
+	uint64_t logged = atomic_load(&kv->logged);
 
 	if (r < 0)
 		return r;
@@ -557,7 +579,7 @@ static int sync_now(void *arg, struct error *e)
 		note_failure(kv, r);
 		return r;
 	}
-	seal_stable(&kv->seal, written);
+	seal_stable(&kv->seal, logged);
 	return 0;
 }
 
@@ -577,27 +599,43 @@ int kv_sync(struct kv *kv, struct error *e)
 	return r < 0 ? r : coalesce_run(&kv->sync, sync_now, kv, e);
 }
 
+/* Content first: nothing refers to a chunk that is not there. */
+static int flush_columns(struct kv *kv, size_t first, struct error *e)
+{
+	char *message = NULL;
+	int r = check_recovered(kv, e);
+
+	if (r < 0)
+		return r;
+	rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_set_wait(options, 1);
+	for (size_t i = COLUMNS; i-- > first && !message;)
+		rocksdb_flush_cf(kv->db, options, kv->columns[i], &message);
+	rocksdb_flushoptions_destroy(options);
+	if (!message)
+		return 0;
+	r = kv_error(kv, message, e);
+	note_failure(kv, r);
+	return r;
+}
+
 int kv_flush(struct kv *kv, struct error *e)
 {
-	rocksdb_flushoptions_t *options;
-	char *message = NULL;
+	uint64_t logged = atomic_load(&kv->logged);
 
 	if (kv->read_only)
 		return error_set(e, -EROFS, "the store is open for reading only");
-	int r = check_recovered(kv, e);
-	if (r < 0)
-		return r;
-	uint64_t written = rocksdb_get_latest_sequence_number(kv->db);
-	options = rocksdb_flushoptions_create();
-	rocksdb_flushoptions_set_wait(options, 1);
-	/* Content first: nothing refers to a chunk that is not there. */
-	for (size_t i = COLUMNS; i-- > 0 && !message;)
-		rocksdb_flush_cf(kv->db, options, kv->columns[i], &message);
-	rocksdb_flushoptions_destroy(options);
-	if (message)
-		return kv_error(kv, message, e);
-	seal_stable(&kv->seal, written);
-	return 0;
+	int r = flush_columns(kv, 0, e);
+	if (r == 0)
+		seal_stable(&kv->seal, logged);
+	return r;
+}
+
+int kv_flush_content(struct kv *kv, struct error *e)
+{
+	int r = check_writable(kv, "flush", e);
+
+	return r < 0 ? r : flush_columns(kv, kv_column_of(FAMILY_CHUNK), e);
 }
 
 /* ---- inspection ---- */

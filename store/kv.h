@@ -90,8 +90,15 @@ size_t kv_batch_count(const struct kv_batch *batch);
  * batch could not be built. */
 int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e);
 
-/* Returns when everything written before the call is on stable storage.  Concurrent callers share
- * one sync. */
+/* The same for content alone, past the log: nothing of it survives a death before
+ * kv_flush_content() has returned, and any of it may.  For what is large; nothing may refer to it
+ * before. */
+int kv_write_unlogged(struct kv *kv, struct kv_batch *batch, struct error *e);
+/* Returns when all content that was written before the call is on stable storage. */
+int kv_flush_content(struct kv *kv, struct error *e);
+
+/* Returns when everything that was logged before the call is on stable storage.  Concurrent callers
+ * share one sync. */
 int kv_sync(struct kv *kv, struct error *e);
 
 /* Whether changes are refused and will be until the database is opened anew: a write or a sync
@@ -127,7 +134,8 @@ typedef bool (*kv_table_is_worth)(void *arg, const struct kv_table *table);
 int kv_rewrite_chunks(struct kv *kv, kv_table_is_worth worth, bool (*go_on)(void *arg), void *arg,
 		      struct error *e);
 
-/* Test hook: the n-th following kv_get, kv_write or kv_sync fails with code (n = 0: none). */
+/* Test hook: the n-th following call that reads, writes, syncs or flushes content fails with code
+ * (n = 0: none). */
 void kv_fail_nth(unsigned n, int code);
 
 #endif

@@ -121,7 +121,9 @@ static void kv_free(struct kv *kv)
 	rocksdb_cache_destroy(kv->cache);
 	rocksdb_readoptions_destroy(kv->read);
 	rocksdb_writeoptions_destroy(kv->write);
+	rocksdb_writeoptions_destroy(kv->write_unlogged);
 	coalesce_release(&kv->sync);
+	lock_destroy(&kv->writing);
 	buf_release(&kv->note);
 	if (kv->directory >= 0)
 		close(kv->directory);
@@ -142,12 +144,15 @@ static struct kv *kv_alloc(const char *path, const struct kv_options *options)
 	if (!kv)
 		return NULL;
 	coalesce_init(&kv->sync, LOCK_KV_SYNC);
+	lock_init(&kv->writing, LOCK_KV_WRITE);
 	kv->directory = kv->seal.fd = -1;
 	kv->read_only = options->read_only;
 	kv->path = strdup(path);
 	kv->cache = rocksdb_cache_create_lru(options->cache_bytes - memtable_bytes(options));
 	kv->read = rocksdb_readoptions_create();
 	kv->write = rocksdb_writeoptions_create();
+	kv->write_unlogged = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_disable_WAL(kv->write_unlogged, 1);
 	if (kv->path)
 		return kv;
 	kv_free(kv);
@@ -280,10 +285,9 @@ static int check_whole(struct kv *kv, struct error *e)
 	if (r == 0)
 		r = wal_inspect(kv->path, kv->seal.boot, 0, &kv->note, &there, e);
 	if (r > 0) {
-		r = peek(kv, &there, &oldest, e);
-		r = r < 0 ? r
-			  : wal_inspect(kv->path, kv->seal.boot, oldest ? oldest : 1, &kv->note,
-					&there, e);
+		if (peek(kv, &there, &oldest, NULL) < 0 || !oldest)
+			oldest = 1;
+		r = wal_inspect(kv->path, kv->seal.boot, oldest, &kv->note, &there, e);
 	}
 	if (r < 0 || !claim.known || claim.closed || there >= claim.sequence)
 		return r;
@@ -322,8 +326,8 @@ static int open_kv(struct kv *kv, const struct kv_options *options, struct error
 	if (r < 0 || kv->read_only)
 		return r;
 	buf_cstr(&kv->note);
-	return seal_start(&kv->seal, kv->directory, kv->seal.boot,
-			  rocksdb_get_latest_sequence_number(kv->db), e);
+	atomic_store(&kv->logged, rocksdb_get_latest_sequence_number(kv->db));
+	return seal_start(&kv->seal, kv->directory, kv->seal.boot, atomic_load(&kv->logged), e);
 }
 
 int kv_open(const char *path, const struct kv_options *options, struct kv **ret_kv, struct error *e)

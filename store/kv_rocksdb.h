@@ -27,11 +27,14 @@ struct kv {
 	rocksdb_column_family_handle_t *columns[COLUMNS];
 	rocksdb_options_t *options[COLUMNS];
 	rocksdb_readoptions_t *read;
-	rocksdb_writeoptions_t *write;
+	rocksdb_writeoptions_t *write, *write_unlogged;
 	rocksdb_cache_t *cache;
 	char *path;
 	int directory; /* to ask for free space */
 	bool read_only, flushed; /* flushed: everything, at the close */
+	struct lock writing;
+	/* The last sequence number that is in a log; changed under writing. */
+	atomic_uint_least64_t logged;
 	struct coalesce sync;
 	struct space space;
 	struct seal seal; /* boot, and sequence numbers: also for the marks in the log */

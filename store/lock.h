@@ -22,6 +22,7 @@
 	X(QUEUE,     "queues of the sync thread, the workers and the notifier") \
 	X(JOURNALS,  "journals that are done with, to be used again") \
 	X(KV_SYNC,   "kv.c's shared sync") \
+	X(KV_WRITE,  "the order of writes to the key-value store") \
 	X(IDENTITY,  "cached user names")
 
 enum lock_rank {

@@ -131,6 +131,15 @@ static int visit_segment(struct verifier *v, struct view key, struct view value,
 
 /* --- chunks --------------------------------------------------------------- */
 
+/* What comes in past the log has its name a little later. */
+static int has_name_now(struct verifier *v, uint64_t id, const struct key *name, struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	int r = chunk_is_incoming(&store_contents(v->store)->chunks, id, e);
+
+	return r ? r : kv_get(v->kv, NULL, FAMILY_CHUNK_NAME, key_view(name), &value, e);
+}
+
 /* Each chunk is found by the name of its bytes, or another chunk of that name is. */
 static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk, struct error *e)
 {
@@ -140,6 +149,11 @@ static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk
 
 	chunk_name(&store_contents(v->store)->chunks, view_of(chunk->data, chunk->len), name.bytes);
 	found = verify_get(v, FAMILY_CHUNK_NAME, name, &value, e);
+	if (found == 0) {
+		found = has_name_now(v, id, &name, e);
+		if (found == 1)
+			return 0;
+	}
 	if (found == 0)
 		return verify_damage(
 			v,

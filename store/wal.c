@@ -40,6 +40,7 @@ struct survey {
 	bool bad_is_gap;
 	bool more_after;      /* records that check stand behind it */
 	uint64_t sequence_after; /* first one of a batch there, 0 = there is none */
+	uint64_t before_after;   /* and what its mark says was logged before it */
 };
 
 /* ---- marks ---- */
@@ -61,12 +62,13 @@ static void put_u64(uint8_t *out, uint64_t v)
 		out[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
-void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable)
+void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable, uint64_t before)
 {
 	out[0] = 'D';
 	out[1] = 'b';
 	put_u64(out + 2, boot);
 	put_u64(out + 10, stable);
+	put_u64(out + 18, before);
 }
 
 static uint64_t little_endian(const uint8_t *at, size_t n)
@@ -78,13 +80,15 @@ static uint64_t little_endian(const uint8_t *at, size_t n)
 	return v;
 }
 
-static void survey_mark(struct survey *s, const uint8_t numbers[16])
+/* What it says was logged before. */
+static uint64_t survey_mark(struct survey *s, const uint8_t numbers[24])
 {
-	struct reader r = reader_of(view_of(numbers, 16));
+	struct reader r = reader_of(view_of(numbers, 24));
 
 	s->boot = reader_u64(&r);
 	uint64_t stable = reader_u64(&r);
 	s->stable = s->stable > stable ? s->stable : stable;
+	return reader_u64(&r);
 }
 
 /* ---- records ---- */
@@ -190,6 +194,7 @@ struct batch {
 	size_t len;
 	bool whole;
 	uint64_t first, last; /* sequence numbers of what it writes, 0 when there are none */
+	uint64_t before;      /* the last one that was logged before it */
 };
 
 /* Takes a record into the batch; true when the batch's numbers are known now. */
@@ -217,9 +222,10 @@ static void survey_batch(struct survey *s, struct batch *b)
 	if (b->first > SEQUENCE_MAX) /* RocksDB never wrote that */
 		b->first = count = 0;
 	b->last = count ? b->first + count - 1 : 0;
+	b->before = b->first - 1;
 	if (b->len == BATCH_START && mark[0] == LOG_DATA_TAG && mark[1] == WAL_MARK_LEN &&
 	    mark[2] == 'D' && mark[3] == 'b')
-		survey_mark(s, mark + 4);
+		b->before = survey_mark(s, mark + 4);
 }
 
 /* Whether the record may stand here: a middle or last one only behind a first. */
@@ -246,15 +252,25 @@ static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64
 		if ((r.type != WHOLE && r.type != FIRST) || !batch_take(&b, &r, at))
 			continue;
 		survey_batch(s, &b);
-		s->sequence_after = s->sequence_after ? s->sequence_after : b.first;
+		if (!s->sequence_after) {
+			s->sequence_after = b.first;
+			s->before_after = b.before;
+		}
 	}
 }
 
-/* The log goes on with another number than the one before it ended with: what stood between is
+/* The log does not go on from the number that the one before it ended with: what stood between is
  * lost, or was in a log that is no longer needed. */
-static bool is_gap(const struct survey *s, uint64_t first)
+static bool is_gap(const struct survey *s, const struct batch *b)
 {
-	return s->sequence && first > s->sequence + 1;
+	return s->sequence && b->first > s->sequence + 1 && b->before > s->sequence;
+}
+
+/* Whether nothing is missing between the last batch before the bad place and the first one behind
+ * it: a write that failed, and the log that followed it. */
+static bool goes_on(const struct survey *s)
+{
+	return s->sequence && s->sequence_after > s->sequence && s->before_after <= s->sequence;
 }
 
 static void note_bad(struct survey *s, const char *name, uint64_t at, enum record_state state)
@@ -275,7 +291,7 @@ static void survey_log(struct survey *s, const char *name, const uint8_t *log, u
 	while ((state = read_record(s, log, n, at, &r)) == RECORD_GOOD && is_in_place(&r, within)) {
 		if (batch_take(&b, &r, at))
 			survey_batch(s, &b);
-		if (is_gap(s, b.first)) {
+		if (is_gap(s, &b)) {
 			note_bad(s, name, b.at, RECORD_BAD);
 			s->bad_is_gap = true;
 			survey_rest(s, log, n, b.at);
@@ -360,9 +376,8 @@ static int each_log(struct survey *s, int directory_fd, uint64_t oldest,
 /* Whether something that should be there is not. */
 static bool is_damage(const struct survey *s, uint64_t boot)
 {
-	if (s->sequence && s->sequence_after == s->sequence + 1)
-		return false; /* nothing is missing in between: a write that failed, and the log
-				 that followed it */
+	if (goes_on(s))
+		return false;
 	if (boot && s->boot == boot)
 		return !s->bad_is_short || s->more_after;
 	return s->sequence ? s->stable > s->sequence
@@ -388,7 +403,7 @@ static int cut_log(struct survey *s, int directory_fd, const char *name, struct 
 	unsigned long long bad = strtoull(s->bad_name, NULL, 10), number = strtoull(name, NULL, 10);
 	uint64_t length = number == bad ? s->bad_at : 0;
 
-	if (number < bad || (number > bad && s->sequence && s->sequence_after == s->sequence + 1))
+	if (number < bad || (number > bad && goes_on(s)))
 		return 0;
 	int fd = openat(directory_fd, name, O_WRONLY | O_CLOEXEC);
 	int r = fd < 0 || ftruncate(fd, (off_t)length) < 0 || fdatasync(fd) < 0
@@ -438,7 +453,7 @@ int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct bu
 	fill_crc_table(&s.crc_table);
 	r = each_log(&s, fd, oldest, survey_file, e);
 	if (r == 0 && s.bad_name[0] && !is_in_use(fd)) {
-		if (s.bad_is_gap && !oldest)
+		if (!oldest && (s.bad_is_gap || s.more_after || is_damage(&s, boot)))
 			r = 1;
 		else if (is_damage(&s, boot))
 			r = damaged(&s, e);

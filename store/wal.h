@@ -4,7 +4,8 @@
  * word.  That is right where a power cut took the end of what was never synced, and wrong where
  * something synced was damaged.  To tell them apart every batch in the log carries a *mark*: which
  * boot of the machine wrote it, and up to which sequence number everything was known to be on
- * stable storage.
+ * stable storage, and with which sequence number the batch before it in the log ends: content that
+ * is written past the log (kv.h) takes numbers too, so that they need not join.
  *   - The same boot wrote the log: no power was cut, so only a record that the file ends within
  *     (the process was killed in the middle of a write) may be dropped; everything else is damage.
  *   - Another boot: what marks say was stable must be there; behind that a record that does not
@@ -18,20 +19,20 @@
 #include "bytes.h"
 #include "error.h"
 
-#define WAL_MARK_LEN 18
+#define WAL_MARK_LEN 26
 
 /* A number for the machine's current boot, 0 when it has none to tell. */
 uint64_t wal_boot(void);
 
 /* The mark to put first into a batch: everything up to sequence number stable is on stable
- * storage. */
-void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable);
+ * storage; the last number that was logged is before. */
+void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable, uint64_t before);
 
 /* Inspects the logs of the database in directory whose numbers are not below oldest.  0: they may
  * be replayed, and come up to sequence number *ret_last (0: they are empty); what was lost to a
  * power cut, at the end of one and in all behind it, is cut off, and note gets a sentence.  1, and
- * nothing was changed: numbers are missing between two logs, which only says something when the
- * former is still needed: to be called again with the oldest log that is (oldest 0: not known).
+ * nothing was changed: something is missing, which says nothing when it was in a log that is no
+ * longer needed: to be called again with the oldest that is (oldest 0: not known).
  * -E_CORRUPT: damaged, nothing was changed; the sentence says which file and where. */
 int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct buf *note,
 		uint64_t *ret_last, struct error *e);

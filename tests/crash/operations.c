@@ -166,6 +166,14 @@ static int op_large(struct error *e)
 	return operations_save("b", text, e);
 }
 
+static int op_past_log(struct error *e)
+{
+	content_past_log_from(1 << 20);
+	int rc = op_large(e);
+	content_past_log_from(16 << 20);
+	return rc;
+}
+
 static int op_rename(struct error *e)
 {
 	uint64_t replaced;
@@ -620,6 +628,7 @@ const struct operation operations[] = {
 	{ "unnamed file", op_tmpfile, STEPS, NULL },
 	{ "save", op_save, 0, NULL },
 	{ "save of a large file", op_large, 0, NULL },
+	{ "save past the log", op_past_log, STEPS, NULL },
 	{ "saves of an open file", op_publish, STEPS, NULL },
 	{ "rename over", op_rename, STEPS, NULL },
 	{ "exchange", op_exchange, 0, NULL },

@@ -109,6 +109,7 @@ static void open_store(void)
 	/* Small, so that memtables are written out often. */
 	struct store_options options = { .cache_bytes = 1 << 20 };
 
+	content_past_log_from(24 << 10);
 	TRY(store_open(path, &options, &store, e));
 	done();
 }

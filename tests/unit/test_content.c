@@ -650,6 +650,81 @@ START_TEST(an_unreadable_staged_file_is_an_error_not_zeros)
 }
 END_TEST
 
+START_TEST(a_large_content_is_written_once_past_the_log)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new();
+	size_t n = 40 * MIB;
+	uint8_t *data = noise_new(n, 7);
+	char line[200];
+
+	memset(data + 3 * MIB, 'x', 4 * MIB); /* chunks that are all the same */
+	memcpy(data + 30 * MIB, data, 8 * MIB);
+	struct content_ref ref = put_bytes(&f, data, n);
+	snprintf(line, sizeof(line), "test `cat %s/db/*.log|wc -c` -lt 999999", f.directory);
+	ck_assert_int_eq(system(line), 0);
+	ck_assert_uint_lt(ref.new_bytes, n - 6 * MIB); /* what comes twice is kept twice */
+	/* But for the cut at the begin the same chunks. */
+	ck_assert_uint_lt(put_bytes(&f, data + MIB, n - MIB).new_bytes, MIB);
+	fixture_close(&f);
+	fixture_open(&f);
+	assert_reads(&f, ref.id, 0, data, n);
+	free(data);
+}
+END_TEST
+
+static size_t count_keys(struct fixture *f, enum family family)
+{
+	CLEANUP(kv_iter_release)
+	struct kv_iter *it = kv_iter_open(f->kv, NULL, family, view_of("", 0), false);
+	struct view key;
+	size_t n = 0;
+
+	while (kv_iter_next(it, &key, NULL, NULL) == 1)
+		n++;
+	return n;
+}
+
+/* Puts a large content into a new store whose nth call fails; whether it went through. */
+static bool put_with_failure(int fd, size_t n, unsigned nth)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new();
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	struct extent x = { .at = 0, .len = n, .kind = EXTENT_STAGED };
+	struct work work = { &x, 1, n, fd };
+	struct content_ref ref;
+
+	kv_fail_nth(nth, -E_KV);
+	int r = content_put(f.cs, &work, &batch, &ref, NULL);
+	kv_fail_nth(0, 0);
+	fixture_close(&f);
+	fixture_open(&f);
+	ck_assert_uint_eq(count_keys(&f, FAMILY_CHUNK), count_keys(&f, FAMILY_CHUNK_NAME));
+	ck_assert_uint_eq(count_keys(&f, FAMILY_META), 0);
+	ck_assert_int_eq(count_keys(&f, FAMILY_CHUNK) > 0, count_keys(&f, FAMILY_SEGMENT) > 0);
+	return r == 0;
+}
+
+START_TEST(a_large_content_that_failed_leaves_no_chunk_without_a_name)
+{
+	size_t n = 2 * MIB;
+	uint8_t *data = noise_new(n, 8);
+	unsigned fails = 1, goes = 1u << 12;
+	int fd = staged_file(data, n);
+
+	content_past_log_from(MIB);
+	while (goes - fails > 1) { /* most calls look for names; those behind are of interest */
+		unsigned middle = (fails + goes) / 2;
+
+		*(put_with_failure(fd, n, middle) ? &goes : &fails) = middle;
+	}
+	for (unsigned nth = fails - 6; nth < fails; nth++)
+		ck_assert(!put_with_failure(fd, n, nth));
+	content_past_log_from(16 * MIB);
+	close(fd);
+	free(data);
+}
+END_TEST
+
 struct saver {
 	struct fixture *f;
 	uint64_t seed;
@@ -712,6 +787,8 @@ int main(void)
 	tcase_add_test(tc, damaged_records_are_told_and_never_shared);
 	tcase_add_test(tc, random_records_never_crash_a_reader);
 	tcase_add_test(tc, a_failure_at_any_call_leaves_a_sound_store);
+	tcase_add_test(tc, a_large_content_is_written_once_past_the_log);
+	tcase_add_test(tc, a_large_content_that_failed_leaves_no_chunk_without_a_name);
 	tcase_add_test(tc, an_unreadable_staged_file_is_an_error_not_zeros);
 	tcase_add_test(tc, threads_may_save_at_once);
 

@@ -326,6 +326,76 @@ START_TEST(a_log_that_does_not_follow_the_one_before_is_not_replayed)
 }
 END_TEST
 
+/* Content past the log between all writes, which are in three logs, the first not synced. */
+static void write_past_the_log(const char *db)
+{
+	int r;
+	struct kv *kv = open_db(db, &r, NULL);
+
+	for (unsigned i = 0; i < 12; i++) {
+		CLEANUP(kv_batch_release) struct kv_batch past = { 0 }, b = { 0 };
+
+		for (unsigned k = 0; k <= i; k++)
+			kv_batch_put(&past, FAMILY_CHUNK, view_of(&k, sizeof(k)), view_str("past"));
+		kv_batch_put(&b, FAMILY_META, view_of(&i, sizeof(i)), view_str("logged"));
+		if (kv_write_unlogged(kv, &past, NULL) < 0 || kv_write(kv, &b, NULL) < 0 ||
+		    (i % 4 == 3 && kv_flush_content(kv, NULL) < 0))
+			_exit(1);
+	}
+	raise(SIGKILL);
+}
+
+/* Cuts so many bytes off the end of a log. */
+static void shorten(const struct fixture *f, unsigned nth, off_t bytes)
+{
+	struct dirent **logs;
+	struct stat st;
+	char path[600];
+	int n = scandir(f->db, &logs, NULL, alphasort), seen = 0;
+
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", f->db, logs[i]->d_name);
+		if (strstr(logs[i]->d_name, ".log") && stat(path, &st) == 0 && st.st_size > 0 &&
+		    (unsigned)seen++ == nth)
+			ck_assert_int_eq(truncate(path, st.st_size - bytes), 0);
+		free(logs[i]);
+	}
+	free(logs);
+	ck_assert_int_ge(seen, (int)nth + 1);
+}
+
+START_TEST(numbers_that_were_never_logged_are_not_missed)
+{
+	CLEANUP(fixture_release) struct fixture f = { .directory = scratch_new() };
+	CLEANUP(buf_release) struct buf note = { 0 }, got = { 0 };
+	struct error e;
+	int status, r;
+
+	snprintf(f.db, sizeof(f.db), "%s/db", f.directory);
+	pid_t child = fork();
+	if (child == 0)
+		write_past_the_log(f.db);
+	waitpid(child, &status, 0);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(inspect(&f, true, &note, &e), 0);
+	ck_assert_int_eq(inspect(&f, false, &note, &e), 0);
+	ck_assert_uint_eq(note.len, 0);
+	shorten(&f, 0, 1); /* a write that failed: what it had is not in what follows */
+	ck_assert_int_eq(inspect(&f, true, &note, &e), -E_CORRUPT);
+	shorten(&f, 0, 100); /* its last batch, and a part of the one before */
+	ck_assert_int_eq(inspect(&f, true, &note, &e), -E_CORRUPT);
+	ck_assert_int_eq(inspect(&f, false, &note, &e), 0);
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&note), "did not reach the disk"));
+	start_machine_anew(&f);
+	struct kv *kv = open_db(f.db, &r, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	for (unsigned i = 0; i < 12; i++)
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL),
+				 i < 2);
+	kv_close(kv);
+}
+END_TEST
+
 START_TEST(the_numbers_of_a_batch_may_be_divided_between_two_blocks)
 {
 	CLEANUP(buf_release) struct buf note = { 0 };
@@ -390,6 +460,30 @@ START_TEST(a_log_that_is_missing_or_cut_between_two_records_is_noticed)
 }
 END_TEST
 
+START_TEST(a_log_that_is_no_longer_needed_may_be_damaged)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf got = { 0 };
+	struct error e;
+	int r;
+
+	struct kv *kv = open_db(f.db, &r, &e); /* writes all of it to a table */
+	ck_assert_int_eq(r, 0);
+	kv_close(kv);
+	int fd = open(f.log, O_WRONLY | O_CREAT, 0600); /* the disk brings it back, in part */
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	write_log(&f, f.size, f.ends[3] + 20);
+	kv = open_db(f.db, &r, &e);
+	ck_assert_msg(r == 0, "%s", e.text);
+	for (unsigned i = 0; i < WRITES; i++)
+		ck_assert_int_eq(kv_get(kv, NULL, FAMILY_META, view_of(&i, sizeof(i)), &got, NULL),
+				 1);
+	ck_assert_str_eq(kv_opening_note(kv), "");
+	kv_close(kv);
+}
+END_TEST
+
 START_TEST(a_manifest_that_was_cut_is_noticed_before_tables_are_deleted)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
@@ -450,9 +544,11 @@ int main(void)
 	tcase_add_test(tc, a_page_of_zeros_in_what_was_not_synced_is_cut_not_skipped);
 	tcase_add_test(tc, records_over_several_blocks_are_inspected_too);
 	tcase_add_test(tc, a_log_that_does_not_follow_the_one_before_is_not_replayed);
+	tcase_add_test(tc, numbers_that_were_never_logged_are_not_missed);
 	tcase_add_test(tc, the_numbers_of_a_batch_may_be_divided_between_two_blocks);
 	tcase_add_test(tc, a_log_that_follows_the_one_before_is_replayed);
 	tcase_add_test(tc, a_log_that_is_missing_or_cut_between_two_records_is_noticed);
+	tcase_add_test(tc, a_log_that_is_no_longer_needed_may_be_damaged);
 	tcase_add_test(tc, a_manifest_that_was_cut_is_noticed_before_tables_are_deleted);
 	tcase_add_test(tc, random_logs_never_crash_the_inspection);
 

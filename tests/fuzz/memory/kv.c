@@ -375,6 +375,16 @@ bool kv_has_stopped(struct kv *kv)
 	return false;
 }
 
+int kv_write_unlogged(struct kv *kv, struct kv_batch *batch, struct error *e)
+{
+	return kv_write(kv, batch, e);
+}
+
+int kv_flush_content(struct kv *kv, struct error *e)
+{
+	return kv_sync(kv, e);
+}
+
 int kv_flush(struct kv *kv, struct error *e)
 {
 	return kv_sync(kv, e);
