@@ -37,7 +37,8 @@ static inline bool view_equal(struct view a, struct view b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Below, at or above zero: as memcmp() orders bytes, and the shorter of two that begin alike first. */
+/* Below, at or above zero: as memcmp() orders bytes, and the shorter of two that begin alike
+ * first. */
 static inline int view_order(struct view a, struct view b)
 {
 	size_t n = a.len < b.len ? a.len : b.len;
