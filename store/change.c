@@ -222,6 +222,19 @@ void change_dirent_end(struct change *c, uint64_t parent, struct view name,
 			  .live = DIRENT_NONE, .past = DIRENT_THERE, .past_record = r });
 }
 
+static void count_version(struct change *c, const struct version_record *v, int64_t sign)
+{
+	c->versions += version_counts(v) ? sign : 0;
+	c->version_bytes += version_counts(v) ? sign * (int64_t)v->size : 0;
+}
+
+void change_add_version(struct change *c, uint64_t doc, uint64_t number,
+			const struct version_record *v)
+{
+	count_version(c, v, 1);
+	change_put_version(c, doc, number, v);
+}
+
 void change_put_version(struct change *c, uint64_t doc, uint64_t number,
 			const struct version_record *v)
 {
@@ -239,6 +252,7 @@ void change_delete_version(struct change *c, uint64_t doc, uint64_t number,
 	struct key version = key_numbers(doc, ~number),
 		   digest = key_by_digest(&v->digest, doc, number);
 
+	count_version(c, v, -1);
 	kv_batch_delete(c->batch, FAMILY_VERSION, key_view(&version));
 	kv_batch_delete(c->batch, FAMILY_BY_DIGEST, key_view(&digest));
 }
@@ -428,6 +442,8 @@ static void fill_log(struct change *c, struct log_record *r)
 	r->live_bytes = store->live_bytes + (uint64_t)c->bytes;
 	r->inode_next = store->next_inode;
 	r->document_next = store->next_document;
+	r->versions = store->versions + (uint64_t)c->versions;
+	r->version_bytes = store->version_bytes + (uint64_t)c->version_bytes;
 }
 
 /* The log record and the indexes that lead to it; *ret_digest is what the next record chains to. */
@@ -486,6 +502,8 @@ static void apply(struct change *c, const struct digest *digest)
 		store->first_time = c->time;
 	store->live_files += (uint64_t)c->files;
 	store->live_bytes += (uint64_t)c->bytes;
+	store->versions += (uint64_t)c->versions;
+	store->version_bytes += (uint64_t)c->version_bytes;
 	show_inodes(c);
 	for (size_t i = 0; i < c->document_count; i++)
 		document_keep(store, c->documents[i].id, buf_view(&c->documents[i].encoded));

@@ -45,6 +45,7 @@ struct change {
 	/* Directories whose ancestors (and selves) index the change; 0 = none. */
 	uint64_t under[2];
 	int64_t files, bytes;    /* what it adds to the live counts */
+	int64_t versions, version_bytes; /* and to those of versions */
 	size_t inode_count, document_count;
 	struct inode_edit inodes[CHANGE_EDITS_MAX];
 	struct document_edit documents[CHANGE_EDITS_MAX];
@@ -94,7 +95,9 @@ void change_dirent(struct change *c, uint64_t parent, struct view name,
 void change_dirent_end(struct change *c, uint64_t parent, struct view name,
 		       const struct dirent_record *old, enum slot_end how);
 
-/* Plain puts beside these (tags, conflicts, versions). */
+/* Plain puts beside these (tags, conflicts, versions: one that is new, one as it now is). */
+void change_add_version(struct change *c, uint64_t doc, uint64_t number,
+			const struct version_record *v);
 void change_put_version(struct change *c, uint64_t doc, uint64_t number,
 			const struct version_record *v);
 void change_delete_version(struct change *c, uint64_t doc, uint64_t number,

@@ -55,6 +55,8 @@ int control_status(const struct command *c, struct error *e)
 				cell_time("last_time", facts.last_time),
 				cell_number("live_files", facts.live_files),
 				cell_number("live_bytes", facts.live_bytes),
+				cell_number("versions", facts.versions),
+				cell_number("version_bytes", facts.version_bytes),
 				cell_number("content_bytes", facts.content_bytes),
 				cell_number("index_bytes", facts.index_bytes),
 				cell_number("packed_contents", packing.segments),

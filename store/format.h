@@ -26,7 +26,8 @@
  *               gaps
  *   2026-11-21  1  staging journals: END, and a name of their own
  *   2026-11-21  2  all records: the fields that are there, times as differences; log_record: above
- *                  and the counts; BY_USER, UNDER: of blocks */
+ *                  and the counts; BY_USER, UNDER: of blocks
+ *   2026-11-21  2  log_record: versions, version_bytes; version_record: flag VERSION_MOVED */
 #ifndef DAYBOOK_FORMAT_H
 #define DAYBOOK_FORMAT_H
 
@@ -141,12 +142,14 @@ enum family {
  * request that was answered by it, 0 when there was none; unique among the changes made through one
  * mount.  above: the directories in and below which it happened, all the way up to the root, as
  * they were then, as varints.  live_files, live_bytes: regular files' names and bytes of the
- * present after it; inode_next, document_next: numbers that were not given then. */
+ * present after it; inode_next, document_next: numbers that were not given then.
+ * versions, version_bytes: saves that were kept until then, version_counts(), and their sizes. */
 #define LOG_FIELDS(F) \
 	F(u, change) F(t, time) F(h, prev) F(u, op) F(u, uid) F(u, gid) F(s, author) F(u, tgid) F(s, command) \
 	F(s, client) F(u, ino) F(u, parent) F(s, path) F(s, path2) F(u, doc) F(u, version) F(u, from) F(u, from_version) \
 	F(u, size_before) F(u, size_after) F(h, digest_before) F(h, digest_after) F(s, before) F(s, after) F(u, flags) \
-	F(u, request) F(s, above) F(u, live_files) F(u, live_bytes) F(u, inode_next) F(u, document_next)
+	F(u, request) F(s, above) F(u, live_files) F(u, live_bytes) F(u, inode_next) F(u, document_next) \
+	F(u, versions) F(u, version_bytes)
 
 #define TAG_FIELDS(F) F(u, change) F(t, time) F(u, uid) F(s, author)
 
@@ -226,7 +229,15 @@ enum version_flag {
 				    this content */
 	/* Its bytes are damaged or gone; what is known of it stays (mend.h). */
 	VERSION_LOST = 1 << 4,
+	/* The save was first another document's, which went into this one (L2). */
+	VERSION_MOVED = 1 << 5,
 };
+
+/* Whether a version is a save of its own, and counted as one. */
+static inline bool version_counts(const struct version_record *v)
+{
+	return !(v->flags & (VERSION_COPIED | VERSION_MOVED));
+}
 
 enum log_flag {
 	LOG_INCOMPLETE = 1 << 0,

@@ -48,7 +48,7 @@ struct store {
 	uint64_t head_change, next_inode, next_document;
 	struct digest head_digest;
 	int64_t first_time, last_time;
-	uint64_t live_files, live_bytes;
+	uint64_t live_files, live_bytes, versions, version_bytes;
 	struct indexed indexed;
 };
 

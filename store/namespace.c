@@ -338,7 +338,7 @@ static int name_unnamed(struct change *c, struct inode_record *inode, struct pla
 		.size = content.size, .digest = content.digest, .prev = d->head };
 	slot_sign(&v, inode, place);
 	inode->version = ++d->head;
-	change_put_version(c, inode->doc, d->head, &v);
+	change_add_version(c, inode->doc, d->head, &v);
 	c->log.version = d->head;
 	c->log.size_after = content.size;
 	c->log.digest_after = content.digest;

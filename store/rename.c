@@ -276,7 +276,7 @@ static int exchange_version(struct change *c, struct inode_record *inode, uint64
 	inode->doc = doc;
 	inode->version = ++d->head;
 	d->ino = inode->ino;
-	change_put_version(c, doc, d->head, &v);
+	change_add_version(c, doc, d->head, &v);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ struct repair {
 	int64_t time;            /* of the log record before */
 	uint64_t number;         /* and its number */
 	struct indexed indexed;  /* entries that were looked for */
-	uint64_t files, bytes;
+	uint64_t files, bytes, versions, version_bytes;
 	bool unreadable;         /* something was: what was counted is not all */
 };
 
@@ -386,18 +386,37 @@ static int count_inode(struct repair *r, struct view key, struct view value, str
 	return 0;
 }
 
+static int count_version(struct repair *r, struct view key, struct view value, struct error *e)
+{
+	struct version_record v;
+
+	(void)key;
+	(void)e;
+	if (version_decode(&v, value, NULL) == 0 && version_counts(&v)) {
+		r->versions++;
+		r->version_bytes += v.size;
+	}
+	return 0;
+}
+
 static int repair_counts(struct repair *r, struct error *e)
 {
+	struct store *store = r->store;
 	int rc = each(r, FAMILY_INODE, count_inode, e);
 
+	if (rc == 0)
+		rc = each(r, FAMILY_VERSION, count_version, e);
 	if (rc < 0 || r->unreadable ||
-	    (r->files == r->store->live_files && r->bytes == r->store->live_bytes))
+	    (r->files == store->live_files && r->bytes == store->live_bytes &&
+	     r->versions == store->versions && r->version_bytes == store->version_bytes))
 		return rc;
 	r->report->added[FAMILY_META]++;
 	if (r->dry)
 		return 0;
-	r->store->live_files = r->files; /* the record of the repair will say so */
-	r->store->live_bytes = r->bytes;
+	store->live_files = r->files; /* the record of the repair will say so */
+	store->live_bytes = r->bytes;
+	store->versions = r->versions;
+	store->version_bytes = r->version_bytes;
 	return 0;
 }
 

@@ -285,7 +285,7 @@ static int go_on_behind(struct store *store, const struct mend *m, struct error 
 	store->last_time = m->last_time;
 	store->next_inode = m->last_inode + 1;
 	store->next_document = m->last_document + 1;
-	store->live_files = store->live_bytes = 0;
+	store->live_files = store->live_bytes = store->versions = store->version_bytes = 0;
 	store_put_next_inode(store, &batch);
 	return r < 0 ? r : kv_write(store->kv, &batch, e);
 }

@@ -185,11 +185,11 @@ int slot_split(struct change *c, struct inode_record *inode, struct place leavin
 		v.from = inode->doc;
 		v.from_version = inode->version;
 		v.prev = 0;
-		v.flags |= VERSION_COPIED;
+		v.flags = (v.flags & ~(uint64_t)VERSION_MOVED) | VERSION_COPIED;
 		v.change = c->number;
 		slot_sign(&v, inode, (struct place){ inode->parent, inode->name });
 		copy->head = 1;
-		change_put_version(c, id, 1, &v);
+		change_add_version(c, id, 1, &v);
 	}
 	inode->doc = id;
 	inode->version = copy->head;
@@ -307,10 +307,11 @@ static int empty_version(struct change *c, struct version_record *v, struct erro
 	return rc;
 }
 
-/* Makes v the next version of d, conflict and all; the change's log tells of it. */
+/* Makes v the next version of d, conflict and all; the change's log tells of it.  moved: it is the
+ * save that it was in another document. */
 static int append_version(struct change *c, struct document_record *d, uint64_t doc,
 			  struct inode_record *inode, struct version_record *v, struct place place,
-			  uint64_t base, struct error *e)
+			  uint64_t base, bool moved, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct version_record head = { 0 };
@@ -327,7 +328,8 @@ static int append_version(struct change *c, struct document_record *d, uint64_t 
 	v->time = c->time;
 	v->prev = d->head;
 	v->base = base;
-	v->flags &= ~(uint64_t)(VERSION_COPIED | VERSION_CONFLICT);
+	v->flags &= ~(uint64_t)(VERSION_COPIED | VERSION_CONFLICT | VERSION_MOVED);
+	v->flags |= moved ? VERSION_MOVED : 0;
 	slot_sign(v, inode, place);
 	if (d->head && lineage_is_conflict(base, d->head, &head, c->actor->uid)) {
 		struct conflict_record conflict = { .doc = doc,
@@ -345,7 +347,7 @@ static int append_version(struct change *c, struct document_record *d, uint64_t 
 			return rc;
 	}
 	inode->version = ++d->head;
-	change_put_version(c, doc, d->head, v);
+	change_add_version(c, doc, d->head, v);
 	c->log.size_before = head.size;
 	c->log.digest_before = head.digest;
 	c->log.size_after = v->size;
@@ -384,7 +386,7 @@ int slot_adopt(struct change *c, struct inode_record *inode, uint64_t doc, struc
 			v.client = c->actor->client;
 		}
 	}
-	rc = append_version(c, d, doc, inode, &v, place, base, e);
+	rc = append_version(c, d, doc, inode, &v, place, base, left && held && *absorbed, e);
 	if (rc < 0)
 		return rc;
 	document_moves_in(c, d, inode->ino, place);

@@ -298,6 +298,8 @@ static int load_log(struct store *store, struct error *e)
 	store->last_time = record.time;
 	store->live_files = record.live_files;
 	store->live_bytes = record.live_bytes;
+	store->versions = record.versions;
+	store->version_bytes = record.version_bytes;
 	store->next_inode = record.inode_next;
 	store->next_document = record.document_next;
 	rc = changelog_first_time(store, &store->first_time, e);
@@ -538,6 +540,8 @@ int store_facts(struct store *store, struct store_facts *ret, struct error *e)
 	ret->last_time = store->last_time;
 	ret->live_files = store->live_files;
 	ret->live_bytes = store->live_bytes;
+	ret->versions = store->versions;
+	ret->version_bytes = store->version_bytes;
 	lock_drop(&store->commit);
 	for (int family = 0; family < FAMILY_COUNT; family++)
 		all += kv_approximate_bytes(store->kv, family);

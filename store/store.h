@@ -91,6 +91,8 @@ struct store_facts {
 	int64_t first_time, last_time;
 	/* Names and bytes of the present; counted, kept with every change. */
 	uint64_t live_files, live_bytes;
+	/* The same for saves of all times: version_counts(). */
+	uint64_t versions, version_bytes;
 	uint64_t content_bytes, index_bytes; /* on disk, about */
 };
 int store_facts(struct store *store, struct store_facts *ret, struct error *e);

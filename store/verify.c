@@ -343,25 +343,40 @@ static int verify_tables(struct verifier *v, struct error *e)
 }
 
 /* Counts what lives, on one snapshot, which takes no longer than reading the two families. */
-static int count_live(struct verifier *v, uint64_t *ret_files, uint64_t *ret_bytes, struct error *e)
+struct counts {
+	uint64_t files, bytes, versions, version_bytes;
+};
+
+static void count_record(struct counts *counts, enum family family, struct view value)
 {
-	static const enum family families[] = { FAMILY_DIRENT, FAMILY_INODE };
 	struct dirent_record d;
 	struct inode_record inode;
+	struct version_record version;
+
+	if (family == FAMILY_DIRENT && dirent_decode(&d, value, NULL) == 0) {
+		counts->files += d.type == S_IFREG;
+	} else if (family == FAMILY_INODE && inode_decode(&inode, value, NULL) == 0) {
+		counts->bytes += inode.nlink && S_ISREG(inode.mode) ? inode.size : 0;
+	} else if (family == FAMILY_VERSION && version_decode(&version, value, NULL) == 0 &&
+		   version_counts(&version)) {
+		counts->versions++;
+		counts->version_bytes += version.size;
+	}
+}
+
+static int count_all(struct verifier *v, struct counts *ret, struct error *e)
+{
+	static const enum family families[] = { FAMILY_DIRENT, FAMILY_INODE, FAMILY_VERSION };
 	struct view key, value;
 	int r = 0;
 
-	*ret_files = *ret_bytes = 0;
-	for (size_t i = 0; i < 2 && r == 0; i++) {
+	*ret = (struct counts){ 0 };
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && r == 0; i++) {
 		CLEANUP(kv_iter_release) struct kv_iter *it =
 			kv_iter_open(v->kv, v->snapshot, families[i], view_of("", 0), false);
 
 		while ((r = kv_iter_next(it, &key, &value, e)) > 0) {
-			if (i == 0 && dirent_decode(&d, value, NULL) == 0)
-				*ret_files += d.type == S_IFREG;
-			else if (i == 1 && inode_decode(&inode, value, NULL) == 0 && inode.nlink &&
-				 S_ISREG(inode.mode))
-				*ret_bytes += inode.size;
+			count_record(ret, families[i], value);
 			if (v->ticks++ % TICKS_BETWEEN == 0 && !tell_progress(v))
 				return stopped(e);
 		}
@@ -385,32 +400,40 @@ static int newest_record(struct verifier *v, struct log_record *ret, struct buf 
 	return r < 0 ? r : log_decode(ret, buf_view(memory), NULL) == 0;
 }
 
+static int check_count(struct verifier *v, const char *of, uint64_t number, uint64_t bytes,
+		       uint64_t found, uint64_t found_bytes)
+{
+	if (number == found && bytes == found_bytes)
+		return 0;
+	return verify_damage(
+		v, "the store counts %llu %s of %llu bytes, but there are %llu of %llu",
+		(unsigned long long)number, of, (unsigned long long)bytes,
+		(unsigned long long)found, (unsigned long long)found_bytes);
+}
+
 /* The counts that status shows, and the numbers that are given next, against what was counted. */
 static int verify_counts(struct verifier *v, struct error *e)
 {
 	CLEANUP(buf_release) struct buf memory = { 0 };
 	struct key unnamed = { .len = 6 };
-	uint64_t live_files = 0, live_bytes = 0;
+	struct counts counts = { 0 };
 	struct log_record head;
 	struct view value;
 	int r = renew_snapshot(v, e);
 
 	if (r == 0)
-		r = count_live(v, &live_files, &live_bytes, e);
+		r = count_all(v, &counts, e);
 	if (r == 0)
 		r = newest_record(v, &head, &memory, e);
 	if (r <= 0)
 		return r == -E_CORRUPT ? 0 : r; /* was told where the records were checked */
-	if (head.live_files != live_files || head.live_bytes != live_bytes) {
-		r = verify_damage(v,
-				  "the store counts %llu live files of %llu bytes, but there are "
-				  "%llu of %llu",
-				  (unsigned long long)head.live_files,
-				  (unsigned long long)head.live_bytes,
-				  (unsigned long long)live_files, (unsigned long long)live_bytes);
-		if (r < 0)
-			return r;
-	}
+	r = check_count(v, "live files", head.live_files, head.live_bytes, counts.files,
+			counts.bytes);
+	if (r == 0)
+		r = check_count(v, "versions", head.versions, head.version_bytes, counts.versions,
+				counts.version_bytes);
+	if (r < 0)
+		return r;
 	memcpy(unnamed.bytes, "inodes", 6);
 	r = verify_get(v, FAMILY_META, unnamed, &value, e);
 	if (r < 0)

@@ -230,7 +230,7 @@ static int put_version(struct change *c, struct saving *s, bool fold, struct err
 	}
 	if (fold)
 		change_delete_version(c, s->inode->doc, number, &s->head);
-	change_put_version(c, s->inode->doc, number, &v);
+	change_add_version(c, s->inode->doc, number, &v);
 	s->document->head = s->inode->version = number;
 	c->log.from = v.from;
 	c->log.from_version = v.from_version;

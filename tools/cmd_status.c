@@ -1,6 +1,8 @@
 /* cmd_status.c - daybook status: a share at a glance. */
 #include "rows.h"
 
+#define SMALL (1 << 20) /* below that, ratios say more of tables than of history */
+
 static void print_line(struct buf *out, const struct cell *cells, size_t count, const char *label,
 		       const char *name)
 {
@@ -59,6 +61,20 @@ static void print_packing(struct buf *out, const struct cell *cells, size_t coun
 	buf_u8(out, '\n');
 }
 
+/* What was ever saved, and how much less room it takes, the names and the log included. */
+static void print_versions(struct buf *out, const struct cell *cells, size_t count, uint64_t held)
+{
+	uint64_t saved = number_of(cells, count, "version_bytes");
+
+	buf_printf(out, "\n%-12s ", "versions");
+	print_number(out, cells, count, "versions", 0);
+	buf_printf(out, " saves, ");
+	print_bytes(out, cells, count, "version_bytes", 0);
+	if (saved >= SMALL && held < saved)
+		buf_printf(out, " (sharing, compression and packing save %.1f %%)",
+			   100 * (1 - (double)held / (double)saved));
+}
+
 static void print_status(struct buf *out, const struct cell *cells, size_t count)
 {
 	uint64_t live = number_of(cells, count, "live_bytes");
@@ -76,12 +92,13 @@ static void print_status(struct buf *out, const struct cell *cells, size_t count
 	print_number(out, cells, count, "live_files", 0);
 	buf_printf(out, " files, ");
 	print_bytes(out, cells, count, "live_bytes", 0);
+	print_versions(out, cells, count, held);
 	buf_printf(out, "\n%-12s ", "on disk");
 	print_bytes(out, cells, count, "content_bytes", 0);
 	buf_printf(out, " content, ");
 	print_bytes(out, cells, count, "index_bytes", 0);
 	buf_printf(out, " names and log");
-	if (live >= 1 << 20) /* below that, it says more of tables than of history */
+	if (live >= SMALL)
 		buf_printf(out, " (all history: %.2f times the live bytes)",
 			   (double)held / (double)live);
 	buf_u8(out, '\n');

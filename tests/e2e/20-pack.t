@@ -49,6 +49,7 @@ all_same "every version is what it was after the daemon died"
 
 check "the rest is packed" daybook pack --now "$MNT"
 like "status tells what packing gained" "$(daybook status "$MNT")" 'packed .* contents of older versions, .* in '
+like "and what history saves" "$(daybook status "$MNT")" 'versions .* saves, .* save [0-9.]* %'
 like "nothing is left to pack" "$(daybook pack --now --json "$MNT")" '"packed":0,'
 all_same "every version is what was saved"
 cd /

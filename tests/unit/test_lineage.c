@@ -232,6 +232,38 @@ START_TEST(temp_and_rename_is_one_version_of_the_destination)
 }
 END_TEST
 
+static void ck_counted(uint64_t versions, uint64_t bytes)
+{
+	struct store_facts facts;
+
+	ck_ok(store_facts(tree_store, &facts, e));
+	ck_assert_uint_eq(facts.versions, versions);
+	ck_assert_uint_eq(facts.version_bytes, bytes);
+}
+
+START_TEST(each_save_is_counted_once_whatever_became_of_it)
+{
+	uint64_t x = tree_write(&anna, R, "x", "123");
+
+	ck_counted(1, 3);
+	tree_save(&anna, x, "123");
+	ck_counted(1, 3);
+	tree_save(&anna, x, "12345");
+	ck_counted(2, 8);
+	tree_save_as(&anna, x, "1234567", 0, true);
+	ck_counted(2, 10);
+	tree_write(&ben, R, "x.tmp", "12");
+	tree_rename(&ben, R, "x.tmp", "x");
+	ck_counted(3, 12);
+	tree_write(&ben, R, "x.tmp", "1");
+	tree_rename(&ben, R, "x", "x.bak");
+	tree_rename(&ben, R, "x.tmp", "x");
+	ck_counted(4, 13);
+	tree_reopen();
+	ck_counted(4, 13);
+}
+END_TEST
+
 START_TEST(moving_an_established_file_over_another_says_from)
 {
 	struct buf memory = { 0 };
@@ -497,6 +529,7 @@ int main(void)
 	tcase_add_test(dances, zeros_written_into_a_hole_make_no_version);
 	tcase_add_test(dances, folding_replaces_the_provisional_version);
 	tcase_add_test(dances, temp_and_rename_is_one_version_of_the_destination);
+	tcase_add_test(dances, each_save_is_counted_once_whatever_became_of_it);
 	tcase_add_test(dances, moving_an_established_file_over_another_says_from);
 	tcase_add_test(dances, excel_backup_and_rename_keeps_the_document);
 	tcase_add_test(dances, delete_and_rename_keeps_the_document);
