@@ -55,39 +55,6 @@ is "each of them was answered by a process that took over" "$(status_field resta
 check "the log has every change once" said "$PYTHON" "$E2E/takeover.py" check "$MNT" "$T"/journals/*
 diag "$(cat "$T/said")"
 
-# --- killed while the kernel is told of a restore -----------------------------------------------------------------
-
-# The kernel takes a notice when it has the directory's lock, which a program has that waits for the daemon: who waits
-# so with a notice cannot be killed.  So nobody who serves may.
-room told
-echo one >told/restored
-echo two >told/restored
-rm -f "$T/stop"
-workers=()
-for id in 1 2 3; do
-	as "$anna" timeout 90 "$PYTHON" -c 'import os, sys
-me, stop = sys.argv[1:]
-while not os.path.exists(stop):
-    os.close(os.open("told/" + me, os.O_CREAT | os.O_WRONLY))
-    os.rename("told/" + me, "told/" + me + ".moved")
-    os.unlink("told/" + me + ".moved")' "w$id" "$T/stop" 2>"$T/told.$id" &
-	workers+=($!)
-done
-timeout 90 sh -c 'n=1; while [ ! -e "$1" ]; do n=$((3 - n)); daybook restore told/restored --version $n; done' sh \
-	"$T/stop" >"$T/told.restores" 2>&1 &
-workers+=($!)
-for id in 1 2 3 4; do
-	sleep 1.2
-	kill_worker
-done
-check "a daemon that tells the kernel of restores can be killed" timeout 30 stat told
-check "and restarted" timeout 30 daybook restart "$MNT"
-touch "$T/stop"
-ended=
-for pid in "${workers[@]}"; do wait "$pid" || ended+="$? "; done
-is "no program was held up or saw an error" "$ended$(cat "$T"/told.[123])" ""
-like "there were restores all the while" "$(grep -c restored "$T/told.restores")" "^[0-9]{2,}"
-
 # --- what is open stays open --------------------------------------------------------------------------------------
 
 # go_on NAME: whoever holds things is told to go on, and has by the time this returns

@@ -81,7 +81,7 @@ else
 	skip "out of memory" "no control group with a limit can be made here"
 fi
 
-# --- a new program that hangs, one that dies of what it is asked ------------------------------------------------------
+# --- processes that die at once, a new program that hangs -------------------------------------------------------------
 
 [ -z "$REPORTS" ] || { skip "the other conditions" "nothing can be preloaded with sanitizers"; done_testing; }
 
@@ -110,6 +110,42 @@ isnt "as another process" "$(worker_pid)" "$worker"
 answered thrice "programs wait as long"
 like "the log says what was wrong" "$(cat "$LOG")" "daybookd cannot serve .*/mnt, it was ended by signal 9"
 install -m 755 "$T/daybookd" "$BUILD/new" && mv "$BUILD/new" "$BUILD/daybookd"
+
+# --- killed while the kernel is told of a restore -----------------------------------------------------------------
+
+# The kernel takes a notice when it has the directory's lock, which a program has that waits for the daemon: who waits
+# so with a notice cannot be killed.  So nobody who serves may.
+LINGER=20 anew # a program has that lock nearly all the time
+mkdir told && chmod 777 told
+echo one >told/restored
+echo two >told/restored
+rm -f "$T/stop"
+workers=()
+for id in 1 2 3; do
+	as "$anna" timeout 60 "$PYTHON" -c 'import os, sys
+me, stop = sys.argv[1:]
+while not os.path.exists(stop):
+    os.close(os.open("told/" + me, os.O_CREAT | os.O_WRONLY))
+    os.rename("told/" + me, "told/" + me + ".moved")
+    os.unlink("told/" + me + ".moved")' "w$id" "$T/stop" 2>"$T/told.$id" &
+	workers+=($!)
+done
+timeout 60 sh -c 'n=1; while [ ! -e "$1" ]; do n=$((3 - n)); daybook restore told/restored --version $n; done' sh \
+	"$T/stop" >"$T/told.restores" 2>&1 &
+workers+=($!)
+for id in 1 2 3 4; do
+	sleep 0.5
+	kill_worker
+done
+check "a daemon that tells the kernel of restores can be killed" timeout 30 stat told
+check "and restarted" timeout 30 daybook restart "$MNT"
+touch "$T/stop"
+ended=
+for pid in "${workers[@]}"; do wait "$pid" || ended+="$? "; done
+is "no program was held up or saw an error" "$ended$(cat "$T"/told.[123])" ""
+like "there were restores all the while" "$(grep -c restored "$T/told.restores")" "^[0-9]{2,}"
+
+# --- a request of which every process dies ----------------------------------------------------------------------------
 
 POISON=poison anew
 holder=$DAEMON

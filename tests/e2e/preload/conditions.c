@@ -2,6 +2,7 @@
  *
  *   NO_RESEND=1   the kernel is one that cannot send requests again
  *   POISON=NAME   who serves dies of a request that looks up this name
+ *   LINGER=MS     who serves takes so long over each change of a directory
  *   HURRY=N       for who keeps the mount, time goes by N times as fast */
 #include <dlfcn.h>
 #include <linux/fuse.h>
@@ -32,6 +33,9 @@ static void alter(struct fuse_in_header *in, size_t n)
 		init->flags2 &= ~INIT2_HAS_RESEND;
 	if (in->opcode == FUSE_LOOKUP && poison && strcmp((const char *)(in + 1), poison) == 0)
 		raise(SIGSEGV);
+	if ((in->opcode == FUSE_CREATE || in->opcode == FUSE_UNLINK || in->opcode == FUSE_RENAME2) &&
+	    getenv("LINGER"))
+		usleep((useconds_t)atoi(getenv("LINGER")) * 1000);
 }
 
 ssize_t read(int fd, void *buf, size_t size)
