@@ -90,10 +90,16 @@ struct key key_by_digest(const struct digest *digest, uint64_t doc, uint64_t num
 	return key;
 }
 
+bool key_name_is_sound(struct view name)
+{
+	return name.len > 0 && name.len <= NAME_LEN_MAX && !view_has(name, '/') &&
+	       !view_has(name, '\0');
+}
+
 struct view key_name_left(struct reader *r)
 {
 	struct view name = reader_bytes(r, reader_left(r));
 
-	r->failed |= name.len == 0 || name.len > NAME_LEN_MAX;
+	r->failed |= !key_name_is_sound(name);
 	return name;
 }

@@ -20,8 +20,10 @@ struct key key_by_user(uint32_t uid, uint64_t change);
 struct key key_under(uint64_t directory, uint64_t change);
 struct key key_by_digest(const struct digest *digest, uint64_t doc, uint64_t number);
 
-/* The name that a key ends with, the rest of what is read; *r fails when it is empty or longer than
- * any name. */
+/* Whether a name as a key holds it can be one: neither empty nor too long, no slash, no NUL. */
+bool key_name_is_sound(struct view name);
+
+/* The name that a key ends with, the rest of what is read; *r fails when it is not sound. */
 struct view key_name_left(struct reader *r);
 
 static inline struct view key_view(const struct key *key)

@@ -22,7 +22,7 @@ static bool read_name(struct view key, uint64_t *ret_parent, struct view *ret_na
 	*ret_parent = reader_u64(&in);
 	reader_u64(&in);
 	*ret_name = view_of(in.at, reader_left(&in));
-	return !in.failed && ret_name->len > 0 && ret_name->len <= NAME_LEN_MAX;
+	return !in.failed && key_name_is_sound(*ret_name);
 }
 
 static int get_dirent(struct mend *m, uint64_t parent, struct view name, struct dirent_record *ret,
@@ -554,7 +554,7 @@ static int visit_past_name(struct mend *m, struct view key, struct view value, s
 	struct dirent_record d;
 	struct inode_record inode;
 
-	if (in.failed || name.len == 0 || name.len > NAME_LEN_MAX ||
+	if (in.failed || !key_name_is_sound(name) ||
 	    cookie != store_cookie(m->store, name) || dirent_decode(&d, value, NULL) < 0 ||
 	    d.since >= d.until)
 		return mend_delete(m, FAMILY_PAST_DIRENT, key, e);

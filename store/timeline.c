@@ -255,10 +255,11 @@ static int name_next(struct name_walk *w, struct error *e)
 	reader_u64(&r);
 	w->slot.cookie = reader_u64(&r);
 	size_t left = reader_left(&r);
-	if (r.failed || left <= tail || left - tail > NAME_LEN_MAX)
+	struct view name = reader_bytes(&r, left > tail ? left - tail : 0);
+	if (r.failed || !key_name_is_sound(name))
 		return damaged_name(w->parent, e);
-	w->slot.len = left - tail;
-	memcpy(w->slot.name, r.at, w->slot.len);
+	w->slot.len = name.len;
+	view_copy(w->slot.name, name);
 	rc = dirent_decode(&w->dirent, value, e);
 	if (rc < 0)
 		return error_prefix(e, rc, "directory %llu", (unsigned long long)w->parent);

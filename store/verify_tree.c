@@ -156,7 +156,7 @@ static int visit_past_dirent(struct verifier *v, struct view key, struct view va
 
 	since = ~reader_u64(&in);
 	v->report.dirents++;
-	if (!reader_done(&in) || !zero || name.len == 0 || name.len > NAME_LEN_MAX ||
+	if (!reader_done(&in) || !zero || !key_name_is_sound(name) ||
 	    cookie != store_cookie(v->store, name))
 		return verify_damage(v, "a past name in directory %llu is damaged", N(parent));
 	r = newer_interval(v, parent, name, view_of(key.data, key.len - 8), since, &newer, e);
