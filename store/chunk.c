@@ -312,36 +312,43 @@ int chunk_load_at(struct chunks *c, const struct kv_snapshot *snapshot, uint64_t
 	return r == 0 ? missing(id, e) : chunk_decode(c, id, buf_view(&value), ret, e);
 }
 
+/* Chunks that are being loaded: the i-th goes to ret[where[i]]. */
+struct loading {
+	struct chunks *chunks;
+	const uint64_t *ids;
+	struct chunk **ret;
+	size_t where[CHUNK_MANY_MAX];
+};
+
+static int loaded(void *arg, size_t i, const struct view *value, struct error *e)
+{
+	struct loading *l = arg;
+	uint64_t id = l->ids[l->where[i]];
+	struct chunk **chunk = &l->ret[l->where[i]];
+	int r = value ? chunk_decode(l->chunks, id, *value, chunk, e) : missing(id, e);
+
+	if (r == 0)
+		lru_add(&l->chunks->cache, &(*chunk)->entry);
+	return r;
+}
+
 /* Loads those of ids whose place in ret is still NULL. */
 static int load_uncached(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret,
 			 struct error *e)
 {
+	struct loading l = { .chunks = c, .ids = ids, .ret = ret };
 	struct id_key keys[CHUNK_MANY_MAX];
-	struct view views[CHUNK_MANY_MAX] = { 0 };
-	struct buf values[CHUNK_MANY_MAX] = { 0 };
-	bool found[CHUNK_MANY_MAX];
-	size_t where[CHUNK_MANY_MAX], count = 0;
+	struct view views[CHUNK_MANY_MAX];
+	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (ret[i])
 			continue;
 		keys[count] = id_key_of(ids[i]);
 		views[count] = view_of(&keys[count], 8);
-		where[count++] = i;
+		l.where[count++] = i;
 	}
-	int r = kv_get_many(c->kv, NULL, FAMILY_CHUNK, count, views, values, found, e);
-	for (size_t i = 0; i < count; i++) {
-		struct chunk **chunk = &ret[where[i]];
-
-		if (r == 0)
-			r = found[i]
-				    ? chunk_decode(c, ids[where[i]], buf_view(&values[i]), chunk, e)
-				    : missing(ids[where[i]], e);
-		if (*chunk)
-			lru_add(&c->cache, &(*chunk)->entry);
-		buf_release(&values[i]);
-	}
-	return r;
+	return kv_get_many(c->kv, NULL, FAMILY_CHUNK, count, views, loaded, &l, e);
 }
 
 int chunk_load_many(struct chunks *c, size_t n, const uint64_t *ids, struct chunk **ret,

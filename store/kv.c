@@ -193,18 +193,19 @@ static int many_init(struct many *m, enum family family, size_t n, const struct 
 	return 0;
 }
 
-static int many_take(struct kv *kv, struct many *m, struct buf *values, bool *found,
-		     struct error *e)
+static int many_show(struct kv *kv, struct many *m, kv_visitor each, void *arg, struct error *e)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		char *message = m->messages[i];
+		struct view value;
+		size_t len;
 
 		m->messages[i] = NULL;
 		if (message)
 			return kv_error(kv, message, e);
-		buf_clear(&values[i]);
-		found[i] = m->slices[i] != NULL;
-		int r = found[i] ? take_slice(m->slices[i], &values[i], e) : 0;
+		const char *data = rocksdb_pinnableslice_value(m->slices[i], &len);
+		value = view_of(data, len);
+		int r = each(arg, i, m->slices[i] ? &value : NULL, e);
 		if (r < 0)
 			return r;
 	}
@@ -212,7 +213,7 @@ static int many_take(struct kv *kv, struct many *m, struct buf *values, bool *fo
 }
 
 int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, size_t n,
-		const struct view *keys, struct buf *values, bool *found, struct error *e)
+		const struct view *keys, kv_visitor each, void *arg, struct error *e)
 {
 	CLEANUP(many_release) struct many m = { 0 };
 	int r = injected_failure("read", e);
@@ -225,7 +226,7 @@ int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family f
 	rocksdb_batched_multi_get_cf(kv->db, snapshot ? snapshot->read : kv->read,
 				     kv->columns[kv_column_of(family)], n, m.at, m.len, m.slices,
 				     m.messages, false);
-	return many_take(kv, &m, values, found, e);
+	return many_show(kv, &m, each, arg, e);
 }
 
 int kv_snapshot_take(struct kv *kv, struct kv_snapshot **ret, struct error *e)

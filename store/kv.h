@@ -44,9 +44,11 @@ void kv_close(struct kv *kv);
 int kv_get(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, struct view key,
 	   struct buf *value, struct error *e);
 
-/* Reads n values in one call; values[i] empty and found[i] false where absent.  0 or a code. */
+/* Reads n values in one call and shows each, value NULL where it is absent, in the order of keys;
+ * borrowed until each() returns, whose negative code ends it. */
+typedef int (*kv_visitor)(void *arg, size_t i, const struct view *value, struct error *e);
 int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, size_t n,
-		const struct view *keys, struct buf *values, bool *found, struct error *e);
+		const struct view *keys, kv_visitor each, void *arg, struct error *e);
 
 int kv_snapshot_take(struct kv *kv, struct kv_snapshot **ret, struct error *e);
 void kv_snapshot_release(struct kv *kv, struct kv_snapshot *snapshot); /* accepts NULL */

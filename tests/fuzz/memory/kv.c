@@ -218,15 +218,18 @@ int kv_get(struct kv *kv, const struct kv_snapshot *snapshot, enum family family
 	return r < 0 ? r : found != NULL;
 }
 
-int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, size_t n, const struct view *keys,
-		struct buf *values, bool *found, struct error *e)
+int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family family, size_t n,
+		const struct view *keys, kv_visitor each, void *arg, struct error *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		int r = kv_get(kv, snapshot, family, keys[i], &values[i], e);
+		CLEANUP(buf_release) struct buf value = { 0 };
+		int r = kv_get(kv, snapshot, family, keys[i], &value, e);
+		struct view found = buf_view(&value);
 
+		if (r >= 0)
+			r = each(arg, i, r ? &found : NULL, e);
 		if (r < 0)
 			return r;
-		found[i] = r;
 	}
 	return 0;
 }
