@@ -10,6 +10,7 @@
 
 #define MIB ((size_t)1 << 20)
 #define KEY_SMALL 320
+#define MANY_ONCE 8 /* who reads so many at once reads a large content, and keeps it himself */
 #define STALL_MS_MAX 7000
 #define STOPPED_MS 10000         /* RocksDB looks every 5 s whether a full disk has room again */
 #define TRIAL_BYTES (4 * MIB)
@@ -223,7 +224,8 @@ int kv_get_many(struct kv *kv, const struct kv_snapshot *snapshot, enum family f
 	r = many_init(&m, family, n, keys, e);
 	if (r < 0)
 		return r;
-	rocksdb_batched_multi_get_cf(kv->db, snapshot ? snapshot->read : kv->read,
+	const rocksdb_readoptions_t *now = n < MANY_ONCE ? kv->read : kv->read_once;
+	rocksdb_batched_multi_get_cf(kv->db, snapshot ? snapshot->read : now,
 				     kv->columns[kv_column_of(family)], n, m.at, m.len, m.slices,
 				     m.messages, false);
 	return many_show(kv, &m, each, arg, e);

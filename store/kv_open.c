@@ -120,6 +120,7 @@ static void kv_free(struct kv *kv)
 	}
 	rocksdb_cache_destroy(kv->cache);
 	rocksdb_readoptions_destroy(kv->read);
+	rocksdb_readoptions_destroy(kv->read_once);
 	rocksdb_writeoptions_destroy(kv->write);
 	rocksdb_writeoptions_destroy(kv->write_unlogged);
 	coalesce_release(&kv->sync);
@@ -150,6 +151,8 @@ static struct kv *kv_alloc(const char *path, const struct kv_options *options)
 	kv->path = strdup(path);
 	kv->cache = rocksdb_cache_create_lru(options->cache_bytes - memtable_bytes(options));
 	kv->read = rocksdb_readoptions_create();
+	kv->read_once = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_fill_cache(kv->read_once, 0);
 	kv->write = rocksdb_writeoptions_create();
 	kv->write_unlogged = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_disable_WAL(kv->write_unlogged, 1);

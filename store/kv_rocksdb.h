@@ -26,7 +26,8 @@ struct kv {
 	rocksdb_t *db;
 	rocksdb_column_family_handle_t *columns[COLUMNS];
 	rocksdb_options_t *options[COLUMNS];
-	rocksdb_readoptions_t *read;
+	/* read_once: what it reads is not cached. */
+	rocksdb_readoptions_t *read, *read_once;
 	rocksdb_writeoptions_t *write, *write_unlogged;
 	rocksdb_cache_t *cache;
 	char *path;
