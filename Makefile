@@ -77,7 +77,7 @@ $(BUILD)/tests/e2e/%.so: tests/e2e/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARNINGS) -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 
-helpers: $(HELPER_BIN) $(addprefix $(BUILD)/tests/e2e/,probe.so conditions.so) $(BUILD)/tests/bench/bigstore
+helpers: $(HELPER_BIN) $(addprefix $(BUILD)/tests/e2e/,probe.so conditions.so memory.so) $(BUILD)/tests/bench/bigstore
 
 # Crash tests: a recorder to preload, programs to be recorded, and what cuts and checks (tests/crash/run).
 CRASH_OUT = $(BUILD)/tests/crash

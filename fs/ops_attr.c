@@ -142,10 +142,12 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		rc = set_attributes(m, &caller, ino, &set, &e);
 	if (rc == 0)
 		rc = stat_of(m, ino, &st, &e);
-	if (rc < 0)
+	if (rc < 0) {
+		notifier_inode(m->notifier, ino); /* some of it may have been done */
 		reply_error(req, "setattr", ino, rc, &e);
-	else
+	} else {
 		fuse_reply_attr(req, &st, MOUNT_TIMEOUT_S);
+	}
 }
 
 /* XATTR_KILL_SETGID when the ACL of a setgid file is set by somebody who is not in its group. */

@@ -208,6 +208,29 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	reply_history(req, "mkdir", parent, rc, &found, &e);
 }
 
+/* Notes an inode that may have lost its last name. */
+static void note_removed(struct mount *m, uint64_t ino)
+{
+	CLEANUP(inode_release) struct inode *inode = NULL;
+
+	if (ino && inode_get(m->store, ino, &inode, NULL) == 0 && inode->r.nlink == 0)
+		files_orphaned(m->files, ino);
+}
+
+/* A file was made that could not be opened: whoever is told so is to find no file. */
+static void take_back(struct mount *m, const struct caller *caller, uint64_t parent,
+		      const char *name)
+{
+	struct actor actor = identity_actor(&caller->who);
+	uint64_t ino = 0;
+
+	actor.request = 0;
+	if (namespace_unlink(m->store, &actor, parent, view_str(name), &ino, NULL) == 0)
+		note_removed(m, ino);
+	else
+		notifier_entry(m->notifier, parent, view_str(name));
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
@@ -221,8 +244,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	int rc = make_inode(req, &caller, parent, name, S_IFREG | (mode & 07777), 0, NULL, &inode,
 			    &e);
 	fi->flags &= ~O_TRUNC; /* it is new: there is nothing to cut */
-	if (rc == 0)
+	if (rc == 0) {
 		rc = open_live(m, &caller, inode, fi, &e);
+		if (rc < 0)
+			take_back(m, &caller, parent, name);
+	}
 	if (rc < 0) {
 		reply_error(req, "create", parent, rc, &e);
 		return;
@@ -274,15 +300,6 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 	if (rc == 0)
 		files_adopted(m->files, ino);
 	reply_inode(req, "link", parent, rc, inode, &e);
-}
-
-/* Notes an inode that may have lost its last name. */
-static void note_removed(struct mount *m, uint64_t ino)
-{
-	CLEANUP(inode_release) struct inode *inode = NULL;
-
-	if (ino && inode_get(m->store, ino, &inode, NULL) == 0 && inode->r.nlink == 0)
-		files_orphaned(m->files, ino);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)

@@ -2,7 +2,7 @@
 # What is around the daemon is not as usual: the process that serves is stopped, runs out of memory, or dies of what it
 # is asked; a new program hangs; /proc hides processes; the kernel cannot send requests again.
 # shellcheck disable=SC2086
-[ -n "${ALONE:-}" ] || ALONE=1 exec unshare --mount --propagation private bash "$0" # what is mounted over /proc is our own
+[ -n "${ALONE:-}" ] || ALONE=1 exec unshare --mount --propagation slave bash "$0" # what is mounted over /proc is our own
 . "$(dirname "$0")/lib.sh"
 
 ulimit -c 0
