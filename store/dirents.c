@@ -1,5 +1,6 @@
-/* dirents.c - see dirents.h: a chained hash table whose entries are also a list by use.  The entry
- * of a whole directory is that of the empty name in it. */
+/* dirents.c - see dirents.h: a chained hash table whose entries are also a list by use.  A whole
+ * directory, and one that is being listed, has an entry too, that of the empty name in it: its
+ * state is that of all names that are not here, and the live ones that are here are a list. */
 #include "dirents.h"
 
 #include <stdlib.h>
@@ -14,6 +15,10 @@ struct name_entry {
 	struct name_entry *newer, *older, *chain;
 	uint64_t parent;
 	struct dirent_state state;
+	struct name_entry *directory, *next, *before; /* of a live name: its directory's list */
+	struct name_entry *first; /* of a directory: of how many, and which listing goes on */
+	size_t live;
+	uint64_t listing;
 	uint8_t len;
 	char name[];
 };
@@ -22,6 +27,7 @@ struct dirents {
 	struct lock lock;
 	size_t bytes, bytes_max;
 	uint64_t epoch;          /* counts commits */
+	uint64_t listings;       /* counts those that began */
 	struct name_entry *newest, *oldest;
 	struct name_entry *buckets[BUCKETS];
 };
@@ -94,13 +100,41 @@ static void touch(struct dirents *dirents, struct name_entry *entry)
 	list_put_newest(dirents, entry);
 }
 
-static bool is_whole(struct dirents *dirents, uint64_t directory)
+static struct name_entry *entry_of_directory(struct dirents *dirents, uint64_t directory)
 {
 	struct name_entry *entry = look_up(dirents, directory, view_of("", 0));
 
 	if (entry)
 		touch(dirents, entry);
-	return entry != NULL;
+	return entry;
+}
+
+static void leave_list(struct name_entry *entry)
+{
+	struct name_entry *directory = entry->directory;
+
+	if (!directory)
+		return;
+	*(entry->before ? &entry->before->next : &directory->first) = entry->next;
+	if (entry->next)
+		entry->next->before = entry->before;
+	directory->live--;
+	entry->directory = entry->next = entry->before = NULL;
+}
+
+/* A name is in its directory's list when it is live; directory may be NULL. */
+static void join_list(struct name_entry *entry, struct name_entry *directory)
+{
+	if (entry->state.live != DIRENT_THERE)
+		leave_list(entry);
+	if (entry->state.live != DIRENT_THERE || entry->directory || !directory)
+		return;
+	entry->directory = directory;
+	entry->next = directory->first;
+	if (entry->next)
+		entry->next->before = entry;
+	directory->first = entry;
+	directory->live++;
 }
 
 static void let_go(struct dirents *dirents, struct name_entry *entry)
@@ -110,6 +144,9 @@ static void let_go(struct dirents *dirents, struct name_entry *entry)
 	while (*at != entry)
 		at = &(*at)->chain;
 	*at = entry->chain;
+	leave_list(entry);
+	while (entry->first)
+		leave_list(entry->first);
 	list_remove(dirents, entry);
 	dirents->bytes -= bytes_of(entry);
 	free(entry);
@@ -151,6 +188,15 @@ static struct name_entry *add(struct dirents *dirents, uint64_t parent, struct v
 	return entry;
 }
 
+/* What is not known of a name is what its directory says of all; directory may be NULL. */
+static void take_state(struct dirent_state *state, const struct name_entry *directory)
+{
+	if (directory && state->live == DIRENT_UNKNOWN)
+		state->live = directory->state.live;
+	if (directory && state->past == DIRENT_UNKNOWN)
+		state->past = directory->state.past;
+}
+
 void dirents_find(struct dirents *dirents, uint64_t parent, struct view name,
 		  struct dirent_state *ret, uint64_t *ret_epoch)
 {
@@ -160,9 +206,9 @@ void dirents_find(struct dirents *dirents, uint64_t parent, struct view name,
 	if (entry) {
 		touch(dirents, entry);
 		*ret = entry->state;
-	} else if (is_whole(dirents, parent)) {
-		ret->live = ret->past = DIRENT_NONE;
 	}
+	if (ret->live == DIRENT_UNKNOWN || ret->past == DIRENT_UNKNOWN)
+		take_state(ret, entry_of_directory(dirents, parent));
 	*ret_epoch = dirents->epoch;
 	lock_drop(&dirents->lock);
 }
@@ -173,14 +219,13 @@ static void keep(struct dirents *dirents, uint64_t parent, struct view name,
 {
 	struct name_entry *entry = look_up(dirents, parent, name);
 
-	if (!entry) {
-		bool whole = is_whole(dirents, parent);
-
+	if (!entry)
 		entry = add(dirents, parent, name);
-		if (!entry)
-			return;
-		entry->state.live = entry->state.past = whole ? DIRENT_NONE : DIRENT_UNKNOWN;
-	}
+	if (!entry)
+		return;
+	struct name_entry *directory = entry_of_directory(dirents, parent);
+	if (directory != entry)
+		take_state(&entry->state, directory);
 	if (state->live != DIRENT_UNKNOWN) {
 		entry->state.live = state->live;
 		entry->state.live_record = state->live_record;
@@ -189,6 +234,8 @@ static void keep(struct dirents *dirents, uint64_t parent, struct view name,
 		entry->state.past = state->past;
 		entry->state.past_record = state->past_record;
 	}
+	if (directory != entry)
+		join_list(entry, directory);
 }
 
 void dirents_offer(struct dirents *dirents, uint64_t parent, struct view name,
@@ -213,9 +260,80 @@ void dirents_commit(struct dirents *dirents, uint64_t parent, struct view name,
 
 void dirents_commit_new(struct dirents *dirents, uint64_t directory)
 {
-	static const struct dirent_state nothing;
+	static const struct dirent_state nothing = { .live = DIRENT_NONE, .past = DIRENT_NONE };
 
 	lock_take(&dirents->lock);
 	keep(dirents, directory, view_of("", 0), &nothing);
 	lock_drop(&dirents->lock);
+}
+
+/* ---- listing ---- */
+
+uint64_t dirents_list_begin(struct dirents *dirents, uint64_t directory)
+{
+	uint64_t listing = 0;
+
+	lock_take(&dirents->lock);
+	struct name_entry *entry = entry_of_directory(dirents, directory);
+	if (!entry)
+		entry = add(dirents, directory, view_of("", 0));
+	if (entry && entry->state.live == DIRENT_UNKNOWN && !entry->listing)
+		entry->listing = ++dirents->listings;
+	if (entry)
+		listing = entry->listing;
+	lock_drop(&dirents->lock);
+	return listing;
+}
+
+/* The directory's entry while that listing of it holds, else NULL. */
+static struct name_entry *listed(struct dirents *dirents, uint64_t directory, uint64_t listing)
+{
+	struct name_entry *entry = entry_of_directory(dirents, directory);
+
+	return entry && listing && entry->listing == listing ? entry : NULL;
+}
+
+void dirents_list_name(struct dirents *dirents, uint64_t directory, uint64_t listing,
+		       struct view name, const struct dirent_record *record)
+{
+	lock_take(&dirents->lock);
+	if (name.len && listed(dirents, directory, listing)) {
+		struct name_entry *entry = look_up(dirents, directory, name);
+
+		if (!entry)
+			entry = add(dirents, directory, name);
+		/* What a change has made of it meanwhile is newer. */
+		if (entry && entry->state.live == DIRENT_UNKNOWN) {
+			entry->state.live = DIRENT_THERE;
+			entry->state.live_record = *record;
+		}
+		if (entry)
+			join_list(entry, listed(dirents, directory, listing));
+	}
+	lock_drop(&dirents->lock);
+}
+
+void dirents_list_end(struct dirents *dirents, uint64_t directory, uint64_t listing)
+{
+	lock_take(&dirents->lock);
+	struct name_entry *entry = listed(dirents, directory, listing);
+	if (entry) {
+		entry->listing = 0;
+		entry->state.live = DIRENT_NONE;
+	}
+	lock_drop(&dirents->lock);
+}
+
+bool dirents_list(struct dirents *dirents, uint64_t directory, size_t max, struct buf *out)
+{
+	lock_take(&dirents->lock);
+	struct name_entry *entry = entry_of_directory(dirents, directory);
+	bool known = entry && entry->state.live == DIRENT_NONE && entry->live <= max;
+	for (entry = known ? entry->first : NULL; entry; entry = entry->next) {
+		buf_append(out, &entry->state.live_record, sizeof(entry->state.live_record));
+		buf_u8(out, entry->len);
+		buf_append(out, entry->name, entry->len);
+	}
+	lock_drop(&dirents->lock);
+	return known;
 }

@@ -8,7 +8,9 @@
  *
  * A directory made since the store was opened is *whole* as long as nothing of it was let go: a
  * name of it that is not here neither is nor ever was.  So a tree that is copied or unpacked asks
- * the database for no name at all. */
+ * the database for no name at all.  Of one that was listed since, a name that is not here is not
+ * live: so whoever looks for names that are not there, or lists again, does not pay for those that
+ * came and went. */
 #ifndef DAYBOOK_DIRENTS_H
 #define DAYBOOK_DIRENTS_H
 
@@ -45,5 +47,17 @@ void dirents_commit(struct dirents *dirents, uint64_t parent, struct view name,
 		    const struct dirent_state *state);
 /* The same for a directory that it made: nothing is or was in it. */
 void dirents_commit_new(struct dirents *dirents, uint64_t directory);
+
+/* A listing: begins before the database is asked, is told each name that it has, and ends when that
+ * were all.  What changes make of names meanwhile is newer than what it is told.  It comes to
+ * nothing when the directory is let go meanwhile.  begin: 0 when the directory is known already. */
+uint64_t dirents_list_begin(struct dirents *dirents, uint64_t directory);
+void dirents_list_name(struct dirents *dirents, uint64_t directory, uint64_t listing,
+		       struct view name, const struct dirent_record *record);
+void dirents_list_end(struct dirents *dirents, uint64_t directory, uint64_t listing);
+
+/* Whether all live names of the directory are known, and at most max: then they are appended in no
+ * order, each a struct dirent_record, its length in a byte, the name. */
+bool dirents_list(struct dirents *dirents, uint64_t directory, size_t max, struct buf *out);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "clock.h"
@@ -53,8 +54,96 @@ int namespace_lookup(struct store *store, uint64_t parent, struct view name,
 	return 0;
 }
 
+/* Directories of at most so many names are listed from memory. */
+#define LISTED_MAX 128
+
+struct listed_name {
+	uint64_t cookie;
+	struct view name;
+	struct dirent_record dirent;
+};
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct listed_name *x = a, *y = b;
+
+	return x->cookie != y->cookie ? (x->cookie > y->cookie) - (x->cookie < y->cookie)
+				      : view_order(x->name, y->name);
+}
+
+/* Lists what dirents_list() gave. */
+static void list_known(struct store *store, struct view known, uint64_t cookie,
+		       dirent_visitor each, void *arg)
+{
+	struct listed_name names[LISTED_MAX];
+	struct reader in = reader_of(known);
+	size_t count = 0;
+
+	while (reader_left(&in) > 0) {
+		struct listed_name *to = &names[count];
+		struct view record = reader_bytes(&in, sizeof(to->dirent));
+
+		memcpy(&to->dirent, record.data, sizeof(to->dirent));
+		size_t len = reader_u8(&in);
+		to->name = reader_bytes(&in, len);
+		to->cookie = store_cookie(store, to->name);
+		count += to->cookie > cookie;
+	}
+	qsort(names, count, sizeof(*names), by_cookie);
+	for (size_t i = 0; i < count; i++) {
+		if (!each(arg, names[i].name, names[i].cookie, &names[i].dirent))
+			return;
+	}
+}
+
+/* Lists into memory what is in the directory; that comes to nothing when it is too much. */
+struct learning {
+	struct store *store;
+	uint64_t directory, listing;
+	size_t count;
+};
+
+static bool learn_name(void *arg, struct view name, uint64_t cookie,
+		       const struct dirent_record *dirent)
+{
+	struct learning *l = arg;
+
+	(void)cookie;
+	dirents_list_name(l->store->dirents, l->directory, l->listing, name, dirent);
+	return ++l->count <= LISTED_MAX;
+}
+
+static int list_stored(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each,
+		       void *arg, struct error *e);
+
+static void learn(struct store *store, uint64_t directory)
+{
+	struct learning l = { .store = store, .directory = directory };
+
+	l.listing = dirents_list_begin(store->dirents, directory);
+	if (l.listing && list_stored(store, directory, 0, learn_name, &l, NULL) == 0 &&
+	    l.count <= LISTED_MAX)
+		dirents_list_end(store->dirents, directory, l.listing);
+}
+
 int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each,
 		      void *arg, struct error *e)
+{
+	CLEANUP(buf_release) struct buf known = { 0 };
+	bool is_known = dirents_list(store->dirents, parent, LISTED_MAX, &known);
+
+	if (!is_known && cookie == 0) {
+		learn(store, parent);
+		is_known = dirents_list(store->dirents, parent, LISTED_MAX, &known);
+	}
+	if (!is_known || known.failed)
+		return list_stored(store, parent, cookie, each, arg, e);
+	list_known(store, buf_view(&known), cookie, each, arg);
+	return 0;
+}
+
+static int list_stored(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each,
+		       void *arg, struct error *e)
 {
 	struct key prefix = key_number(parent), from = key_numbers(parent, cookie + 1);
 	CLEANUP(kv_iter_release) struct kv_iter *it =

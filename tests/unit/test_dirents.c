@@ -56,6 +56,58 @@ START_TEST(what_a_change_made_is_known)
 }
 END_TEST
 
+static void list_name(uint64_t listing, const char *name, uint64_t ino)
+{
+	struct dirent_record record = { .ino = ino };
+
+	dirents_list_name(dirents, 1, listing, view_str(name), &record);
+}
+
+START_TEST(what_changed_during_a_listing_is_newer_than_what_it_is_told)
+{
+	CLEANUP(buf_release) struct buf names = { 0 };
+	uint64_t listing = dirents_list_begin(dirents, 1);
+
+	ck_assert_uint_gt(listing, 0);
+	commit(1, "gone", (struct dirent_state){ .live = DIRENT_NONE, .past = DIRENT_THERE });
+	commit(1, "new", there(5));
+	list_name(listing, "gone", 3);
+	list_name(listing, "stays", 4);
+	ck_assert_int_eq(find(1, "absent", NULL).live, DIRENT_UNKNOWN);
+	ck_assert(!dirents_list(dirents, 1, 10, &names));
+	dirents_list_end(dirents, 1, listing);
+	ck_assert_int_eq(find(1, "gone", NULL).live, DIRENT_NONE);
+	ck_assert_uint_eq(find(1, "stays", NULL).live_record.ino, 4);
+	ck_assert_int_eq(find(1, "absent", NULL).live, DIRENT_NONE);
+	ck_assert_int_eq(find(1, "absent", NULL).past, DIRENT_UNKNOWN);
+	ck_assert(!dirents_list(dirents, 1, 1, &names));
+	ck_assert(dirents_list(dirents, 1, 2, &names));
+	ck_assert_uint_eq(names.len, 2 * (sizeof(struct dirent_record) + 1) + 3 + 5);
+	ck_assert_uint_eq(dirents_list_begin(dirents, 1), 0);
+}
+END_TEST
+
+START_TEST(a_listing_of_a_directory_that_was_let_go_meanwhile_comes_to_nothing)
+{
+	uint64_t listing = dirents_list_begin(dirents, 1);
+	char name[16];
+
+	commit(1, "gone", (struct dirent_state){ .live = DIRENT_NONE });
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		commit(2, name, there(7));
+	}
+	list_name(listing, "gone", 3);
+	dirents_list_end(dirents, 1, listing);
+	ck_assert_int_eq(find(1, "gone", NULL).live, DIRENT_UNKNOWN);
+	uint64_t another = dirents_list_begin(dirents, 1);
+	ck_assert_uint_ne(another, listing);
+	list_name(listing, "gone", 3);
+	dirents_list_end(dirents, 1, listing);
+	ck_assert_int_eq(find(1, "gone", NULL).live, DIRENT_UNKNOWN);
+}
+END_TEST
+
 START_TEST(what_was_read_before_a_change_is_not_kept)
 {
 	struct dirent_state read = there(7);
@@ -127,6 +179,8 @@ int main(void)
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	tcase_add_test(all, what_a_change_made_is_known);
 	tcase_add_test(all, what_was_read_before_a_change_is_not_kept);
+	tcase_add_test(all, what_changed_during_a_listing_is_newer_than_what_it_is_told);
+	tcase_add_test(all, a_listing_of_a_directory_that_was_let_go_meanwhile_comes_to_nothing);
 	tcase_add_test(all, all_names_of_a_new_directory_are_known);
 	tcase_add_test(all, a_directory_of_which_a_name_was_let_go_is_not_whole);
 	tcase_add_test(all, a_directory_in_use_stays_whole);

@@ -6,6 +6,7 @@
 #include "store/acl.h"
 #include "store/internal.h"
 #include "store/kv.h"
+#include "noise.h"
 #include "tree.h"
 
 #define R ROOT_INODE
@@ -421,6 +422,71 @@ static bool list_visitor(void *arg, struct view name, uint64_t cookie,
 	return ++l->count < l->stop_after;
 }
 
+#define CHURN_NAMES 300
+
+struct seen {
+	bool names[CHURN_NAMES];
+	unsigned count, stop_after;
+	uint64_t cookie;
+};
+
+static bool see(void *arg, struct view name, uint64_t cookie, const struct dirent_record *dirent)
+{
+	struct seen *seen = arg;
+	char text[NAME_LEN_MAX + 1] = "";
+
+	memcpy(text, name.data, name.len);
+	unsigned n = (unsigned)atoi(text + 1);
+	ck_assert_uint_gt(cookie, seen->cookie);
+	ck_assert_uint_lt(n, CHURN_NAMES);
+	ck_assert(!seen->names[n]);
+	ck_assert_uint_gt(dirent->ino, 0);
+	seen->names[n] = true;
+	seen->count++;
+	seen->cookie = cookie;
+	return seen->stop_after == 0 || seen->count % seen->stop_after;
+}
+
+/* Lists in pieces of so many names, 0: at once. */
+static void ck_listed(uint64_t directory, const bool there[CHURN_NAMES], unsigned pieces)
+{
+	struct seen seen = { .stop_after = pieces };
+	unsigned before;
+
+	do {
+		before = seen.count;
+		ck_ok(namespace_readdir(tree_store, directory, seen.cookie, see, &seen, e));
+	} while (seen.count > before && pieces);
+	ck_assert_mem_eq(seen.names, there, sizeof(seen.names));
+}
+
+/* From memory and from the database, few names and many, known since the start and not. */
+START_TEST(a_directory_lists_what_is_in_it_whatever_came_and_went)
+{
+	uint64_t directory = tree_make(&anna, R, "d", S_IFDIR | 0755), state = 7;
+	bool there[CHURN_NAMES] = { false };
+
+	for (unsigned turn = 0; turn < 1500; turn++) {
+		/* More and more names, then fewer and fewer. */
+		unsigned n = (unsigned)noise_below(&state, CHURN_NAMES);
+		bool wanted = noise_below(&state, 1500) > turn;
+		char name[16];
+
+		snprintf(name, sizeof(name), "n%u", n);
+		if (wanted && !there[n])
+			tree_make(&anna, directory, name, S_IFREG | 0644);
+		else if (!wanted && there[n])
+			tree_unlink(&anna, directory, name);
+		there[n] = wanted;
+		if (turn % 100 == 50)
+			tree_reopen();
+		if (turn % 7 == 0)
+			ck_listed(directory, there, (unsigned)noise_below(&state, 3) * 9);
+		ck_assert_int_eq(tree_has(directory, name), wanted);
+	}
+}
+END_TEST
+
 START_TEST(a_directory_is_listed_by_stable_cookies)
 {
 	struct listing l = { .stop_after = 20 };
@@ -460,6 +526,7 @@ int main(void)
 	tcase_add_test(tree, numbers_of_inodes_and_documents_end_below_2_63);
 	tcase_add_test(tree, numbers_of_changes_end_below_2_63);
 	tcase_add_test(tree, a_failed_write_changes_nothing);
+	tcase_add_test(tree, a_directory_lists_what_is_in_it_whatever_came_and_went);
 	tcase_add_test(tree, a_directory_is_listed_by_stable_cookies);
 	suite_add_tcase(suite, tree);
 	SRunner *runner = srunner_create(suite);
