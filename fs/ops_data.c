@@ -346,6 +346,22 @@ static int share_of(struct mount *m, struct caller *caller, uint64_t ino, uint64
 	return rc;
 }
 
+/* What of a version is lost, only reading tells (-EXDEV has the kernel copy by reading and
+ * writing): who shared its content would make a version that nobody knows to be lost. */
+static int check_whole(struct mount *m, const struct share *share, struct error *e)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 };
+	struct version_record version;
+	int rc = -E_NO_VERSION;
+
+	if (share->content && share->from_version)
+		rc = version_get(m->store, share->from_doc, share->from_version, &version, &memory,
+				 e);
+	if (rc < 0)
+		return rc == -E_NO_VERSION ? 0 : rc;
+	return version.flags & VERSION_LOST ? error_set(e, -EXDEV, "the version is lost") : 0;
+}
+
 void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 			struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
 			struct fuse_file_info *fi_out, size_t n, int flags)
@@ -363,6 +379,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 	int rc = find_writable(m, fi_out->fh, &handle, &e);
 	if (rc == 0)
 		rc = share_of(m, &caller, ino_in, (uint64_t)off_in, &share, &e);
+	if (rc == 0)
+		rc = check_whole(m, &share, &e);
 	if (rc == 0 && share.from < share.size)
 		count = share.size - share.from < n ? share.size - share.from : n;
 	count = count > 0x40000000 ? 0x40000000 : count; /* the answer has 32 bits */

@@ -87,6 +87,11 @@ like "history calls it lost" "$(daybook history --json "$MNT/dept/$file" | sed -
 like "so does its name in .history" "$(ls "$MNT/dept/.history/files/$file")" "v$number-lost"
 refuses "to read it fails" "input/output error" cat "$(echo "$MNT/dept/.history/files/$file/"*".v$number-lost."*)"
 like "and the daemon says why" "$(cat "$LOG")" "were lost when the store was damaged"
+# cp asks with copy_file_range whether the share can do it by itself.
+refuses "to copy it within the share fails" "input/output error" \
+	cp "$(echo "$MNT/dept/.history/files/$file/"*".v$number-lost."*)" "$MNT/copied"
+unlike "and no version claims to have its bytes" "$(daybook history --json "$MNT/copied")" '"from":"'
+rm -f "$MNT/copied"
 versions >"$T/read-well"
 is "exactly the others read as they were" "$(sort "$T/read-well" "$T/lost")" \
 	"$(for n in 1 2 3 4 5 6; do echo "data$n.bin version 1"; echo "data$n.bin version 2"; done)"
