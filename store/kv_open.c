@@ -15,9 +15,9 @@
 #define MIB ((size_t)1 << 20)
 #define DELETIONS_WINDOW 8192 /* keys in a row, of which a quarter are deletions */
 #define OPEN_BYTES_MIN (2 * MIB)
-/* Bounds what a start after a crash replays: full logs take 0.5 to 0.8 s of CPU (tests/bench/replay),
- * so that a restart takes no longer than a second.  With 64 MiB 9 to 13 % fewer bytes were written
- * in all, with 16 MiB a quarter more. */
+/* Bounds what a start after a crash replays: full logs take 0.5 to 0.8 s of CPU
+ * (tests/bench/replay).  With 64 MiB 9 to 13 % fewer bytes were written in all, with 16 MiB a
+ * quarter more. */
 #define WAL_BYTES_MAX (32 * MIB)
 
 const char *const kv_column_names[COLUMNS] = { "default", "chunk" };
