@@ -53,9 +53,9 @@ refuses "a version that is none" "no such|no version" daybook restore --version 
 
 mkdir "$T/mnt2" "$T/empty"
 refuses "a second daemon on the same store" "open|in use|process $DAEMON" daybookd -f "$STORE" "$T/mnt2" ${REPORTS:+-o unconfined}
-refuses "a directory that is no store" "no store|not a .*store|init" daybookd -f "$T/empty" "$T/mnt2"
-refuses "a store that does not exist" "no such|not exist" daybookd -f "$T/nowhere" "$T/mnt2"
-refuses "a file as a store" "not a directory|not a .*store" daybookd -f "$LOG" "$T/mnt2"
+refuses "a directory that is no store" "no store|not a .*store|init" daybookd -f "$T/empty" "$T/mnt2" ${REPORTS:+-o unconfined}
+refuses "a store that does not exist" "no such|not exist" daybookd -f "$T/nowhere" "$T/mnt2" ${REPORTS:+-o unconfined}
+refuses "a file as a store" "not a directory|not a .*store" daybookd -f "$LOG" "$T/mnt2" ${REPORTS:+-o unconfined}
 refuses "a mount point that does not exist" "no such|not exist" daybookd -f "$STORE" "$T/nowhere"
 refuses "init where something is" "not empty|already|exists" daybook init "$MNT/dept"
 refuses "init on a store" "already|not empty|exists" daybook init "$STORE"

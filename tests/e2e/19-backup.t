@@ -53,7 +53,7 @@ compare()
 	check "restore-store, backup $1" daybook restore-store "$BACKUPS" "$T/again" --backup "$1"
 	check "backup $1: the store verifies" daybook verify "$T/again"
 	mkdir -p "$T/mnt2"
-	daybookd "$T/again" "$T/mnt2"
+	daybookd "$T/again" "$T/mnt2" ${REPORTS:+-o unconfined}
 	(cd "$T/mnt2/.history/at/change-$change" && find . -type f -exec b2sum -l 256 {} + | sort -k 2) >"$T/a"
 	(cd "$MNT/.history/at/change-$change" && find . -type f -exec b2sum -l 256 {} + | sort -k 2) >"$T/b"
 	check "backup $1: there are files" test -s "$T/a"
