@@ -16,7 +16,7 @@
 #define DELETIONS_WINDOW 8192 /* keys in a row, of which a quarter are deletions */
 #define OPEN_BYTES_MIN (2 * MIB)
 /* Bounds what a start after a crash replays: full logs take 0.5 to 0.8 s of CPU
- * (tests/bench/replay).  With 64 MiB 9 to 13 % fewer bytes were written in all, with 16 MiB a
+ * (tests/bench/replay).  With 64 MiB 8 to 12 % fewer bytes were written in all, with 16 MiB a
  * quarter more. */
 #define WAL_BYTES_MAX (32 * MIB)
 
