@@ -93,21 +93,6 @@ static int record_found(const char *path, const struct stat *st, int type, struc
 	return 0;
 }
 
-static void __attribute__((constructor)) begin(void)
-{
-	const char *path = getenv("CRASH_ROOT");
-	struct stat st;
-
-	if (!path || !realpath(path, root))
-		return;
-	root_len = strlen(root);
-	next_handle = (uint64_t)getpid() << 32;
-	next_sync = next_handle;
-	trace = trace_open();
-	if (trace >= 0 && REAL(fstat, trace, &st) == 0 && st.st_size == 0)
-		nftw(root, record_found, 16, FTW_PHYS);
-}
-
 /* ---- paths ---- */
 
 static bool is_left_out(const char *path)
@@ -284,6 +269,36 @@ int __openat_2(int directory, const char *path, int flags)
 	return openat(directory, path, flags);
 }
 
+/* What the program was started with. */
+static void adopt_descriptors(void)
+{
+	char link[64], path[PATH_MAX], ours[PATH_MAX];
+
+	for (int fd = 0; fd < FDS_MAX; fd++) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(link, path, sizeof(path) - 1);
+		path[n < 0 ? 0 : n] = '\0';
+		if (n > 0 && is_ours(-1, path, ours))
+			note_open(fd, ours, 0);
+	}
+}
+
+static void __attribute__((constructor)) begin(void)
+{
+	const char *path = getenv("CRASH_ROOT");
+	struct stat st;
+
+	if (!path || !realpath(path, root))
+		return;
+	root_len = strlen(root);
+	next_handle = (uint64_t)getpid() << 32;
+	next_sync = next_handle;
+	trace = trace_open();
+	if (trace >= 0 && REAL(fstat, trace, &st) == 0 && st.st_size == 0)
+		nftw(root, record_found, 16, FTW_PHYS);
+	adopt_descriptors();
+}
+
 static void forget(int fd)
 {
 	free(handles[fd].path);
@@ -327,6 +342,17 @@ static int note_copy(int fd, int copy)
 int dup(int fd)
 {
 	return note_copy(fd, REAL(dup, fd));
+}
+
+int fcntl(int fd, int command, ...)
+{
+	va_list args;
+
+	va_start(args, command);
+	void *more = va_arg(args, void *);
+	va_end(args);
+	int r = REAL(fcntl, fd, command, more);
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? note_copy(fd, r) : r;
 }
 
 /* ---- writing ---- */
@@ -696,6 +722,7 @@ ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsig
 /* The same functions by the names that -D_FILE_OFFSET_BITS=64 gives them. */
 int open64(const char *path, int flags, ...) ALIAS(open);
 int openat64(int directory, const char *path, int flags, ...) ALIAS(openat);
+int fcntl64(int fd, int command, ...) ALIAS(fcntl);
 int creat64(const char *path, mode_t mode) ALIAS(creat);
 int __open64_2(const char *path, int flags) ALIAS(__open_2);
 int __openat64_2(int directory, const char *path, int flags) ALIAS(__openat_2);
