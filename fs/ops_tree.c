@@ -458,8 +458,11 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 		if (rc == 0)
 			buf_append(&target, inode->r.target.data, inode->r.target.len);
 	}
+	const char *text = buf_cstr(&target);
+	if (rc == 0)
+		rc = buf_check(&target, &e);
 	if (rc < 0)
 		reply_error(req, "readlink", ino, rc, &e);
 	else
-		fuse_reply_readlink(req, buf_cstr(&target));
+		fuse_reply_readlink(req, text);
 }
