@@ -112,7 +112,7 @@ refuses "a store that is there" "already|is there" daybook restore-store "$BACKU
 check "which is as it was" daybook verify "$T/other"
 refuses "a backup that is none" "no backup 99" daybook restore-store "$BACKUPS" "$T/none" --backup 99
 refuses "a directory without backups" "no backups" daybook restore-store "$T/other" "$T/none"
-victim=$(find "$BACKUPS/files" -type f -size +20M | head -n 1)
+victim=$(find "$BACKUPS/files" -type f -printf '%s %p\n' | sort -n | tail -n 1 | cut -d" " -f 2-)
 printf 'x' | dd of="$victim" bs=1 seek=1000000 conv=notrunc 2>/dev/null
 refuses "a damaged file of a backup: --check" "damaged" daybook backup --check "$BACKUPS"
 refuses "a damaged file of a backup: restore-store" "damaged" daybook restore-store "$BACKUPS" "$T/none"
