@@ -24,6 +24,7 @@
 #include "trace.h"
 
 #define FDS_MAX 4096
+#define PAGE 4096
 #define ALIAS(name) __attribute__((alias(#name)))
 #define REAL(name, ...) \
 	({ \
@@ -391,21 +392,28 @@ ssize_t write(int fd, const void *data, size_t n)
 	return done;
 }
 
+/* As the kernel writes it, which heeds a kill between two pages alone: the first page's part at
+ * once, and the rest. */
 static ssize_t write_vector(int fd, const struct iovec *v, int n, off_t at)
 {
-	ssize_t sum = 0;
+	size_t whole = 0, copied = 0, first = PAGE - (size_t)at % PAGE;
 
-	for (int i = 0; i < n; i++) {
-		ssize_t done =
-			v[i].iov_len ? write_at(fd, v[i].iov_base, v[i].iov_len, at + sum) : 0;
+	for (int i = 0; i < n; i++)
+		whole += v[i].iov_len;
+	char *bytes = malloc(whole + 1);
+	if (!bytes)
+		give_up("a write of that size");
+	for (int i = 0; i < n; copied += v[i++].iov_len)
+		memcpy(bytes + copied, v[i].iov_base, v[i].iov_len);
+	first = first < whole ? first : whole;
+	ssize_t done = first ? write_at(fd, bytes, first, at) : 0;
+	if (done == (ssize_t)first && first < whole) {
+		ssize_t more = write_at(fd, bytes + first, whole - first, at + done);
 
-		if (done < 0)
-			return sum ? sum : done;
-		sum += done;
-		if ((size_t)done < v[i].iov_len)
-			break;
+		done += more > 0 ? more : 0;
 	}
-	return sum;
+	free(bytes);
+	return done;
 }
 
 ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
