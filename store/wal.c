@@ -193,6 +193,7 @@ struct batch {
 	uint8_t bytes[BATCH_START];
 	size_t len;
 	bool whole;
+	bool empty;           /* it writes nothing: RocksDB begins a log with one after a start */
 	uint64_t first, last; /* sequence numbers of what it writes, 0 when there are none */
 	uint64_t before;      /* the last one that was logged before it */
 };
@@ -218,6 +219,7 @@ static void survey_batch(struct survey *s, struct batch *b)
 	const uint8_t *mark = b->bytes + BATCH_HEAD;
 	uint64_t count = b->len < BATCH_HEAD ? 0 : little_endian(b->bytes + 8, 4);
 
+	b->empty = count == 0 && b->len >= BATCH_HEAD;
 	b->first = count ? little_endian(b->bytes, 8) : 0;
 	if (b->first > SEQUENCE_MAX) /* RocksDB never wrote that */
 		b->first = count = 0;
@@ -247,12 +249,14 @@ static void survey_rest(struct survey *s, const uint8_t *log, uint64_t n, uint64
 			at += at < every_byte ? 1 : BLOCK - at % BLOCK;
 			continue;
 		}
-		s->more_after = true;
 		at = r.next;
-		if ((r.type != WHOLE && r.type != FIRST) || !batch_take(&b, &r, at))
+		bool known = (r.type == WHOLE || r.type == FIRST) && batch_take(&b, &r, at);
+		if (known)
+			survey_batch(s, &b);
+		if (known && b.empty)
 			continue;
-		survey_batch(s, &b);
-		if (!s->sequence_after) {
+		s->more_after = true;
+		if (known && !s->sequence_after) {
 			s->sequence_after = b.first;
 			s->before_after = b.before;
 		}

@@ -435,6 +435,32 @@ START_TEST(a_log_that_follows_the_one_before_is_replayed)
 }
 END_TEST
 
+/* As a start leaves it that was killed before its manifest: RocksDB begins the new log with a batch
+ * that writes nothing. */
+START_TEST(a_torn_log_may_be_followed_by_one_in_which_nothing_was_written)
+{
+	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
+	CLEANUP(buf_release) struct buf next = { 0 }, note = { 0 };
+	char second[320];
+	struct error e;
+
+	snprintf(second, sizeof(second), "%s/999999.log", f.db);
+	for (uint8_t count = 0; count < 2; count++) {
+		/* Number and count, their lowest bytes first. */
+		const uint8_t batch[12] = { [1] = 1, [8] = count };
+
+		buf_clear(&next);
+		wal_record(&next, view_of(batch, sizeof(batch)));
+		write_log(&f, f.ends[WRITES - 2] + 30, SIZE_MAX);
+		int fd = open(second, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		ck_assert_int_eq(write(fd, next.data, next.len), (ssize_t)next.len);
+		close(fd);
+		ck_assert_int_eq(inspect(&f, true, &note, &e), count ? -E_CORRUPT : 0);
+		ck_assert_str_eq(buf_cstr(&note), "");
+	}
+}
+END_TEST
+
 START_TEST(a_log_that_is_missing_or_cut_between_two_records_is_noticed)
 {
 	CLEANUP(fixture_release) struct fixture f = fixture_new(100);
@@ -547,6 +573,7 @@ int main(void)
 	tcase_add_test(tc, numbers_that_were_never_logged_are_not_missed);
 	tcase_add_test(tc, the_numbers_of_a_batch_may_be_divided_between_two_blocks);
 	tcase_add_test(tc, a_log_that_follows_the_one_before_is_replayed);
+	tcase_add_test(tc, a_torn_log_may_be_followed_by_one_in_which_nothing_was_written);
 	tcase_add_test(tc, a_log_that_is_missing_or_cut_between_two_records_is_noticed);
 	tcase_add_test(tc, a_log_that_is_no_longer_needed_may_be_damaged);
 	tcase_add_test(tc, a_manifest_that_was_cut_is_noticed_before_tables_are_deleted);
