@@ -46,6 +46,17 @@ bool current_look(int directory_fd, uint64_t *ret_number, uint64_t *ret_bytes)
 	return there;
 }
 
+int current_open(int directory_fd, struct error *e)
+{
+	uint64_t number, bytes;
+	char name[40];
+
+	current_look(directory_fd, &number, &bytes);
+	name_of(number, name);
+	int fd = openat(directory_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? error_system(e, "db/%s", name) : fd;
+}
+
 static int is_manifest(const struct dirent *entry)
 {
 	return number_of(entry->d_name, "") != 0;

@@ -19,6 +19,9 @@
  * there. */
 bool current_look(int directory_fd, uint64_t *ret_number, uint64_t *ret_bytes);
 
+/* Opens the manifest that CURRENT names, for reading and writing: a descriptor. */
+int current_open(int directory_fd, struct error *e);
+
 /* 1: *ret_number is the manifest before the one that CURRENT names.  0: it is gone, as it should
  * be. */
 int current_former(int directory_fd, uint64_t *ret_number, struct error *e);

@@ -15,6 +15,7 @@
 #define MIB ((size_t)1 << 20)
 #define DELETIONS_WINDOW 8192 /* keys in a row, of which a quarter are deletions */
 #define OPEN_BYTES_MIN (2 * MIB)
+#define MANIFEST_BYTES_MAX ((off_t)(64 * MIB))
 /* Bounds what a start after a crash replays: full logs take 0.5 to 0.8 s of CPU
  * (tests/bench/replay).  With 64 MiB 8 to 12 % fewer bytes were written in all, with 16 MiB a
  * quarter more. */
@@ -278,6 +279,48 @@ static int settle_current(struct kv *kv, const struct seal_claim *claim, struct 
 	return current_set(kv->directory, former, e);
 }
 
+/* Cuts the manifest at end when the database comes as far without the rest as it must; otherwise the
+ * rest is put back. */
+static int cut_manifest(struct kv *kv, int fd, struct view whole, uint64_t end, uint64_t must,
+			struct error *e)
+{
+	struct view rest = view_of((const char *)whole.data + end, whole.len - end);
+	uint64_t there = 0, oldest;
+
+	if (ftruncate(fd, (off_t)end) < 0 || fdatasync(fd) < 0)
+		return error_system(e, "db/MANIFEST");
+	if (peek(kv, &there, &oldest, NULL) == 0 && there >= must) {
+		buf_printf(&kv->note, "the manifest's last entry reached the disk in part before a "
+				      "power cut, and nothing had been told of it: it is gone\n");
+		return 0;
+	}
+	if (pwrite(fd, rest.data, rest.len, (off_t)end) != (ssize_t)rest.len || fdatasync(fd) < 0)
+		return error_system(e, "db/MANIFEST");
+	return 0; /* RocksDB will say it */
+}
+
+/* RocksDB refuses a manifest of which the last entry does not check, as a power cut may leave one
+ * that was not synced.  Tables that the entry made obsolete are only removed when it was. */
+static int settle_manifest(struct kv *kv, const struct seal_claim *claim, struct error *e)
+{
+	CLEANUP(buf_release) struct buf bytes = { 0 };
+	struct stat st = { 0 };
+	uint64_t end;
+
+	if (!claim->known || claim->closed || !claim->cut)
+		return 0;
+	int fd = current_open(kv->directory, NULL), r = 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > MANIFEST_BYTES_MAX)
+		st.st_size = 0; /* RocksDB will say it */
+	void *to = st.st_size ? buf_grow(&bytes, (size_t)st.st_size) : NULL;
+	if (to && pread(fd, to, bytes.len, 0) == st.st_size &&
+	    wal_is_torn(bytes.data, bytes.len, &end) && end > 0)
+		r = cut_manifest(kv, fd, buf_view(&bytes), end, claim->sequence, e);
+	if (fd >= 0)
+		close(fd);
+	return r == 0 ? buf_check(&bytes, e) : r;
+}
+
 /* Whether all is there that should be; RocksDB would not ask. */
 static int check_whole(struct kv *kv, struct error *e)
 {
@@ -288,6 +331,8 @@ static int check_whole(struct kv *kv, struct error *e)
 
 	if (r == 0)
 		r = settle_current(kv, &claim, e);
+	if (r == 0)
+		r = settle_manifest(kv, &claim, e);
 	if (r == 0)
 		r = wal_inspect(kv->path, kv->seal.boot, 0, &kv->note, &there, e);
 	if (r > 0) {

@@ -277,6 +277,31 @@ static bool goes_on(const struct survey *s)
 	return s->sequence && s->sequence_after > s->sequence && s->before_after <= s->sequence;
 }
 
+bool wal_is_torn(const void *bytes, uint64_t n, uint64_t *ret_end)
+{
+	struct survey s = { 0 };
+	enum record_state state;
+	struct record r = { 0 };
+	bool within = false;
+	uint64_t at = 0;
+
+	fill_crc_table(&s.crc_table);
+	while ((state = read_record(&s, bytes, n, at, &r)) == RECORD_GOOD &&
+	       is_in_place(&r, within)) {
+		*ret_end = within ? *ret_end : at;
+		within = r.type == FIRST || (within && r.type != LAST);
+		at = r.next;
+	}
+	*ret_end = within ? *ret_end : at;
+	if (state != RECORD_BAD)
+		return false;
+	while (++at < n) {
+		if (read_record(&s, bytes, n, at, &r) == RECORD_GOOD)
+			return false;
+	}
+	return true;
+}
+
 static void note_bad(struct survey *s, const char *name, uint64_t at, enum record_state state)
 {
 	snprintf(s->bad_name, sizeof(s->bad_name), "%.31s", name);

@@ -37,6 +37,10 @@ void wal_mark(uint8_t out[WAL_MARK_LEN], uint64_t boot, uint64_t stable, uint64_
 int wal_inspect(const char *directory, uint64_t boot, uint64_t oldest, struct buf *note,
 		uint64_t *ret_last, struct error *e);
 
+/* Whether the log or manifest, of n bytes, has a last record that is all there and does not check:
+ * then *ret_end is where it begins, or the first of those that belong to it. */
+bool wal_is_torn(const void *bytes, uint64_t n, uint64_t *ret_end);
+
 /* Appends the payload, of less than a block, as the first record of a log; manifests have the same
  * format. */
 void wal_record(struct buf *out, struct view payload);

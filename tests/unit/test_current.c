@@ -12,6 +12,7 @@
 
 #include "scratch.h"
 #include "store/kv.h"
+#include "store/wal.h"
 
 static char *directory, db[256];
 
@@ -229,6 +230,69 @@ START_TEST(one_that_CURRENT_never_named_is_not_taken)
 }
 END_TEST
 
+static off_t manifest_size(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(manifest(), &st), 0);
+	return st.st_size;
+}
+
+/* An entry whose sum is another, and perhaps a good one behind it. */
+static void tear_manifest(bool more)
+{
+	CLEANUP(buf_release) struct buf bytes = { 0 };
+	char entry[100] = "whatever";
+
+	wal_record(&bytes, view_of(entry, sizeof(entry)));
+	bytes.data[60] ^= 1;
+	if (more)
+		wal_record(&bytes, view_of(entry, sizeof(entry)));
+	int fd = open(manifest(), O_WRONLY | O_APPEND);
+	ck_assert_int_eq(write(fd, bytes.data, bytes.len), (ssize_t)bytes.len);
+	close(fd);
+}
+
+static void expect_damage(void)
+{
+	off_t size = manifest_size();
+	struct error e;
+	int r;
+
+	open_db(&r, &e);
+	ck_assert_int_eq(r, -E_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(e.text, "is damaged"));
+	ck_assert_int_eq(manifest_size(), size);
+}
+
+START_TEST(an_entry_of_which_a_power_cut_left_part_is_cut_off)
+{
+	put_and_die("third");
+	tear_manifest(false);
+	expect_damage(); /* no power was cut */
+	start_machine_anew();
+	expect("third");
+	expect("first");
+}
+END_TEST
+
+START_TEST(an_entry_that_is_damaged_before_others_is_not_cut_off)
+{
+	put_and_die("third");
+	tear_manifest(true);
+	start_machine_anew();
+	expect_damage();
+}
+END_TEST
+
+START_TEST(an_entry_that_is_damaged_after_the_database_was_closed_is_not_cut_off)
+{
+	tear_manifest(false);
+	start_machine_anew();
+	expect_damage();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("current");
@@ -243,6 +307,9 @@ int main(void)
 	tcase_add_test(tc, a_manifest_that_was_removed_is_missing);
 	tcase_add_test(tc, without_any_other_it_is_missing);
 	tcase_add_test(tc, one_that_CURRENT_never_named_is_not_taken);
+	tcase_add_test(tc, an_entry_of_which_a_power_cut_left_part_is_cut_off);
+	tcase_add_test(tc, an_entry_that_is_damaged_before_others_is_not_cut_off);
+	tcase_add_test(tc, an_entry_that_is_damaged_after_the_database_was_closed_is_not_cut_off);
 	suite_add_tcase(suite, tc);
 
 	SRunner *runner = srunner_create(suite);
