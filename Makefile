@@ -49,7 +49,6 @@ $(BUILD)/tests/unit/test_history: $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/hist
 $(BUILD)/tests/unit/test_control: $(addprefix $(BUILD)/fs/,socket.o proc.o)
 $(BUILD)/tests/unit/test_handle: $(BUILD)/fs/handle.o $(BUILD)/fs/region.o
 $(BUILD)/tests/unit/test_confine: $(BUILD)/fs/confine.o
-$(BUILD)/tests/unit/test_home: $(BUILD)/fs/home.o
 $(BUILD)/tests/unit/test_confine: UNIT_LIBS = $(shell pkg-config --libs libseccomp)
 
 # One that starts the machine anew, as it were, asks for the boot's number from tests/crash/boot.c.

@@ -302,19 +302,6 @@ static void handle_syncfs(struct mount *m, int fd, const struct fuse_in_header *
 	syncer_queue(m->syncer, syncfs_done, request);
 }
 
-uint32_t kernel_asker(const struct fuse_buf *request, uint64_t *ret_bytes)
-{
-	const struct fuse_in_header *in = request->mem;
-	const struct fuse_read_in *read = (const void *)(in + 1);
-
-	*ret_bytes = request->size;
-	if (request->size < sizeof(*in))
-		return 0;
-	if (in->opcode == FUSE_READ && request->size >= sizeof(*in) + sizeof(*read))
-		*ret_bytes = read->size;
-	return in->pid;
-}
-
 bool kernel_handle(struct mount *m, int fd, const struct fuse_buf *request)
 {
 	const struct fuse_in_header *in = request->mem;

@@ -8,9 +8,6 @@
 /* libfuse's init operation: what the mount asks of the kernel. */
 void kernel_init(void *userdata, struct fuse_conn_info *conn);
 
-/* Who waits for the answer to a request, 0: nobody; *ret_bytes: how many bytes it moves, about. */
-uint32_t kernel_asker(const struct fuse_buf *request, uint64_t *ret_bytes);
-
 /* Looks at a request before libfuse does: true when it was answered here (or will be). */
 bool kernel_handle(struct mount *m, int fd, const struct fuse_buf *request);
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "home.h"
 #include "kernel.h"
 #include "resent.h"
 #include "ops.h"
@@ -59,16 +58,6 @@ int session_new(struct mount *m, int device, struct error *e)
 	return 0;
 }
 
-static struct home home; /* of the threads below */
-
-static void note_request(const struct fuse_buf *request)
-{
-	uint64_t bytes;
-	uint32_t pid = kernel_asker(request, &bytes);
-
-	home_note(&home, pid, bytes, sched_getcpu());
-}
-
 /* One of the threads that serve: reads a request, answers it, until the connection ends. */
 static void *serve(void *arg)
 {
@@ -76,14 +65,12 @@ static void *serve(void *arg)
 	struct fuse_buf buf = { 0 };
 
 	while (!fuse_session_exited(m->session)) {
-		home_go(&home);
 		int n = fuse_session_receive_buf(m->session, &buf);
 
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
 			break;
-		note_request(&buf);
 		request_begin(&buf);
 		if (!resent_handle(m, m->fd, &buf) && !kernel_handle(m, m->fd, &buf))
 			fuse_session_process_buf(m->session, &buf);
@@ -111,7 +98,6 @@ int session_run(struct mount *m, struct error *e)
 	if (m->region->workers > 1)
 		kernel_resend(m->fd); /* before anything is read: what is read already would be sent
 					 again too */
-	home_init(&home);
 	while (started < THREADS && pthread_create(&threads[started], NULL, serve, m) == 0)
 		started++;
 	if (!started)
