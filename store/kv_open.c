@@ -287,9 +287,9 @@ static int cut_manifest(struct kv *kv, int fd, struct view whole, uint64_t end, 
 	struct view rest = view_of((const char *)whole.data + end, whole.len - end);
 	uint64_t there = 0, oldest;
 
-	if (ftruncate(fd, (off_t)end) < 0 || fdatasync(fd) < 0)
+	if (ftruncate(fd, (off_t)end) < 0)
 		return error_system(e, "db/MANIFEST");
-	if (peek(kv, &there, &oldest, NULL) == 0 && there >= must) {
+	if (fdatasync(fd) == 0 && peek(kv, &there, &oldest, NULL) == 0 && there >= must) {
 		buf_printf(&kv->note, "the manifest's last entry reached the disk in part before a "
 				      "power cut, and nothing had been told of it: it is gone\n");
 		return 0;
