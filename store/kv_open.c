@@ -279,8 +279,8 @@ static int settle_current(struct kv *kv, const struct seal_claim *claim, struct 
 	return current_set(kv->directory, former, e);
 }
 
-/* Cuts the manifest at end when the database comes as far without the rest as it must; otherwise the
- * rest is put back. */
+/* Cuts the manifest at end when the database comes as far without the rest as it must; otherwise
+ * the rest is put back. */
 static int cut_manifest(struct kv *kv, int fd, struct view whole, uint64_t end, uint64_t must,
 			struct error *e)
 {
