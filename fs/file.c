@@ -424,9 +424,9 @@ static int begin_change(struct files *files, struct file *file, const struct han
 		rc = save(files, file, false, false, e);
 	if (rc < 0)
 		return rc;
+	/* Rebased for another, whose name is in it. */
 	if (!file->dirty && (file->writer_handle != id || !same_session(&file->writer, who)))
-		end_staging(
-			file); /* rebased for another, whose name is in it (ids are used again) */
+		end_staging(file);
 	if (!file->staging) {
 		inode_put(inode);
 		inode = NULL;

@@ -269,7 +269,7 @@ void dirents_commit_new(struct dirents *dirents, uint64_t directory)
 
 /* ---- listing ---- */
 
-uint64_t dirents_list_begin(struct dirents *dirents, uint64_t directory)
+uint64_t dirents_list_begin(struct dirents *dirents, uint64_t directory, size_t max)
 {
 	uint64_t listing = 0;
 
@@ -279,7 +279,7 @@ uint64_t dirents_list_begin(struct dirents *dirents, uint64_t directory)
 		entry = add(dirents, directory, view_of("", 0));
 	if (entry && entry->state.live == DIRENT_UNKNOWN && !entry->listing)
 		entry->listing = ++dirents->listings;
-	if (entry)
+	if (entry && entry->live <= max)
 		listing = entry->listing;
 	lock_drop(&dirents->lock);
 	return listing;

@@ -50,8 +50,9 @@ void dirents_commit_new(struct dirents *dirents, uint64_t directory);
 
 /* A listing: begins before the database is asked, is told each name that it has, and ends when that
  * were all.  What changes make of names meanwhile is newer than what it is told.  It comes to
- * nothing when the directory is let go meanwhile.  begin: 0 when the directory is known already. */
-uint64_t dirents_list_begin(struct dirents *dirents, uint64_t directory);
+ * nothing when the directory is let go meanwhile.  begin: 0 when the directory is known already, or
+ * more than max names of it are, so that dirents_list() would not have it. */
+uint64_t dirents_list_begin(struct dirents *dirents, uint64_t directory, size_t max);
 void dirents_list_name(struct dirents *dirents, uint64_t directory, uint64_t listing,
 		       struct view name, const struct dirent_record *record);
 void dirents_list_end(struct dirents *dirents, uint64_t directory, uint64_t listing);

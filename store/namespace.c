@@ -120,7 +120,7 @@ static void learn(struct store *store, uint64_t directory)
 {
 	struct learning l = { .store = store, .directory = directory };
 
-	l.listing = dirents_list_begin(store->dirents, directory);
+	l.listing = dirents_list_begin(store->dirents, directory, LISTED_MAX);
 	if (l.listing && list_stored(store, directory, 0, learn_name, &l, NULL) == 0 &&
 	    l.count <= LISTED_MAX)
 		dirents_list_end(store->dirents, directory, l.listing);

@@ -277,26 +277,41 @@ static bool goes_on(const struct survey *s)
 	return s->sequence && s->sequence_after > s->sequence && s->before_after <= s->sequence;
 }
 
+/* A walk over a log's records as long as they check and are in their place; all zero but the first
+ * three, it begins. */
+struct walk {
+	const struct survey *s;
+	const uint8_t *log;
+	uint64_t n;
+	uint64_t at;             /* where r begins, or what ended the walk */
+	bool within;             /* a batch began before at and has not ended there */
+	enum record_state state; /* of what stands at at */
+	struct record r;
+};
+
+static bool walk_next(struct walk *w)
+{
+	w->within = w->r.type == FIRST || (w->within && w->r.type != LAST);
+	w->at = w->r.next;
+	w->state = read_record(w->s, w->log, w->n, w->at, &w->r);
+	return w->state == RECORD_GOOD && is_in_place(&w->r, w->within);
+}
+
 bool wal_is_torn(const void *bytes, uint64_t n, uint64_t *ret_end)
 {
 	struct survey s = { 0 };
-	enum record_state state;
-	struct record r = { 0 };
-	bool within = false;
-	uint64_t at = 0;
+	struct walk w = { .s = &s, .log = bytes, .n = n };
+	bool more;
 
 	fill_crc_table(&s.crc_table);
-	while ((state = read_record(&s, bytes, n, at, &r)) == RECORD_GOOD &&
-	       is_in_place(&r, within)) {
-		*ret_end = within ? *ret_end : at;
-		within = r.type == FIRST || (within && r.type != LAST);
-		at = r.next;
-	}
-	*ret_end = within ? *ret_end : at;
-	if (state != RECORD_BAD)
+	do {
+		more = walk_next(&w);
+		*ret_end = w.within ? *ret_end : w.at;
+	} while (more);
+	if (w.state != RECORD_BAD)
 		return false;
-	while (++at < n) {
-		if (read_record(&s, bytes, n, at, &r) == RECORD_GOOD)
+	for (uint64_t at = w.at + 1; at < n; at++) {
+		if (read_record(&s, bytes, n, at, &w.r) == RECORD_GOOD)
 			return false;
 	}
 	return true;
@@ -311,14 +326,11 @@ static void note_bad(struct survey *s, const char *name, uint64_t at, enum recor
 
 static void survey_log(struct survey *s, const char *name, const uint8_t *log, uint64_t n)
 {
-	enum record_state state;
-	struct record r = { 0 };
+	struct walk w = { .s = s, .log = log, .n = n };
 	struct batch b = { 0 };
-	bool within = false;
-	uint64_t at = 0;
 
-	while ((state = read_record(s, log, n, at, &r)) == RECORD_GOOD && is_in_place(&r, within)) {
-		if (batch_take(&b, &r, at))
+	while (walk_next(&w)) {
+		if (batch_take(&b, &w.r, w.at))
 			survey_batch(s, &b);
 		if (is_gap(s, &b)) {
 			note_bad(s, name, b.at, RECORD_BAD);
@@ -328,13 +340,11 @@ static void survey_log(struct survey *s, const char *name, const uint8_t *log, u
 		}
 		if (b.whole && b.last)
 			s->sequence = b.last;
-		within = r.type == FIRST || (within && r.type != LAST);
-		at = r.next;
 	}
-	if (state == RECORD_END && !within)
+	if (w.state == RECORD_END && !w.within)
 		return;
-	note_bad(s, name, within ? b.at : at, state);
-	survey_rest(s, log, n, at + 1);
+	note_bad(s, name, w.within ? b.at : w.at, w.state);
+	survey_rest(s, log, n, w.at + 1);
 }
 
 /* ---- files ---- */

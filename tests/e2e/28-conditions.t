@@ -18,6 +18,18 @@ anew()
 	LD_PRELOAD=$BUILD/conditions.so mount_share "$@"
 	cd "$MNT/dept" || bail "the share is there"
 }
+
+# gives_up HOLDER SENTENCE: the mount ends, and says why
+gives_up()
+{
+	cd /
+	check "the share is unmounted" wait_for 10 sh -c '! grep -q " $1 " /proc/self/mounts' sh "$MNT"
+	check "the daemon ends" wait_for 10 gone "$1"
+	wait "$1"
+	is "with a status that says so" $? 1
+	DAEMON=
+	like "and a sentence" "$(tail -n 1 "$LOG")" "$2"
+}
 cd "$MNT/dept" || bail "the share is there"
 
 # --- stopped ----------------------------------------------------------------------------------------------------------
@@ -152,13 +164,7 @@ holder=$DAEMON
 exec 7<.
 refuses "a request of which every process dies is answered with an error" "." stat poison
 exec 7<&-
-cd /
-check "the share is unmounted" wait_for 10 sh -c '! grep -q " $1 " /proc/self/mounts' sh "$MNT"
-check "the daemon ends" wait_for 10 gone "$holder"
-wait "$holder"
-is "with a status that says so" $? 1
-DAEMON=
-like "and a sentence" "$(tail -n 1 "$LOG")" "mnt: the share is unmounted: the process that serves it dies again and again"
+gives_up "$holder" "mnt: the share is unmounted: the process that serves it dies again and again"
 mount_share
 check "it can be mounted again" cat "$MNT/dept/stopped"
 
@@ -173,13 +179,7 @@ echo "written, not closed" >&7
 kill_worker
 refuses "when that dies, programs are told" "." stat nothing
 exec 7>&-
-cd /
-check "the share is unmounted" wait_for 10 sh -c '! grep -q " $1 " /proc/self/mounts' sh "$MNT"
-check "the daemon ends" wait_for 10 gone "$holder"
-wait "$holder"
-is "with a status that says so" $? 1
-DAEMON=
-like "and a sentence" "$(tail -n 1 "$LOG")" "unmounted: the process that served it died, and this kernel cannot hand over"
+gives_up "$holder" "unmounted: the process that served it died, and this kernel cannot hand over"
 mount_share
 is "what was written is there when it is mounted again" "$(cat "$MNT/dept/unsaved")" "written, not closed"
 unmount_share

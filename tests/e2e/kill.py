@@ -7,7 +7,6 @@
 
 A line of a log: path, author, digest (BLAKE2b-256), how it was saved.
 """
-import hashlib
 import json
 import os
 import pwd
@@ -17,18 +16,9 @@ import subprocess
 import sys
 import time
 
+from pieces import digest_of, write_all
+
 SHARED = "shared.bin"  # all writers rename over it
-
-
-def digest_of(data):
-    return hashlib.blake2b(data, digest_size=32).hexdigest()
-
-
-def write_all(fd, data, pieces=1):
-    step = max(1, -(-len(data) // pieces))
-    for at in range(0, len(data), step):
-        part = data[at:at + step]
-        assert os.pwrite(fd, part, at) == len(part)
 
 
 def save_by_rename(path, data, rng, me):

@@ -12,7 +12,6 @@ the attribute.  Paths are below the share's root, so programs run with it as the
 import collections
 import errno
 import fcntl
-import hashlib
 import json
 import mmap
 import os
@@ -22,17 +21,7 @@ import subprocess
 import sys
 import time
 
-
-def digest_of(data):
-    return hashlib.blake2b(data, digest_size=32).hexdigest()
-
-
-def write_all(fd, data, pieces=1):
-    step = max(1, -(-len(data) // pieces))
-    for at in range(0, len(data), step):
-        part = data[at:at + step]
-        n = os.pwrite(fd, part, at)
-        assert n == len(part), f"{n} of {len(part)} bytes written"
+from pieces import digest_of, write_all
 
 
 def read_past_cache(path):
