@@ -66,7 +66,7 @@ static void list_name(uint64_t listing, const char *name, uint64_t ino)
 START_TEST(what_changed_during_a_listing_is_newer_than_what_it_is_told)
 {
 	CLEANUP(buf_release) struct buf names = { 0 };
-	uint64_t listing = dirents_list_begin(dirents, 1);
+	uint64_t listing = dirents_list_begin(dirents, 1, 10);
 
 	ck_assert_uint_gt(listing, 0);
 	commit(1, "gone", (struct dirent_state){ .live = DIRENT_NONE, .past = DIRENT_THERE });
@@ -83,13 +83,25 @@ START_TEST(what_changed_during_a_listing_is_newer_than_what_it_is_told)
 	ck_assert(!dirents_list(dirents, 1, 1, &names));
 	ck_assert(dirents_list(dirents, 1, 2, &names));
 	ck_assert_uint_eq(names.len, 2 * (sizeof(struct dirent_record) + 1) + 3 + 5);
-	ck_assert_uint_eq(dirents_list_begin(dirents, 1), 0);
+	ck_assert_uint_eq(dirents_list_begin(dirents, 1, 10), 0);
+}
+END_TEST
+
+START_TEST(more_names_than_are_wanted_are_not_listed_again)
+{
+	uint64_t listing = dirents_list_begin(dirents, 1, 1);
+
+	ck_assert_uint_gt(listing, 0);
+	list_name(listing, "one", 3);
+	list_name(listing, "two", 4);
+	ck_assert_uint_eq(dirents_list_begin(dirents, 1, 1), 0);
+	ck_assert_uint_eq(dirents_list_begin(dirents, 1, 2), listing);
 }
 END_TEST
 
 START_TEST(a_listing_of_a_directory_that_was_let_go_meanwhile_comes_to_nothing)
 {
-	uint64_t listing = dirents_list_begin(dirents, 1);
+	uint64_t listing = dirents_list_begin(dirents, 1, 10);
 	char name[16];
 
 	commit(1, "gone", (struct dirent_state){ .live = DIRENT_NONE });
@@ -100,7 +112,7 @@ START_TEST(a_listing_of_a_directory_that_was_let_go_meanwhile_comes_to_nothing)
 	list_name(listing, "gone", 3);
 	dirents_list_end(dirents, 1, listing);
 	ck_assert_int_eq(find(1, "gone", NULL).live, DIRENT_UNKNOWN);
-	uint64_t another = dirents_list_begin(dirents, 1);
+	uint64_t another = dirents_list_begin(dirents, 1, 10);
 	ck_assert_uint_ne(another, listing);
 	list_name(listing, "gone", 3);
 	dirents_list_end(dirents, 1, listing);
@@ -180,6 +192,7 @@ int main(void)
 	tcase_add_test(all, what_a_change_made_is_known);
 	tcase_add_test(all, what_was_read_before_a_change_is_not_kept);
 	tcase_add_test(all, what_changed_during_a_listing_is_newer_than_what_it_is_told);
+	tcase_add_test(all, more_names_than_are_wanted_are_not_listed_again);
 	tcase_add_test(all, a_listing_of_a_directory_that_was_let_go_meanwhile_comes_to_nothing);
 	tcase_add_test(all, all_names_of_a_new_directory_are_known);
 	tcase_add_test(all, a_directory_of_which_a_name_was_let_go_is_not_whole);
