@@ -96,21 +96,46 @@ struct chunker chunker_for(uint64_t size)
 	};
 }
 
+/* The first cut in [at, end), or 0.  A byte at a time, but four a turn: the hash of one needs that
+ * of the one before and nothing else.  The mask's bits are the highest, so that they are zero in
+ * numbers below `limit`. */
+static inline size_t find_cut(const uint8_t *data, size_t at, size_t end, uint64_t mask,
+			      uint64_t *hash)
+{
+	uint64_t limit = ~mask + 1, h = *hash;
+
+	for (; at + 4 <= end; at += 4) {
+		h = 2 * h + gear[data[at]];
+		if (h < limit)
+			return at + 1;
+		h = 2 * h + gear[data[at + 1]];
+		if (h < limit)
+			return at + 2;
+		h = 2 * h + gear[data[at + 2]];
+		if (h < limit)
+			return at + 3;
+		h = 2 * h + gear[data[at + 3]];
+		if (h < limit)
+			return at + 4;
+	}
+	for (; at < end; at++) {
+		h = 2 * h + gear[data[at]];
+		if (h < limit)
+			return at + 1;
+	}
+	*hash = h;
+	return 0;
+}
+
 size_t chunker_cut(const struct chunker *c, const uint8_t *data, size_t n, bool last)
 {
-	size_t end = n < c->max ? n : c->max, middle = end < c->average ? end : c->average,
-	       i = c->min;
+	size_t end = n < c->max ? n : c->max, middle = end < c->average ? end : c->average;
 	uint64_t hash = 0;
+	size_t cut = find_cut(data, c->min, middle, c->mask_strict, &hash);
 
-	for (; i < middle; i++) {
-		hash = (hash << 1) + gear[data[i]];
-		if (!(hash & c->mask_strict))
-			return i + 1;
-	}
-	for (; i < end; i++) {
-		hash = (hash << 1) + gear[data[i]];
-		if (!(hash & c->mask_loose))
-			return i + 1;
-	}
+	if (!cut)
+		cut = find_cut(data, c->min < middle ? middle : c->min, end, c->mask_loose, &hash);
+	if (cut)
+		return cut;
 	return end == c->max || last ? end : 0;
 }

@@ -50,6 +50,11 @@ struct segment_draft {
 
 /* ---- the work ---- */
 
+static int cut_short(struct error *e)
+{
+	return error_set(e, -E_CORRUPT, "a file that is being saved is shorter than it should be");
+}
+
 static bool continues(const struct extent *a, const struct extent *b)
 {
 	if (a->kind != b->kind)
@@ -122,6 +127,14 @@ static int whole_run(struct put *put, uint64_t offset, uint64_t limit, bool *ret
 
 /* ---- chunks ---- */
 
+static int reread(void *arg, uint64_t at, void *out, size_t n, struct error *e)
+{
+	struct put *put = arg;
+	int r = work_read(put->cs, &put->work, at, out, n, e);
+
+	return r < 0 || (size_t)r == n ? (r < 0 ? r : 0) : cut_short(e);
+}
+
 /* Makes the window hold the bytes of [at, until), or as many as it has room for. */
 static int window_fill(struct put *put, uint64_t at, uint64_t until, struct error *e)
 {
@@ -140,10 +153,7 @@ static int window_fill(struct put *put, uint64_t at, uint64_t until, struct erro
 	if (r < 0)
 		return r;
 	put->window_len += (size_t)r;
-	return put->window_len == want ? 0
-				       : error_set(e, -E_CORRUPT,
-						   "a file that is being saved is shorter than "
-						   "it should be");
+	return put->window_len == want ? 0 : cut_short(e);
 }
 
 /* Ensures that the window holds n bytes from at on, all of which lie before end. */
@@ -193,7 +203,7 @@ static int put_new_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_
 		return r;
 	const uint8_t *bytes = put->window + (offset - put->window_at);
 	size_t len = chunker_cut(&put->chunker, bytes, most, true);
-	r = chunk_store(&put->writer, view_of(bytes, len), ret_id, e);
+	r = chunk_store(&put->writer, view_of(bytes, len), offset, ret_id, e);
 	if (r == 0 && !put->writer.past && kv_batch_bytes(put->writer.batch) > BATCH_BYTES_MAX)
 		r = chunk_writer_flush(&put->writer, e);
 	return r < 0 ? r : (int)len;
@@ -314,8 +324,7 @@ static int hasher_end(struct segment_draft *draft, struct error *e)
 	if (h->start == h->end)
 		return 0;
 	return h->error.code ? error_set(e, h->error.code, "%s", h->error.text)
-			     : error_set(e, -E_CORRUPT,
-					 "a file that is being saved is shorter than it should be");
+			     : cut_short(e);
 }
 
 static bool is_large(const struct put *put, uint64_t start, uint64_t end)
@@ -551,6 +560,8 @@ int content_put(struct content_store *cs, const struct work *work, struct kv_bat
 	if (r != 0)
 		return r < 0 ? r : 0;
 	chunk_writer_init(&put.writer, &cs->chunks, batch);
+	put.writer.reread = reread;
+	put.writer.arg = &put;
 	r = put_start(&put, e);
 	if (r == 0)
 		r = put_segments(&put, e);
