@@ -7,6 +7,7 @@
 #include "ops.h"
 
 enum { OFFSET_DOT = 1, OFFSET_DOTDOT = 2, OFFSET_HISTORY = 3 };
+_Static_assert(OFFSET_HISTORY < STORE_COOKIE_MIN, "names come behind these");
 
 /* The kernel may keep what it lists: it knows of every change, and begins anew after one.  But it
  * asks only at the start of a listing whether there was one.  What one program listed before a
@@ -142,9 +143,7 @@ static int list_live(struct listing *l, uint64_t ino, uint64_t offset)
 	if (l->m->show_history && offset < OFFSET_HISTORY &&
 	    !add_dot(l, HISTORY_NAME, ino | HISTORY_NODE_BIT, OFFSET_HISTORY))
 		return 0;
-	return namespace_readdir(l->m->store, ino,
-				 offset < OFFSET_HISTORY ? OFFSET_HISTORY : offset, add_name, l,
-				 &l->e);
+	return namespace_readdir(l->m->store, ino, offset, add_name, l, &l->e);
 }
 
 static int list_past(struct listing *l, uint64_t fh, uint64_t offset)

@@ -132,7 +132,7 @@ int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dir
 	CLEANUP(buf_release) struct buf known = { 0 };
 	bool is_known = dirents_list(store->dirents, parent, LISTED_MAX, &known);
 
-	if (!is_known && cookie == 0) {
+	if (!is_known && cookie < STORE_COOKIE_MIN) {
 		learn(store, parent);
 		is_known = dirents_list(store->dirents, parent, LISTED_MAX, &known);
 	}

@@ -594,5 +594,5 @@ uint64_t store_cookie(const struct store *store, struct view name)
 
 	memcpy(&seed, store->secret, sizeof(seed));
 	hash = XXH3_64bits_withSeed(name.data, name.len, seed) >> 2;
-	return hash < 4 ? hash + 4 : hash; /* small numbers are for "." and the like */
+	return hash < STORE_COOKIE_MIN ? hash + STORE_COOKIE_MIN : hash;
 }

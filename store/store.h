@@ -108,8 +108,9 @@ void store_date_origin(struct store *store, struct staging_origin *origin);
 const char *store_path(const struct store *store);
 bool store_is_read_only(const struct store *store);
 
-/* The directory cookie of a name: 62 bits keyed with the store's secret, > 3, stable for the
- * store's life. */
+/* The directory cookie of a name: 62 bits keyed with the store's secret, stable for the
+ * store's life.  Smaller numbers are for "." and the like. */
+#define STORE_COOKIE_MIN 4
 uint64_t store_cookie(const struct store *store, struct view name);
 
 #endif

@@ -141,9 +141,11 @@ def compare_saves(bench, big, fresh, turn, store_of):
 
 
 def compare_lookups(big, fresh, store_of):
-    few = f'{fresh.dir}/few'
+    few, like = f'{fresh.dir}/few', os.stat(f'{big.dir}/churn')
     for at in (few, f'{few}/empty', f'{few}/0000'):
         os.mkdir(at)
+        os.chown(at, like.st_uid, like.st_gid)  # of a folder that is not his the kernel also asks the ACL
+        os.chmod(at, like.st_mode & 0o7777)
     for i in range(1000):
         write(f'{few}/0000/file{i:04}', b'some text\n')
     names = [[f'{at}/0000/file{i:04}' for i in range(1000)] for at in (few, f'{big.dir}/files/000')]

@@ -504,6 +504,22 @@ START_TEST(a_directory_is_listed_by_stable_cookies)
 }
 END_TEST
 
+/* The mount lists from behind "." and ".." on. */
+START_TEST(a_directory_that_was_listed_behind_its_dots_is_known)
+{
+	CLEANUP(buf_release) struct buf known = { 0 };
+	uint64_t directory = tree_make(&anna, R, "d", S_IFDIR | 0755);
+	struct listing l = { .stop_after = 1000 };
+
+	tree_make(&anna, directory, "one", S_IFREG | 0644);
+	tree_reopen();
+	ck_assert(!dirents_list(tree_store->dirents, directory, 10, &known));
+	ck_ok(namespace_readdir(tree_store, directory, STORE_COOKIE_MIN - 1, list_visitor, &l, e));
+	ck_assert_uint_eq(l.count, 1);
+	ck_assert(dirents_list(tree_store->dirents, directory, 10, &known));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("namespace");
@@ -528,6 +544,7 @@ int main(void)
 	tcase_add_test(tree, a_failed_write_changes_nothing);
 	tcase_add_test(tree, a_directory_lists_what_is_in_it_whatever_came_and_went);
 	tcase_add_test(tree, a_directory_is_listed_by_stable_cookies);
+	tcase_add_test(tree, a_directory_that_was_listed_behind_its_dots_is_known);
 	suite_add_tcase(suite, tree);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
