@@ -45,8 +45,8 @@ int namespace_lookup(struct store *store, uint64_t parent, struct view name,
 		     struct dirent_record *ret, struct error *e);
 
 /* Reads a live directory in cookie order, beginning after cookie (below STORE_COOKIE_MIN: from the
- * start; "." and ".." are not among them).  each() returns false to stop; views are valid during the
- * call only. */
+ * start; "." and ".." are not among them).  each() returns false to stop; views are valid during
+ * the call only. */
 typedef bool (*dirent_visitor)(void *arg, struct view name, uint64_t cookie,
 			       const struct dirent_record *dirent);
 int namespace_readdir(struct store *store, uint64_t parent, uint64_t cookie, dirent_visitor each,
