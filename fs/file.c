@@ -137,9 +137,9 @@ static bool is_only_emptied(const struct file *file)
 	return file->truncated && !file->written && staging_size(file->staging) == 0;
 }
 
-static bool is_incomplete(const struct file *file, uint64_t size_before, bool killed)
+static bool is_incomplete(const struct file *file, uint64_t size_before, bool part)
 {
-	return killed || (is_only_emptied(file) && size_before > 0);
+	return part || (is_only_emptied(file) && size_before > 0);
 }
 
 static struct staging_origin origin_of(struct files *files, const struct file *file,
@@ -182,7 +182,28 @@ static void journal_saved(struct files *files, struct file *file, const struct s
 	end_staging(file);
 }
 
-static int save(struct files *files, struct file *file, bool killed, bool go_on, struct error *e)
+/* How a save is made. */
+enum {
+	SAVE_PART = 1,  /* it is no whole one: the writer is dying, or not at its end */
+	SAVE_GO_ON = 2, /* the writer may write on */
+	/* The request that is served wrote these bytes or closes them: should it be sent again, the
+	 * log tells that it was carried out.  Others make such a save on their way to what they
+	 * are for. */
+	SAVE_OWN = 4,
+};
+
+static unsigned go_on(const struct file *file)
+{
+	return file->opens ? SAVE_GO_ON : 0;
+}
+
+/* Whether the handle wrote what is unsaved. */
+static unsigned own(const struct file *file, const struct handle *handle)
+{
+	return file->writer_handle == handle->id ? SAVE_OWN : 0;
+}
+
+static int save(struct files *files, struct file *file, unsigned how, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct saved saved;
@@ -194,11 +215,12 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 		return rc;
 	struct work work = staging_work(file->staging);
 	struct actor actor = identity_actor(&file->writer);
+	actor.request = how & SAVE_OWN ? actor.request : 0;
 	struct save what = { .work = &work,
 			     .base = file->base,
 			     .mtime = file->mtime,
 			     .fold = file->fold_handle && file->fold_handle == file->writer_handle,
-			     .incomplete = is_incomplete(file, inode->r.size, killed),
+			     .incomplete = is_incomplete(file, inode->r.size, how & SAVE_PART),
 			     .kill_privileges = file->kill_privileges,
 			     .attributes = file->attributes,
 			     .ctime = file->ctime,
@@ -214,22 +236,22 @@ static int save(struct files *files, struct file *file, bool killed, bool go_on,
 	file->fold_handle = saved.own ? file->writer_handle : 0;
 	bases_set(files->bases, &file->writer, saved.doc, saved.number);
 	file->base = saved.number;
-	journal_saved(files, file, &saved, go_on);
+	journal_saved(files, file, &saved, how & SAVE_GO_ON);
 	return 0;
 }
 
 int file_settle(struct files *files, struct file *file, struct error *e)
 {
 	lock_take(&file->lock);
-	int rc = save(files, file, false, file->opens > 0, e);
+	int rc = save(files, file, go_on(file), e);
 	lock_drop(&file->lock);
 	return rc;
 }
 
-int file_sync(struct files *files, struct file *file, struct error *e)
+int file_sync(struct files *files, struct file *file, const struct handle *handle, struct error *e)
 {
 	lock_take(&file->lock);
-	int rc = save(files, file, false, file->opens > 0, e);
+	int rc = save(files, file, go_on(file) | own(file, handle), e);
 	file->synced = rc == 0;
 	lock_drop(&file->lock);
 	return rc;
@@ -244,7 +266,7 @@ static void publish(struct files *files, struct file *file)
 	int64_t now = clock_monotonic();
 	bool due = file->unpublished && file->opens && !(file->dirty && is_only_emptied(file)) &&
 		   lineage_publishes(now - file->changed, now - file->unpublished, file->synced);
-	if (due && save(files, file, false, true, &e) == 0) {
+	if (due && save(files, file, SAVE_GO_ON, &e) == 0) {
 		file->fold_handle = 0;
 		file->unpublished = 0;
 	} else if (due) {
@@ -302,7 +324,7 @@ int files_settle_written(struct files *files, uint64_t ino, struct error *e)
 		return 0;
 	lock_take(&file->lock);
 	if (file->dirty && !(file->opens && is_only_emptied(file)))
-		rc = save(files, file, false, file->opens > 0, e);
+		rc = save(files, file, go_on(file), e);
 	lock_drop(&file->lock);
 	file_put(files, file);
 	return rc;
@@ -323,7 +345,7 @@ int file_flush(struct files *files, struct file *file, struct handle *handle, bo
 
 	lock_take(&file->lock);
 	if (file->dirty && file->writer_handle == handle->id && (killed || !is_only_emptied(file)))
-		rc = save(files, file, killed, false, e);
+		rc = save(files, file, (killed ? SAVE_PART : 0) | SAVE_OWN, e);
 	handle->folds = file->fold_handle == handle->id ? file->base : 0;
 	lock_drop(&file->lock);
 	return rc;
@@ -377,7 +399,7 @@ int file_close(struct files *files, struct file *file, const struct handle *hand
 	lock_take(&file->lock);
 	file->opens--;
 	if (file->dirty && (file->writer_handle == handle->id || file->opens == 0))
-		rc = save(files, file, false, false, e);
+		rc = save(files, file, own(file, handle), e);
 	if (file->fold_handle == handle->id)
 		file->fold_handle = 0;
 	if (file->opens == 0 && !file->dirty)
@@ -421,7 +443,7 @@ static int begin_change(struct files *files, struct file *file, const struct han
 		rc = check_regular(inode, e);
 	if (rc == 0 && file->dirty &&
 	    (!same_session(&file->writer, who) || (file->writer_handle && !id)))
-		rc = save(files, file, false, false, e);
+		rc = save(files, file, 0, e);
 	if (rc < 0)
 		return rc;
 	/* Rebased for another, whose name is in it. */
@@ -505,24 +527,24 @@ int files_prepare(struct files *files, uint64_t ino, const struct identity *who,
 	return rc;
 }
 
-/* What must happen before the change is answered: saves by path are whole, and journals stay
- * bounded. */
 /* The writer goes on, so what is there is no whole save: it is marked so until a later one, which
  * the file owes from now on, goes into it.  Should the journal not start over, what comes next
  * begins another. */
 static int save_so_far(struct files *files, struct file *file, struct error *e)
 {
-	int rc = save(files, file, true, true, e);
+	int rc = save(files, file, SAVE_PART | SAVE_GO_ON | SAVE_OWN, e);
 
 	file->dirty = rc < 0 || file->staging;
 	return rc;
 }
 
+/* What must happen before the change is answered: saves by path are whole, and journals stay
+ * bounded. */
 static int finish_change(struct files *files, struct file *file, const struct handle *handle,
 			 struct error *e)
 {
 	if (!handle)
-		return save(files, file, false, file->opens > 0, e);
+		return save(files, file, go_on(file) | SAVE_OWN, e);
 	if (staging_staged_bytes(file->staging) >= STAGED_MAX ||
 	    staging_extent_count(file->staging) >= STAGING_EXTENTS_FEW)
 		return save_so_far(files, file, e);
@@ -566,16 +588,21 @@ struct range {
 	const struct share *share;
 };
 
+/* The bytes are the writer's own, if rc says that he wrote them. */
+static int wrote(struct file *file, int rc)
+{
+	if (rc == 0) {
+		file->written = true;
+		file->from_doc = 0;
+	}
+	return rc;
+}
+
 static int apply_write(struct file *file, const void *arg, struct error *e)
 {
 	const struct range *range = arg;
-	int rc = staging_write(file->staging, range->offset, range->data, range->n, e);
 
-	if (rc < 0)
-		return rc;
-	file->written = true;
-	file->from_doc = 0;
-	return 0;
+	return wrote(file, staging_write(file->staging, range->offset, range->data, range->n, e));
 }
 
 int file_write(struct files *files, struct file *file, const struct handle *handle, uint64_t offset,
@@ -607,13 +634,9 @@ int file_truncate(struct files *files, struct file *file, const struct handle *h
 static int apply_zero(struct file *file, const void *arg, struct error *e)
 {
 	const struct range *range = arg;
-	int rc = staging_zero(file->staging, range->offset, range->n, range->keep_size, e);
 
-	if (rc < 0)
-		return rc;
-	file->written = true;
-	file->from_doc = 0;
-	return 0;
+	return wrote(file, staging_zero(file->staging, range->offset, range->n, range->keep_size,
+					e));
 }
 
 int file_zero(struct files *files, struct file *file, const struct handle *handle, uint64_t offset,
@@ -628,17 +651,15 @@ static int apply_share(struct file *file, const void *arg, struct error *e)
 {
 	const struct range *range = arg;
 	const struct share *share = range->share;
-	int rc = staging_share(file->staging, range->offset, range->n, share->content, share->from,
-			       e);
-
-	if (rc < 0)
-		return rc;
-	bool whole = range->offset == 0 && share->from == 0 && range->n == share->size &&
+	int rc = wrote(file, staging_share(file->staging, range->offset, range->n, share->content,
+					   share->from, e));
+	bool whole = rc == 0 && range->offset == 0 && share->from == 0 && range->n == share->size &&
 		     staging_size(file->staging) == share->size;
-	file->written = true;
-	file->from_doc = whole ? share->from_doc : 0;
-	file->from_version = whole ? share->from_version : 0;
-	return 0;
+	if (whole) {
+		file->from_doc = share->from_doc;
+		file->from_version = share->from_version;
+	}
+	return rc;
 }
 
 int file_share(struct files *files, struct file *file, const struct handle *handle, uint64_t offset,
@@ -755,7 +776,7 @@ static void free_file(struct files *files, struct file *file, bool keep)
 
 	if (keep) {
 		staging_abandon(file->staging);
-	} else if (save(files, file, false, false, &e) < 0) {
+	} else if (save(files, file, 0, &e) < 0) {
 		log_line(LOG_ERR,
 			 "inode %llu: unsaved bytes stay in the journal for the next start: %s",
 			 (unsigned long long)file->ino, e.text);

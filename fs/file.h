@@ -69,8 +69,8 @@ int file_flush(struct files *files, struct file *file, struct handle *handle, bo
 int file_settle(struct files *files, struct file *file, struct error *e);
 /* The same by inode number; nothing to do when it is not open. */
 int files_settle(struct files *files, uint64_t ino, struct error *e);
-/* For fsync: saves, and marks that the program wanted it so (L6). */
-int file_sync(struct files *files, struct file *file, struct error *e);
+/* For fsync on the handle: saves, and marks that the program wanted it so (L6). */
+int file_sync(struct files *files, struct file *file, const struct handle *handle, struct error *e);
 /* Gives files that stay open their versions (L6); to be called about once a second. */
 void files_publish(struct files *files);
 /* files_settle() before a change of attributes: an open file that was only emptied waits for its

@@ -210,7 +210,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 		rc = file_write(m->files, handle->file, handle, (uint64_t)offset, data, size, &e);
 	bool synchronous = rc == 0 && (handle->flags & (O_SYNC | O_DSYNC)) && !fi->writepage;
 	if (synchronous)
-		rc = file_sync(m->files, handle->file, &e);
+		rc = file_sync(m->files, handle->file, handle, &e);
 	if (rc < 0)
 		reply_error(req, "write", ino, rc, &e);
 	else if (synchronous)
@@ -279,7 +279,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 
 	(void)datasync;
 	if (rc == 0 && handle->file)
-		rc = file_sync(m->files, handle->file, &e);
+		rc = file_sync(m->files, handle->file, handle, &e);
 	if (rc < 0)
 		reply_error(req, "fsync", ino, rc, &e);
 	else
