@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "kv_batch.h"
 #include "kv_rocksdb.h"
 #include "kv_words.h"
-#include "wal.h"
 
 #define MIB ((size_t)1 << 20)
 #define KEY_SMALL 320
@@ -14,12 +12,6 @@
 #define STALL_MS_MAX 7000
 #define STOPPED_MS 10000         /* RocksDB looks every 5 s whether a full disk has room again */
 #define TRIAL_BYTES (4 * MIB)
-
-const char kv_family_letters[] = {
-#define X(name, letter, key, value, what) letter,
-	KEY_FAMILIES(X)
-#undef X
-};
 
 struct kv_snapshot {
 	const rocksdb_snapshot_t *at;
@@ -418,29 +410,17 @@ int kv_check_writable(const struct kv *kv, const char *what, struct error *e)
 	return kv->read_only ? error_set(e, -EROFS, "the store is open for reading only") : 0;
 }
 
-/* With the lock on writing held, when the batch is to be logged: its mark says what was before. */
-static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, const struct kv_batch *batch)
+/* With the lock on writing held: the mark says what was logged before.  The batch may be empty. */
+static rocksdb_writebatch_t *batch_for_rocksdb(const struct kv *kv, struct kv_batch *batch)
 {
-	rocksdb_writebatch_t *writes = rocksdb_writebatch_create();
-	struct reader rest = reader_of(buf_view(&batch->operations));
-	uint8_t mark[WAL_MARK_LEN];
-	struct kv_operation op;
+	uint8_t mark[WAL_MARK_LEN], alone[KV_BATCH_HEAD];
+	bool empty = batch->count == 0;
+	uint8_t *whole = empty ? alone : batch->operations.data;
 
 	wal_mark(mark, kv->seal.boot, atomic_load(&kv->seal.stable), atomic_load(&kv->logged));
-	rocksdb_writebatch_put_log_data(writes, (const char *)mark, sizeof(mark));
-	while (kv_operation_next(&rest, &op)) {
-		rocksdb_column_family_handle_t *column = kv->columns[kv_column_of(op.family)];
-		const char letter = kv_family_letters[op.family];
-		const char *key[2] = { &letter, op.key.data }, *value[1] = { op.value.data };
-		size_t key_len[2] = { 1, op.key.len }, value_len[1] = { op.value.len };
-
-		if (op.put)
-			rocksdb_writebatch_putv_cf(writes, column, 2, key, key_len, 1, value,
-						   value_len);
-		else
-			rocksdb_writebatch_deletev_cf(writes, column, 2, key, key_len);
-	}
-	return writes;
+	kv_batch_head(whole, batch->count, mark);
+	return rocksdb_writebatch_create_from((char *)whole,
+					      empty ? sizeof(alone) : batch->operations.len);
 }
 
 static uint64_t now_ms(void)
@@ -495,7 +475,7 @@ static void note_logged(struct kv *kv)
 }
 
 /* An empty batch is only tried. */
-static int write_once(struct kv *kv, const struct kv_batch *batch, struct error *e)
+static int write_once(struct kv *kv, struct kv_batch *batch, struct error *e)
 {
 	char *message = NULL;
 	int r = check_stuck(kv, e);

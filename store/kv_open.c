@@ -349,6 +349,17 @@ static int check_whole(struct kv *kv, struct error *e)
 		(unsigned long long)(claim.sequence - there));
 }
 
+/* Batches name a column by its number (kv_batch.h). */
+static int check_columns(const struct kv *kv, struct error *e)
+{
+	for (uint32_t i = 0; i < COLUMNS; i++) {
+		if (rocksdb_column_family_handle_get_id(kv->columns[i]) != i)
+			return error_set(e, -E_CORRUPT, "%s: this database is not Daybook's",
+					 kv->path);
+	}
+	return 0;
+}
+
 static int open_kv(struct kv *kv, const struct kv_options *options, struct error *e)
 {
 	char *message = NULL;
@@ -373,6 +384,8 @@ static int open_kv(struct kv *kv, const struct kv_options *options, struct error
 		kv->db = open_database(kv, options->create, &message);
 	if (message)
 		return kv_error(kv, message, e);
+	if (r == 0)
+		r = check_columns(kv, e);
 	if (r < 0 || kv->read_only)
 		return r;
 	buf_cstr(&kv->note);

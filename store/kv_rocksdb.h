@@ -6,21 +6,11 @@
 #include <rocksdb/c.h>
 
 #include "coalesce.h"
-#include "kv.h"
+#include "kv_batch.h"
 #include "seal.h"
 #include "space.h"
 
-/* Two column families: "default" for everything small, "chunk" for content (already compressed,
- * large blocks). */
-#define COLUMNS 2
 extern const char *const kv_column_names[COLUMNS];
-static inline size_t kv_column_of(enum family family)
-{
-	return family == FAMILY_CHUNK;
-}
-
-/* What each family's keys begin with. */
-extern const char kv_family_letters[FAMILY_COUNT];
 
 struct kv {
 	rocksdb_t *db;

@@ -114,15 +114,15 @@ static struct entry *entry_for(enum family family, struct view key)
 	return entries[i] = entry;
 }
 
-static void apply(const struct kv_operation *op)
+static void apply(enum family family, struct view key, const struct view *put)
 {
-	struct entry *entry = entry_for(op->family, op->key);
+	struct entry *entry = entry_for(family, key);
 
 	if (entry->count == entry->room) {
 		entry->room = entry->room ? entry->room * 2 : 2;
 		entry->values = sure(realloc(entry->values, entry->room * sizeof(struct value)));
 	}
-	entry->values[entry->count++] = (struct value){ now, op->put, op->put ? copy(op->value) : (struct view){ 0 } };
+	entry->values[entry->count++] = (struct value){ now, put != NULL, put ? copy(*put) : (struct view){ 0 } };
 }
 
 /* Takes the values away that are younger than moment; false when none is left. */
@@ -349,10 +349,26 @@ void kv_iter_close(struct kv_iter *it)
 	free(it);
 }
 
+/* Applies the next operation of a batch. */
+static void apply_next(struct reader *batch)
+{
+	uint8_t type = reader_u8(batch);
+	bool put = type == KV_BATCH_PUT || type == KV_BATCH_COLUMN_PUT;
+	enum family family = 0;
+
+	if (type == KV_BATCH_COLUMN_PUT || type == KV_BATCH_COLUMN_DELETE)
+		reader_varint(batch);
+	struct view key = reader_string(batch), value = put ? reader_string(batch) : view_of("", 0);
+	if (batch->failed || key.len == 0)
+		abort();
+	while (kv_family_letters[family] != *(const char *)key.data)
+		family++;
+	apply(family, view_of((const char *)key.data + 1, key.len - 1), put ? &value : NULL);
+}
+
 int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
 {
 	struct reader rest = reader_of(buf_view(&batch->operations));
-	struct kv_operation op;
 	int r = buf_check(&batch->operations, e);
 
 	if (kv->read_only)
@@ -361,8 +377,9 @@ int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
 		return r;
 	pthread_mutex_lock(&lock);
 	now++;
-	while (kv_operation_next(&rest, &op))
-		apply(&op);
+	reader_bytes(&rest, KV_BATCH_HEAD);
+	while (reader_left(&rest) > 0)
+		apply_next(&rest);
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
