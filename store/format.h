@@ -27,7 +27,8 @@
  *   2026-11-21  1  staging journals: END, and a name of their own
  *   2026-11-21  2  all records: the fields that are there, times as differences; log_record: above
  *                  and the counts; BY_USER, UNDER: of blocks
- *   2026-11-21  2  log_record: versions, version_bytes; version_record: flag VERSION_MOVED */
+ *   2026-11-21  2  log_record: versions, version_bytes; version_record: flag VERSION_MOVED
+ *   2026-11-21  2  plans of format 2 (plain.h): RECIPE_OFFICE; RECIPE_TOKENS and its choices */
 #ifndef DAYBOOK_FORMAT_H
 #define DAYBOOK_FORMAT_H
 

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "recode.h"
+#include "tokens.h"
 #include "zip.h"
 
 struct part {
 	uint64_t gap, len, size;
 	uint8_t recipe;
+	uint64_t choices; /* bytes, for RECIPE_TOKENS */
 };
 
 static void part_encode(struct buf *plan, const struct part *part)
@@ -17,6 +19,8 @@ static void part_encode(struct buf *plan, const struct part *part)
 	buf_varint(plan, part->len);
 	buf_varint(plan, part->size);
 	buf_u8(plan, part->recipe);
+	if (part->recipe == RECIPE_TOKENS)
+		buf_varint(plan, part->choices);
 }
 
 /* 1 and the next part, 0 at the end. */
@@ -28,6 +32,7 @@ static int part_decode(struct reader *in, struct part *ret, struct error *e)
 	ret->len = reader_varint(in);
 	ret->size = reader_varint(in);
 	ret->recipe = reader_u8(in);
+	ret->choices = ret->recipe == RECIPE_TOKENS ? reader_varint(in) : 0;
 	return in->failed ? error_set(e, -E_CORRUPT, "the plan of a packed segment is damaged") : 1;
 }
 
@@ -56,6 +61,32 @@ static uint64_t cost_of(struct view compressed, const struct buf *inflated)
 	return inflated->len ? inflated->len : compressed.len * RECODE_RATIO_MAX;
 }
 
+/* Whether the stream can be made again of its choices, which may take size_max: 1 and their
+ * length. */
+static int find_choices(struct view compressed, struct view inflated, size_t size_max,
+			uint64_t *ret, struct error *e)
+{
+	CLEANUP(buf_release) struct buf plain = { 0 }, choices = { 0 }, again = { 0 };
+	int r = tokens_split(compressed, inflated.len + size_max, &plain, &choices, e);
+
+	if (r != 1 || !view_equal(buf_view(&plain), inflated))
+		return r < 0 ? r : 0;
+	r = tokens_join(inflated, buf_view(&choices), compressed.len, &again, e);
+	*ret = choices.len;
+	return r < 0 && r != -E_CORRUPT ? r : view_equal(buf_view(&again), compressed);
+}
+
+/* The recipe of a stream that is `inflated`, whose choices may take size_max: 1, or 0. */
+static int find_recipe(struct view compressed, struct view inflated, size_t size_max,
+		       struct part *part, struct error *e)
+{
+	int r = recode_find(compressed, inflated, &part->recipe, e);
+
+	if (r == 0 && (r = find_choices(compressed, inflated, size_max, &part->choices, e)) == 1)
+		part->recipe = RECIPE_TOKENS;
+	return r;
+}
+
 int plain_plan(struct view bytes, struct buf *plan, struct error *e)
 {
 	CLEANUP(buf_release) struct buf inflated = { 0 };
@@ -74,15 +105,36 @@ int plain_plan(struct view bytes, struct buf *plan, struct error *e)
 		r = recode_inflate(compressed, PLAIN_BYTES_MAX - spent, &inflated, e);
 		spent += cost_of(compressed, &inflated);
 		if (r == 1 && inflated.len)
-			r = recode_find(compressed, buf_view(&inflated), &part.recipe, e);
+			r = find_recipe(compressed, buf_view(&inflated),
+					spent < PLAIN_BYTES_MAX ? PLAIN_BYTES_MAX - spent : 0,
+					&part, e);
 		if (r != 1 || !part.recipe)
 			continue;
 		part.size = inflated.len;
+		spent += part.choices;
 		part_encode(plan, &part);
 		at = members[i].at + members[i].len;
 	}
 	free(members);
 	return r < 0 ? r : buf_check(plan, e);
+}
+
+/* Appends what the stream is plain, which takes its part's bytes exactly. */
+static int make_part(struct view stream, const struct part *part, struct buf *out, struct error *e)
+{
+	CLEANUP(buf_release) struct buf choices = { 0 };
+	size_t before = out->len;
+	int r = part->recipe == RECIPE_TOKENS
+			? tokens_split(stream, (size_t)(part->size + part->choices), out, &choices,
+				       e)
+			: recode_inflate(stream, (size_t)part->size, out, e);
+
+	if (r < 0)
+		return r;
+	if (r == 0 || out->len - before != part->size || choices.len != part->choices)
+		return misfit(e);
+	buf_append(out, choices.data, choices.len);
+	return 0;
 }
 
 int plain_make(struct view bytes, struct view plan, struct buf *out, struct error *e)
@@ -95,24 +147,26 @@ int plain_make(struct view bytes, struct view plan, struct buf *out, struct erro
 	while (r == 0 && (r = part_decode(&in, &part, e)) == 1) {
 		struct view gap = reader_bytes(&from, part.gap),
 			    stream = reader_bytes(&from, part.len);
-		size_t before;
 
-		if (from.failed || gap.len > left || part.size > left - gap.len)
+		if (from.failed || gap.len > left || part.size > left - gap.len ||
+		    part.choices > left - gap.len - part.size)
 			return misfit(e);
-		left -= gap.len + part.size;
+		left -= gap.len + part.size + part.choices;
 		buf_append(out, gap.data, gap.len);
-		before = out->len;
-		r = recode_inflate(stream, part.size, out, e);
-		if (r < 0)
-			return r;
-		if (r == 0 || out->len - before != part.size)
-			return misfit(e);
-		r = 0;
+		r = make_part(stream, &part, out, e);
 	}
 	if (r == 0 && reader_left(&from) > left)
 		return misfit(e);
 	buf_append(out, from.at, reader_left(&from));
 	return r < 0 ? r : buf_check(out, e);
+}
+
+/* Appends the stream of which the part is plain: of at most len_max bytes. */
+static int undo_part(struct view inflated, struct view choices, const struct part *part,
+		     size_t len_max, struct buf *out, struct error *e)
+{
+	return part->recipe == RECIPE_TOKENS ? tokens_join(inflated, choices, len_max, out, e)
+					     : recode_make(part->recipe, inflated, len_max, out, e);
 }
 
 int plain_undo(struct view plain, struct view plan, size_t size, struct buf *out, struct error *e)
@@ -124,12 +178,13 @@ int plain_undo(struct view plain, struct view plan, size_t size, struct buf *out
 
 	while (r == 0 && (r = part_decode(&in, &part, e)) == 1) {
 		struct view gap = reader_bytes(&from, part.gap),
-			    inflated = reader_bytes(&from, part.size);
+			    inflated = reader_bytes(&from, part.size),
+			    choices = reader_bytes(&from, part.choices);
 
 		if (from.failed || gap.len > size - (out->len - before))
 			return misfit(e);
 		buf_append(out, gap.data, gap.len);
-		r = recode_make(part.recipe, inflated, size - (out->len - before), out, e);
+		r = undo_part(inflated, choices, &part, size - (out->len - before), out, e);
 		if (r < 0)
 			return r;
 	}

@@ -3,17 +3,18 @@
  *
  * A *plan* says how: a list of parts, each `gap` bytes that stay as they are, and then `len` bytes
  * of a deflate stream that are `size` bytes inflated, which `recipe` (recode.h) makes the stream
- * again of.  What comes after the last part stays as it is.  Encoded it begins with a byte
- * PLAN_FORMAT, so that a plan without parts, that of bytes that are no archive, is not taken for
- * none; bytes without a plan are plain as they are. */
+ * again of.  A stream that zlib does not make has RECIPE_TOKENS: behind what it inflates to stand
+ * `choices` bytes (tokens.h).  What comes after the last part stays as it is.
+ * Encoded it begins with a byte PLAN_FORMAT, so that a plan without parts, that of bytes that are
+ * no archive, is not taken for none; bytes without a plan are plain as they are. */
 #ifndef DAYBOOK_PLAIN_H
 #define DAYBOOK_PLAIN_H
 
 #include "bytes.h"
 
-/* Neither bytes nor plain bytes of more are packed. */
-#define PLAN_FORMAT 1
+#define PLAN_FORMAT 2 /* 1: without RECIPE_OFFICE and RECIPE_TOKENS */
 
+/* Neither bytes nor plain bytes of more are packed. */
 #define PLAIN_BYTES_MAX ((size_t)64 << 20)
 
 /* Finds the plan, appended encoded to plan: parts that would not be made again exactly are no

@@ -10,6 +10,8 @@
 #define WINDOW_BYTES ((size_t)32 << 10)
 #define PIECE_BYTES ((size_t)64 << 10)
 #define MEMORY_LEVEL 8
+#define OFFICE_LEVEL 1
+#define OFFICE_MEMORY_LEVEL 7
 
 /* ---- inflating ---- */
 
@@ -65,10 +67,14 @@ struct sink {
 
 static int start(z_stream *z, uint8_t recipe, struct error *e)
 {
+	bool office = (recipe & 0xf0) == RECIPE_OFFICE;
+
 	*z = (z_stream){ 0 };
-	if (deflateInit2(z, recipe & 0x0f, Z_DEFLATED, -MAX_WBITS, MEMORY_LEVEL,
-			 Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(z, office ? OFFICE_LEVEL : recipe & 0x0f, Z_DEFLATED, -MAX_WBITS,
+			 office ? OFFICE_MEMORY_LEVEL : MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
+	if (office && recipe & OFFICE_DEEP)
+		deflateTune(z, 4, 4, 258, 16);
 	return 0;
 }
 
@@ -89,6 +95,24 @@ static int run(z_stream *z, struct view bytes, int flush, struct sink *sink)
 	return 1;
 }
 
+/* The last bytes, and the stream's end. */
+static int run_end(z_stream *z, uint8_t recipe, struct view bytes, struct sink *sink)
+{
+	struct view nothing = { 0 };
+	bool office = (recipe & 0xf0) == RECIPE_OFFICE;
+	int r = 1;
+
+	if (!office)
+		return run(z, bytes, Z_FINISH, sink);
+	if (recipe & OFFICE_ALIGNED) {
+		r = run(z, bytes, Z_PARTIAL_FLUSH, sink);
+		bytes = nothing;
+	}
+	if (r == 1)
+		r = run(z, bytes, Z_SYNC_FLUSH, sink);
+	return r == 1 ? run(z, nothing, Z_FINISH, sink) : r;
+}
+
 static int make_whole(uint8_t recipe, struct view plain, struct sink *sink, struct error *e)
 {
 	z_stream z;
@@ -98,9 +122,10 @@ static int make_whole(uint8_t recipe, struct view plain, struct sink *sink, stru
 	 * them. */
 	for (size_t at = 0; r == 0;) {
 		size_t n = plain.len - at < PIECE_BYTES ? plain.len - at : PIECE_BYTES;
+		struct view piece = view_of((const uint8_t *)plain.data + at, n);
 
-		r = run(&z, view_of((const uint8_t *)plain.data + at, n),
-			at + n == plain.len ? Z_FINISH : Z_NO_FLUSH, sink);
+		r = at + n == plain.len ? run_end(&z, recipe, piece, sink)
+					: run(&z, piece, Z_NO_FLUSH, sink);
 		if (r == 0 || at + n == plain.len)
 			break;
 		at += n;
@@ -130,7 +155,7 @@ static int make(uint8_t recipe, struct view plain, struct sink *sink, struct err
 {
 	int r = 1;
 
-	if ((recipe & 0xf0) == RECIPE_ZLIB)
+	if ((recipe & 0xf0) != RECIPE_BLOCKS)
 		return make_whole(recipe, plain, sink, e);
 	for (size_t at = 0; r == 1 && at < plain.len; at += BLOCK_BYTES)
 		r = make_block(recipe, plain, at,
@@ -154,20 +179,48 @@ static bool compare(struct sink *sink, struct view made)
 	return true;
 }
 
+/* Whether a stream ends as those do that were flushed before their end. */
+static bool ends_flushed(struct view compressed)
+{
+	static const uint8_t end[] = { 0x00, 0x00, 0xff, 0xff, 0x03, 0x00 };
+
+	return compressed.len >= sizeof(end) &&
+	       memcmp((const uint8_t *)compressed.data + compressed.len - sizeof(end), end,
+		      sizeof(end)) == 0;
+}
+
+/* Whether it may be: what a stream's end tells, and its length, needs no trial. */
+static bool may_be(uint8_t recipe, bool flushed, struct view plain)
+{
+	return ((recipe & 0xf0) == RECIPE_OFFICE) == flushed &&
+	       ((recipe & 0xf0) != RECIPE_BLOCKS || plain.len > BLOCK_BYTES);
+}
+
 int recode_find(struct view compressed, struct view plain, uint8_t *ret, struct error *e)
 {
 	static const uint8_t recipes[] = {
-		RECIPE_ZLIB + 6, RECIPE_BLOCKS + 6, RECIPE_ZLIB + 9, RECIPE_ZLIB + 1,
-		RECIPE_ZLIB + 5, RECIPE_ZLIB + 7,   RECIPE_ZLIB + 8, RECIPE_ZLIB + 4,
-		RECIPE_ZLIB + 3, RECIPE_ZLIB + 2,
+		RECIPE_ZLIB + 6,
+		RECIPE_BLOCKS + 6,
+		RECIPE_OFFICE + OFFICE_DEEP,
+		RECIPE_OFFICE + OFFICE_DEEP + OFFICE_ALIGNED,
+		RECIPE_OFFICE,
+		RECIPE_OFFICE + OFFICE_ALIGNED,
+		RECIPE_ZLIB + 9,
+		RECIPE_ZLIB + 1,
+		RECIPE_ZLIB + 5,
+		RECIPE_ZLIB + 7,
+		RECIPE_ZLIB + 8,
+		RECIPE_ZLIB + 4,
+		RECIPE_ZLIB + 3,
+		RECIPE_ZLIB + 2,
 	};
+	bool flushed = ends_flushed(compressed);
 
-	for (size_t i = 0; i < sizeof(recipes); i++) {
+	for (size_t i = 0; i < sizeof(recipes) && plain.len <= UINT32_MAX / 2; i++) {
 		struct comparing c = { { compare }, compressed };
-		bool blocks = recipes[i] >= RECIPE_BLOCKS;
 
-		if (plain.len > UINT32_MAX / 2 || (blocks && plain.len <= BLOCK_BYTES))
-			continue; /* then it is one stream */
+		if (!may_be(recipes[i], flushed, plain))
+			continue;
 		int r = make(recipes[i], plain, &c.sink, e);
 		if (r < 0)
 			return r;
@@ -201,8 +254,11 @@ int recode_make(uint8_t recipe, struct view plain, size_t len_max, struct buf *o
 	struct collecting c = { { collect }, out, len_max };
 	uint8_t scheme = recipe & 0xf0, level = recipe & 0x0f;
 
-	if ((scheme != RECIPE_ZLIB && scheme != RECIPE_BLOCKS) || level < 1 || level > 9 ||
-	    plain.len > UINT32_MAX / 2)
+	bool known = scheme == RECIPE_OFFICE ? level <= OFFICE_DEEP + OFFICE_ALIGNED
+					     : (scheme == RECIPE_ZLIB || scheme == RECIPE_BLOCKS) &&
+						       level >= 1 && level <= 9;
+
+	if (!known || plain.len > UINT32_MAX / 2)
 		return error_set(e, -E_CORRUPT, "a packed stream has an unknown recipe");
 	int r = make(recipe, plain, &c.sink, e);
 	if (r == 0)
@@ -233,10 +289,14 @@ static bool make_sample(struct buf *out)
 
 static bool makes_known_streams(void)
 {
-	static const uint8_t recipes[] = { RECIPE_ZLIB + 1, RECIPE_ZLIB + 6, RECIPE_ZLIB + 9,
-					   RECIPE_BLOCKS + 6 };
+	static const uint8_t recipes[] = { RECIPE_ZLIB + 1,
+					   RECIPE_ZLIB + 6,
+					   RECIPE_ZLIB + 9,
+					   RECIPE_BLOCKS + 6,
+					   RECIPE_OFFICE + OFFICE_ALIGNED,
+					   RECIPE_OFFICE + OFFICE_DEEP + OFFICE_ALIGNED };
 	static const char known[] =
-		"5323680d14a0e3cb781a143c16f00d3e37fae556001196589d9848d57d7dd0e3";
+		"30d8fb4cc0edae2834e5ff8dfddc3df90d4145f41c3c33005fb726844c0044a2";
 	CLEANUP(buf_release) struct buf sample = { 0 }, made = { 0 };
 	char hex[2 * DIGEST_LEN + 1];
 

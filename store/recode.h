@@ -10,13 +10,28 @@
 #include "bytes.h"
 
 /* RECIPE_ZLIB + level: one zlib stream, memLevel 8 (openpyxl, XlsxWriter, most others).
+ *
  * RECIPE_BLOCKS + level: as LibreOffice since 7: blocks of 128 KiB, each a stream of its own that
- * was given the 32 KiB before it as dictionary, ended by a sync flush, the last by the end.  Kept
- * on disk. */
+ * was given the 32 KiB before it as dictionary, ended by a sync flush, the last by the end.
+ *
+ * RECIPE_OFFICE + enum office_way: as Microsoft Excel, Word and PowerPoint: one stream of level 1,
+ * memLevel 7, a sync flush behind all bytes, and the end behind that.
+ *
+ * RECIPE_TOKENS: not zlib, but the stream's own choices (tokens.h), which plain.h keeps: for the
+ * others.
+ *
+ * Kept on disk. */
 enum recode_recipe {
 	RECIPE_NONE = 0,
 	RECIPE_ZLIB = 0x10,
 	RECIPE_BLOCKS = 0x20,
+	RECIPE_OFFICE = 0x30,
+	RECIPE_TOKENS = 0x40,
+};
+
+enum office_way {
+	OFFICE_DEEP = 1,    /* since 2013: chains of 16, matches as long as they go */
+	OFFICE_ALIGNED = 2, /* a partial flush before the other; in long streams, mostly */
 };
 
 #define RECODE_RATIO_MAX 1032 /* deflate cannot say more: 258 bytes in two bits */
@@ -26,7 +41,7 @@ enum recode_recipe {
  * was. */
 int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct error *e);
 
-/* The recipe that makes exactly compressed of plain: 1 and *ret, or 0. */
+/* The recipe by which zlib makes exactly compressed of plain: 1 and *ret, or 0. */
 int recode_find(struct view compressed, struct view plain, uint8_t *ret, struct error *e);
 
 /* Appends the stream that recipe makes of plain.  -E_CORRUPT: an unknown recipe; or more than

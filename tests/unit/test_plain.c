@@ -15,10 +15,13 @@
 /* How a member is made. */
 struct how {
 	int level, memory, strategy;
-	bool blocks;
+	bool blocks;                /* as LibreOffice */
+	bool office, deep, aligned; /* as Microsoft Excel, since 2013, in long streams */
 };
 
-static const struct how usual = { 6, 8, Z_DEFAULT_STRATEGY, false };
+static const struct how usual = { .level = 6, .memory = 8 };
+/* None of the recipes. */
+static const struct how odd = { .level = 6, .memory = 3, .strategy = Z_FILTERED };
 
 /* Words and numbers, such as the sheet of a workbook has; for buf_release. */
 static struct buf sheet_new(size_t n, uint64_t seed)
@@ -52,10 +55,32 @@ static void deflate_into(struct buf *out, struct view plain, const struct how *h
 	deflateEnd(&z);
 }
 
+static void deflate_office(struct buf *out, struct view plain, const struct how *how)
+{
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)plain.data, .avail_in = (uInt)plain.len };
+	size_t bound = 2 * plain.len + 100;
+
+	ck_assert_int_eq(deflateInit2(&z, 1, Z_DEFLATED, -15, 7, Z_DEFAULT_STRATEGY), Z_OK);
+	if (how->deep)
+		deflateTune(&z, 4, 4, 258, 16);
+	z.next_out = buf_grow(out, bound);
+	z.avail_out = (uInt)bound;
+	if (how->aligned)
+		deflate(&z, Z_PARTIAL_FLUSH);
+	deflate(&z, Z_SYNC_FLUSH);
+	ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+	out->len -= z.avail_out;
+	deflateEnd(&z);
+}
+
 static void compress_into(struct buf *out, struct view plain, const struct how *how)
 {
 	const uint8_t *bytes = plain.data;
 
+	if (how->office) {
+		deflate_office(out, plain, how);
+		return;
+	}
 	if (!how->blocks) {
 		deflate_into(out, plain, how, 0, Z_FINISH);
 		return;
@@ -160,6 +185,8 @@ static struct buf archive_new(size_t n, uint64_t seed, const struct how *how, st
 	return zip;
 }
 
+static uint8_t last_recipe; /* a plan's last byte, unless it is of choices */
+
 /* Plans, makes plain, makes again: must be the same; the plain bytes' length. */
 static size_t round_trip(struct view bytes)
 {
@@ -171,6 +198,7 @@ static size_t round_trip(struct view bytes)
 	ck_assert_msg(plain_undo(buf_view(&plain), buf_view(&plan), bytes.len, &again, &e) == 0,
 		      "%s", e.text);
 	ck_assert(view_equal(buf_view(&again), bytes));
+	last_recipe = plan.data[plan.len - 1];
 	return plain.len;
 }
 
@@ -184,7 +212,7 @@ END_TEST
 START_TEST(members_of_every_level_are_inflated_and_made_again)
 {
 	for (int level = 1; level <= 9; level++) {
-		struct how how = { level, 8, Z_DEFAULT_STRATEGY, false };
+		struct how how = { .level = level, .memory = 8 };
 		CLEANUP(buf_release)
 		struct buf zip = archive_new(300 * KIB, 7, &how, (struct entry){ 0 });
 
@@ -197,7 +225,7 @@ START_TEST(members_in_blocks_of_128_kib_as_libreoffice_has_them_are_made_again)
 {
 	static const size_t sizes[] = { 128 * KIB - 1, 128 * KIB, 128 * KIB + 1, 256 * KIB,
 					1000 * KIB };
-	struct how how = { 6, 8, Z_DEFAULT_STRATEGY, true };
+	struct how how = { .level = 6, .memory = 8, .blocks = true };
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		CLEANUP(buf_release)
@@ -208,11 +236,39 @@ START_TEST(members_in_blocks_of_128_kib_as_libreoffice_has_them_are_made_again)
 }
 END_TEST
 
-START_TEST(a_member_that_no_recipe_makes_again_stays_as_it_is)
+START_TEST(members_as_microsoft_excel_has_them_are_made_again_by_zlib)
 {
-	struct how how = { 6, 3, Z_FILTERED, false };
-	CLEANUP(buf_release) struct buf zip = archive_new(300 * KIB, 7, &how, (struct entry){ 0 });
+	static const size_t sizes[] = { 1, 200, 90 * KIB, 2 * MIB };
 
+	for (unsigned i = 0; i < 16; i++) {
+		struct how how = { .office = true, .deep = i & 1, .aligned = i & 2 };
+		CLEANUP(buf_release)
+		struct buf zip = archive_new(sizes[i / 4], i, &how, (struct entry){ 0 });
+
+		ck_assert_uint_gt(round_trip(buf_view(&zip)), sizes[i / 4]);
+		/* A short stream does not tell whether chains were long. */
+		ck_assert_uint_ge(last_recipe, RECIPE_OFFICE + (i & 2u));
+		ck_assert_uint_le(last_recipe, RECIPE_OFFICE + (i & 2u) + 1);
+		ck_assert(i < 8 || last_recipe == RECIPE_OFFICE + i % 4);
+	}
+}
+END_TEST
+
+START_TEST(members_that_zlib_would_have_made_otherwise_are_made_again_of_their_choices)
+{
+	CLEANUP(buf_release)
+	struct buf zip = archive_new(300 * KIB, 7, &odd, (struct entry){ 0 });
+
+	ck_assert_uint_gt(round_trip(buf_view(&zip)), 300 * KIB);
+}
+END_TEST
+
+START_TEST(a_member_that_is_no_stream_stays_as_it_is)
+{
+	CLEANUP(buf_release)
+	struct buf zip = archive_new(300 * KIB, 7, &usual, (struct entry){ 0 });
+
+	zip.data[35] = 7; /* the stream's first byte: a block of no type */
 	ck_assert_uint_eq(round_trip(buf_view(&zip)), zip.len);
 }
 END_TEST
@@ -244,8 +300,7 @@ END_TEST
 START_TEST(overlapping_members_make_it_no_archive)
 {
 	CLEANUP(buf_release)
-	struct buf sheet = sheet_new(90 * KIB, 1),
-		   directory = { 0 }, zip = { 0 }, once = { 0 };
+	struct buf sheet = sheet_new(90 * KIB, 1), directory = { 0 }, zip = { 0 }, once = { 0 };
 	struct zip_member *members;
 	size_t count;
 
@@ -273,14 +328,12 @@ START_TEST(a_bomb_is_inflated_no_further_than_the_bound)
 }
 END_TEST
 
-/* Members that no recipe makes again, n of 16 MiB, and then a sheet: how much longer it is when it
- * is plain. */
+/* Members that have no recipe of zlib's, n of 16 MiB, and then a sheet: how much longer it is when
+ * it is plain. */
 static size_t bombs_then_sheet(size_t n)
 {
-	static const struct how odd = { 6, 3, Z_FILTERED, false };
 	CLEANUP(buf_release)
-	struct buf zip = { 0 },
-		   directory = { 0 }, sheet = sheet_new(90 * KIB, 1);
+	struct buf zip = { 0 }, directory = { 0 }, sheet = sheet_new(90 * KIB, 1);
 	uint8_t *zeros = calloc(1, 16 * MIB);
 
 	for (size_t i = 0; i < n; i++)
@@ -294,8 +347,11 @@ static size_t bombs_then_sheet(size_t n)
 
 START_TEST(bombs_one_after_the_other_are_inflated_no_further_than_one)
 {
-	ck_assert_uint_gt(bombs_then_sheet(1), 0);
-	ck_assert_uint_eq(bombs_then_sheet(4), 0);
+	size_t one = bombs_then_sheet(1);
+
+	ck_assert_uint_gt(one, 16 * MIB + 60 * KIB); /* the sheet, too */
+	ck_assert_uint_le(bombs_then_sheet(4), PLAIN_BYTES_MAX);
+	ck_assert_uint_lt(bombs_then_sheet(4), 4 * one);
 }
 END_TEST
 
@@ -317,6 +373,16 @@ START_TEST(a_plan_that_makes_more_than_it_may_is_refused)
 	}
 	ck_assert_int_eq(plain_make(buf_view(&bytes), buf_view(&plan), &plain, NULL), -E_CORRUPT);
 	ck_assert_uint_le(plain.len, PLAIN_BYTES_MAX);
+	buf_clear(&plan);
+	buf_u8(&plan, PLAN_FORMAT);
+	buf_varint(&plan, 0);
+	buf_varint(&plan, stream.len);
+	buf_varint(&plan, size);
+	buf_u8(&plan, RECIPE_TOKENS);
+	buf_varint(&plan, PLAIN_BYTES_MAX - size + 1);
+	ck_assert_int_eq(plain_make(buf_view(&bytes), buf_view(&plan), &plain, NULL), -E_CORRUPT);
+	ck_assert_int_eq(plain_undo(buf_view(&plain), buf_view(&plan), SIZE_MAX, &bytes, NULL),
+			 -E_CORRUPT);
 }
 END_TEST
 
@@ -359,11 +425,12 @@ START_TEST(every_truncation_and_random_damage_are_survived)
 }
 END_TEST
 
-START_TEST(a_damaged_plan_is_told)
+/* Of an archive made in that way. */
+static void damage_plans(const struct how *how)
 {
 	CLEANUP(buf_release)
-	struct buf zip = archive_new(20 * KIB, 3, &usual, (struct entry){ 0 }),
-		   plan = { 0 }, plain = { 0 };
+	struct buf zip = archive_new(20 * KIB, 3, how, (struct entry){ 0 }), plan = { 0 },
+		   plain = { 0 };
 	uint64_t state = 9;
 
 	ck_assert_int_eq(plain_plan(buf_view(&zip), &plan, NULL), 0);
@@ -379,6 +446,33 @@ START_TEST(a_damaged_plan_is_told)
 		ck_assert(r == 0 || r == -E_CORRUPT || r == -E_FORMAT_NEWER);
 		ck_assert_uint_le(again.len, zip.len + MIB);
 	}
+	for (size_t n = 1; n < plan.len; n++) {
+		CLEANUP(buf_release) struct buf out = { 0 };
+		struct view part = view_of(plan.data, n);
+		int r = plain_undo(buf_view(&plain), part, zip.len, &out, NULL);
+
+		ck_assert_int_eq(r, -E_CORRUPT);
+	}
+}
+
+START_TEST(a_damaged_plan_is_told)
+{
+	damage_plans(&usual);
+	damage_plans(&odd);
+}
+END_TEST
+
+START_TEST(a_plan_of_a_newer_daybook_is_told)
+{
+	static const uint8_t newer[] = { PLAN_FORMAT + 1 }, first[] = { 1 };
+	CLEANUP(buf_release) struct buf out = { 0 };
+	struct view bytes = view_of("bytes", 5);
+
+	ck_assert_int_eq(plain_make(bytes, view_of(newer, 1), &out, NULL), -E_FORMAT_NEWER);
+	ck_assert_int_eq(plain_undo(bytes, view_of(newer, 1), 5, &out, NULL), -E_FORMAT_NEWER);
+	buf_clear(&out);
+	ck_assert_int_eq(plain_make(bytes, view_of(first, 1), &out, NULL), 0);
+	ck_assert(view_equal(buf_view(&out), bytes));
 }
 END_TEST
 
@@ -392,7 +486,10 @@ int main(void)
 	tcase_add_test(tc, this_zlib_makes_the_streams_that_packed_contents_count_on);
 	tcase_add_test(tc, members_of_every_level_are_inflated_and_made_again);
 	tcase_add_test(tc, members_in_blocks_of_128_kib_as_libreoffice_has_them_are_made_again);
-	tcase_add_test(tc, a_member_that_no_recipe_makes_again_stays_as_it_is);
+	tcase_add_test(tc, members_as_microsoft_excel_has_them_are_made_again_by_zlib);
+	tcase_add_test(tc,
+		       members_that_zlib_would_have_made_otherwise_are_made_again_of_their_choices);
+	tcase_add_test(tc, a_member_that_is_no_stream_stays_as_it_is);
 	tcase_add_test(tc, data_descriptors_and_zip64_fields_are_understood);
 	tcase_add_test(tc, encrypted_members_and_other_methods_stay_as_they_are);
 	tcase_add_test(tc, overlapping_members_make_it_no_archive);
@@ -402,6 +499,7 @@ int main(void)
 	tcase_add_test(tc, a_delta_of_nothing_is_undone_to_nothing);
 	tcase_add_test(tc, every_truncation_and_random_damage_are_survived);
 	tcase_add_test(tc, a_damaged_plan_is_told);
+	tcase_add_test(tc, a_plan_of_a_newer_daybook_is_told);
 
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
