@@ -725,23 +725,6 @@ int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole
 	return rc;
 }
 
-/* Bytes of a work that are not holes; of a content in it, at most what that content has. */
-static uint64_t data_bytes(struct files *files, const struct work *work)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < work->count; i++) {
-		const struct extent *extent = &work->extents[i];
-		uint64_t n = extent->kind == EXTENT_ZERO ? 0 : extent->len, data = n;
-
-		if (extent->kind == EXTENT_CONTENT)
-			content_data_bytes(store_contents(files->store), extent->content, &data,
-					   NULL);
-		sum += data < n ? data : n;
-	}
-	return sum;
-}
-
 bool files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes)
 {
 	struct file *file = file_peek(files, ino);
@@ -754,7 +737,7 @@ bool files_attributes(struct files *files, uint64_t ino, struct file_attributes 
 		struct work work = staging_work(file->staging);
 
 		attributes->size = work.size;
-		attributes->data = data_bytes(files, &work);
+		attributes->data = work_data_bytes(store_contents(files->store), &work);
 		attributes->mtime = file->mtime;
 		attributes->ctime =
 			file->ctime > attributes->ctime ? file->ctime : attributes->ctime;

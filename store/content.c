@@ -361,6 +361,21 @@ int work_seek(struct content_store *cs, const struct work *work, uint64_t offset
 	return error_set(e, -ENXIO, "no such place before the end of the file");
 }
 
+uint64_t work_data_bytes(struct content_store *cs, const struct work *work)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < work->count; i++) {
+		const struct extent *extent = &work->extents[i];
+		uint64_t n = extent->kind == EXTENT_ZERO ? 0 : extent->len, data = n;
+
+		if (extent->kind == EXTENT_CONTENT)
+			content_data_bytes(cs, extent->content, &data, NULL);
+		sum += data < n ? data : n;
+	}
+	return sum;
+}
+
 /* ---- holds ---- */
 
 unsigned content_hold(struct content_store *cs)

@@ -95,6 +95,9 @@ int work_read(struct content_store *cs, const struct work *work, uint64_t offset
 int work_seek(struct content_store *cs, const struct work *work, uint64_t offset, bool hole,
 	      uint64_t *ret_offset, struct error *e);
 
+/* Bytes of a work that are not holes; of a content in it, at most what that content has. */
+uint64_t work_data_bytes(struct content_store *cs, const struct work *work);
+
 /* Size, digest and data bytes of a content: one small record, cached. */
 int content_stat(struct content_store *cs, uint64_t content, struct content_ref *ret,
 		 struct error *e);
