@@ -233,6 +233,14 @@ static int read_at(struct place *p, struct content_store *cs, uint64_t content, 
 	return (int)n;
 }
 
+/* Who read what is damaged may save it anew. */
+static int told(struct content_store *cs, int r)
+{
+	if (r == -E_CORRUPT)
+		known_doubt(&cs->known);
+	return r;
+}
+
 int content_read(struct content_store *cs, uint64_t content, uint64_t offset, void *out, size_t n,
 		 struct error *e)
 {
@@ -244,7 +252,7 @@ int content_read(struct content_store *cs, uint64_t content, uint64_t offset, vo
 		return r;
 	n = n > INT_MAX ? INT_MAX : n;
 	n = n > ref.size - offset ? (size_t)(ref.size - offset) : n;
-	return read_at(&p, cs, content, offset, out, n, e);
+	return told(cs, read_at(&p, cs, content, offset, out, n, e));
 }
 
 /* ---- reading works ---- */
@@ -286,7 +294,7 @@ static int read_extent(struct place *p, struct content_store *cs, const struct w
 {
 	switch (x->kind) {
 	case EXTENT_CONTENT:
-		return read_at(p, cs, x->content, x->from + skip, out, n, e);
+		return told(cs, read_at(p, cs, x->content, x->from + skip, out, n, e));
 	case EXTENT_STAGED:
 		return read_staged(work->fd, x->from + skip, out, n, e);
 	case EXTENT_ZERO:
@@ -513,7 +521,7 @@ int content_check(struct content_store *cs, uint64_t content, content_was_read r
 			      "content %llu is damaged: its segments do not have its digest",
 			      (unsigned long long)content);
 	manifest_drop(cs, manifest);
-	return r;
+	return told(cs, r);
 }
 
 int content_check_name(struct content_store *cs, struct view key, struct view value,

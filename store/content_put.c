@@ -38,6 +38,9 @@ struct put {
 	struct buf segments;      /* the content's list, encoded */
 	struct digest_list digests;
 	uint64_t data;
+	/* The window has all of it, digest is of that. */
+	bool hashed;
+	struct digest digest;
 };
 
 /* A segment being made. */
@@ -224,7 +227,7 @@ static int put_data(struct put *put, struct segment_draft *draft, uint64_t offse
 		int r = window_need(put, offset, (size_t)len, end, e);
 		if (r < 0)
 			return r;
-		if (!draft->hasher)
+		if (!draft->hasher && !put->hashed)
 			digest_add(&draft->digester, put->window + (offset - put->window_at),
 				   (size_t)len);
 		draft_add(draft, id, (uint64_t)len);
@@ -366,8 +369,11 @@ static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct
 	int r = large ? fill_large(put, &draft, start, end, e)
 		      : draft_fill(put, &draft, start, end, e);
 	if (r == 0) {
-		struct segment_record segment = { .digest = digest_end(&draft.digester),
+		struct segment_record segment = { .digest = put->digest,
 						  .chunks = buf_view(&draft.chunks) };
+
+		if (!put->hashed)
+			segment.digest = digest_end(&draft.digester);
 
 		segment_encode(&record, &segment);
 		r = buf_check(&record, e);
@@ -494,6 +500,27 @@ static int find_same(struct put *put, const struct digest *digest, struct conten
 	return r < 0 ? r : 0;
 }
 
+/* 1 and *ret: of small new content (most of what is saved), when it was saved lately.  Else its
+ * digest is known. */
+static int find_known(struct put *put, struct content_ref *ret, struct error *e)
+{
+	uint64_t size = put->work.size, id;
+
+	for (size_t i = 0; i < put->work.count; i++) {
+		if (put->extents[i].kind != EXTENT_STAGED)
+			return 0;
+	}
+	if (size > put->window_size)
+		return 0;
+	int r = window_fill(put, 0, size, e);
+	if (r < 0)
+		return r;
+	put->digest = digest_of(view_of(put->window, put->window_len));
+	put->hashed = true;
+	id = known_find(&put->cs->known, &put->digest);
+	return id && is_same(put, id, &put->digest, ret) && ret->data_bytes == size;
+}
+
 static int put_content(struct put *put, struct content_ref *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf record = { 0 };
@@ -502,6 +529,8 @@ static int put_content(struct put *put, struct content_ref *ret, struct error *e
 	 * of a hole, other cuts). */
 	int r = put->writer.new_bytes ? 0 : find_same(put, &digest, ret, e);
 
+	if (r == 1)
+		known_note(&put->cs->known, &digest, ret->id);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	struct content_record content = { put->work.size, digest, buf_view(&put->segments),
@@ -512,6 +541,7 @@ static int put_content(struct put *put, struct content_ref *ret, struct error *e
 				     .digest = digest,
 				     .data_bytes = put->data };
 	put_record(put, FAMILY_CONTENT, ret->id, &record);
+	known_note(&put->cs->known, &digest, ret->id);
 	return buf_check(&record, e);
 }
 
@@ -564,7 +594,10 @@ int content_put(struct content_store *cs, const struct work *work, struct kv_bat
 	put.writer.arg = &put;
 	r = put_start(&put, e);
 	if (r == 0)
-		r = put_segments(&put, e);
+		r = find_known(&put, ret, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = put_segments(&put, e);
 	if (r == 0)
 		r = put_content(&put, ret, e);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include "chunk.h"
 #include "content.h"
 #include "digest.h"
+#include "known.h"
 
 /* Holds from the end of the piece before it (0 for the first) up to end.  id 0: a hole. */
 struct piece {
@@ -35,6 +36,7 @@ struct content_store {
 	struct chunk *recent;
 	atomic_uint_least64_t repacks; /* how often a segment's form changed */
 	atomic_uint epoch, holds[2];   /* content_hold() */
+	struct known known;
 };
 
 /* The manifest of content, or the segment, by id: -E_CORRUPT when absent or damaged.  Content 0 has
