@@ -10,9 +10,12 @@
 #include "kernel.h"
 #include "resent.h"
 #include "ops.h"
+#include "waiters.h"
 
 /* A large save keeps one busy: chunking runs on the thread that was asked to save. */
 #define THREADS 8
+
+static struct waiters waiters;
 
 static void stop_signals(sigset_t *set)
 {
@@ -65,7 +68,9 @@ static void *serve(void *arg)
 	struct fuse_buf buf = { 0 };
 
 	while (!fuse_session_exited(m->session)) {
+		waiters_join(&waiters);
 		int n = fuse_session_receive_buf(m->session, &buf);
+		waiters_leave(&waiters);
 
 		if (n == -EINTR)
 			continue;
@@ -74,9 +79,11 @@ static void *serve(void *arg)
 		request_begin(&buf);
 		if (!resent_handle(m, m->fd, &buf) && !kernel_handle(m, m->fd, &buf))
 			fuse_session_process_buf(m->session, &buf);
+		waiters_rest(&waiters);
 	}
 	free(buf.mem);
 	fuse_session_exit(m->session);
+	waiters_end(&waiters);
 	pthread_kill(m->signal_thread, SIGUSR1); /* whoever waits for signals need not any more */
 	return NULL;
 }
@@ -98,6 +105,7 @@ int session_run(struct mount *m, struct error *e)
 	if (m->region->workers > 1)
 		kernel_resend(m->fd); /* before anything is read: what is read already would be sent
 					 again too */
+	waiters_init(&waiters);
 	while (started < THREADS && pthread_create(&threads[started], NULL, serve, m) == 0)
 		started++;
 	if (!started)
@@ -107,12 +115,14 @@ int session_run(struct mount *m, struct error *e)
 		if (sigwait(&set, &number) == 0 && number == SIGTERM)
 			fuse_session_exit(m->session);
 	}
+	waiters_end(&waiters);
 	for (int i = 0; i < started; i++) {
 		while (pthread_tryjoin_np(threads[i], NULL) == EBUSY) {
 			pthread_kill(threads[i], SIGUSR2);
 			usleep(2000);
 		}
 	}
+	waiters_destroy(&waiters);
 	return 0;
 }
 
