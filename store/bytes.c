@@ -27,7 +27,7 @@ void *buf_grow(struct buf *b, size_t n)
 	if (b->failed)
 		return NULL;
 	if (n > b->cap - b->len) {
-		size_t cap = b->cap ? b->cap : 64;
+		size_t cap = b->cap ? b->cap : 256;
 
 		while (cap - b->len < n && cap <= SIZE_MAX / 2)
 			cap *= 2;

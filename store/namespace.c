@@ -552,7 +552,11 @@ int namespace_unlink(struct store *store, const struct actor *actor, uint64_t pa
 
 int namespace_is_empty(struct store *store, uint64_t ino, struct error *e)
 {
+	CLEANUP(buf_release) struct buf nothing = { 0 };
 	struct key prefix = key_number(ino);
+
+	if (dirents_list(store->dirents, ino, 0, &nothing))
+		return 0;
 	CLEANUP(kv_iter_release) struct kv_iter *it =
 		kv_iter_open(store->kv, NULL, FAMILY_DIRENT, key_view(&prefix), false);
 	struct view key;
