@@ -82,7 +82,7 @@ pen()
 }
 
 worker=$(worker_pid)
-if pen $((16 << 20)) "$worker"; then
+if pen $((3 << 20)) "$worker"; then
 	as_sh "$anna" 'for n in 1 2 3; do head -c 20000000 /dev/urandom | tee "large$n" | b2sum >"sum$n" || exit; done' \
 		>"$T/said" 2>&1
 	is "programs that save more than the memory that is left see no error" "$? $(cat "$T/said")" "0 "
