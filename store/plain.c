@@ -9,17 +9,24 @@
 
 struct part {
 	uint64_t gap, len, size;
-	uint8_t recipe;
+	struct recipe recipe;
 	uint64_t choices; /* bytes, for RECIPE_TOKENS */
 };
+
+static bool has_flushes(const struct part *part)
+{
+	return part->recipe.way == RECIPE_OFFICE || part->recipe.way == RECIPE_OFFICE_DEEP;
+}
 
 static void part_encode(struct buf *plan, const struct part *part)
 {
 	buf_varint(plan, part->gap);
 	buf_varint(plan, part->len);
 	buf_varint(plan, part->size);
-	buf_u8(plan, part->recipe);
-	if (part->recipe == RECIPE_TOKENS)
+	buf_u8(plan, part->recipe.way);
+	if (has_flushes(part))
+		buf_string(plan, part->recipe.flushes);
+	if (part->recipe.way == RECIPE_TOKENS)
 		buf_varint(plan, part->choices);
 }
 
@@ -31,8 +38,10 @@ static int part_decode(struct reader *in, struct part *ret, struct error *e)
 	ret->gap = reader_varint(in);
 	ret->len = reader_varint(in);
 	ret->size = reader_varint(in);
-	ret->recipe = reader_u8(in);
-	ret->choices = ret->recipe == RECIPE_TOKENS ? reader_varint(in) : 0;
+	ret->recipe = (struct recipe){ .way = reader_u8(in) };
+	if (has_flushes(ret))
+		ret->recipe.flushes = reader_string(in);
+	ret->choices = ret->recipe.way == RECIPE_TOKENS ? reader_varint(in) : 0;
 	return in->failed ? error_set(e, -E_CORRUPT, "the plan of a packed segment is damaged") : 1;
 }
 
@@ -76,20 +85,23 @@ static int find_choices(struct view compressed, struct view inflated, size_t siz
 	return r < 0 && r != -E_CORRUPT ? r : view_equal(buf_view(&again), compressed);
 }
 
-/* The recipe of a stream that is `inflated`, whose choices may take size_max: 1, or 0. */
+/* The recipe of a stream that is `inflated`, whose choices may take size_max: 1, and the part's
+ * recipe borrows from *memory; or 0. */
 static int find_recipe(struct view compressed, struct view inflated, size_t size_max,
-		       struct part *part, struct error *e)
+		       struct part *part, struct buf *memory, struct error *e)
 {
-	int r = recode_find(compressed, inflated, &part->recipe, e);
+	int r = recode_find(compressed, inflated, &part->recipe, memory, e);
 
-	if (r == 0 && (r = find_choices(compressed, inflated, size_max, &part->choices, e)) == 1)
-		part->recipe = RECIPE_TOKENS;
+	if (r == 0) {
+		part->recipe = (struct recipe){ .way = RECIPE_TOKENS };
+		r = find_choices(compressed, inflated, size_max, &part->choices, e);
+	}
 	return r;
 }
 
 int plain_plan(struct view bytes, struct buf *plan, struct error *e)
 {
-	CLEANUP(buf_release) struct buf inflated = { 0 };
+	CLEANUP(buf_release) struct buf inflated = { 0 }, memory = { 0 };
 	struct zip_member *members;
 	size_t count;
 	uint64_t at = 0, spent = bytes.len;
@@ -107,8 +119,8 @@ int plain_plan(struct view bytes, struct buf *plan, struct error *e)
 		if (r == 1 && inflated.len)
 			r = find_recipe(compressed, buf_view(&inflated),
 					spent < PLAIN_BYTES_MAX ? PLAIN_BYTES_MAX - spent : 0,
-					&part, e);
-		if (r != 1 || !part.recipe)
+					&part, &memory, e);
+		if (r != 1 || !inflated.len)
 			continue;
 		part.size = inflated.len;
 		spent += part.choices;
@@ -124,7 +136,7 @@ static int make_part(struct view stream, const struct part *part, struct buf *ou
 {
 	CLEANUP(buf_release) struct buf choices = { 0 };
 	size_t before = out->len;
-	int r = part->recipe == RECIPE_TOKENS
+	int r = part->recipe.way == RECIPE_TOKENS
 			? tokens_split(stream, (size_t)(part->size + part->choices), out, &choices,
 				       e)
 			: recode_inflate(stream, (size_t)part->size, out, e);
@@ -165,8 +177,9 @@ int plain_make(struct view bytes, struct view plan, struct buf *out, struct erro
 static int undo_part(struct view inflated, struct view choices, const struct part *part,
 		     size_t len_max, struct buf *out, struct error *e)
 {
-	return part->recipe == RECIPE_TOKENS ? tokens_join(inflated, choices, len_max, out, e)
-					     : recode_make(part->recipe, inflated, len_max, out, e);
+	return part->recipe.way == RECIPE_TOKENS
+		       ? tokens_join(inflated, choices, len_max, out, e)
+		       : recode_make(&part->recipe, inflated, len_max, out, e);
 }
 
 int plain_undo(struct view plain, struct view plan, size_t size, struct buf *out, struct error *e)

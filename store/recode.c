@@ -65,15 +65,20 @@ struct sink {
 	bool (*take)(struct sink *sink, struct view made);
 };
 
-static int start(z_stream *z, uint8_t recipe, struct error *e)
+static bool is_office(const struct recipe *recipe)
 {
-	bool office = (recipe & 0xf0) == RECIPE_OFFICE;
+	return recipe->way == RECIPE_OFFICE || recipe->way == RECIPE_OFFICE_DEEP;
+}
+
+static int start(z_stream *z, const struct recipe *recipe, struct error *e)
+{
+	bool office = is_office(recipe);
 
 	*z = (z_stream){ 0 };
-	if (deflateInit2(z, office ? OFFICE_LEVEL : recipe & 0x0f, Z_DEFLATED, -MAX_WBITS,
+	if (deflateInit2(z, office ? OFFICE_LEVEL : recipe->way & 0x0f, Z_DEFLATED, -MAX_WBITS,
 			 office ? OFFICE_MEMORY_LEVEL : MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	if (office && recipe & OFFICE_DEEP)
+	if (recipe->way == RECIPE_OFFICE_DEEP)
 		deflateTune(z, 4, 4, 258, 16);
 	return 0;
 }
@@ -95,48 +100,68 @@ static int run(z_stream *z, struct view bytes, int flush, struct sink *sink)
 	return 1;
 }
 
-/* The last bytes, and the stream's end. */
-static int run_end(z_stream *z, uint8_t recipe, struct view bytes, struct sink *sink)
+/* In pieces, so that a wrong recipe is found out early; zlib's output does not depend on them. */
+static int feed(z_stream *z, struct view bytes, struct sink *sink)
 {
-	struct view nothing = { 0 };
-	bool office = (recipe & 0xf0) == RECIPE_OFFICE;
 	int r = 1;
 
-	if (!office)
-		return run(z, bytes, Z_FINISH, sink);
-	if (recipe & OFFICE_ALIGNED) {
-		r = run(z, bytes, Z_PARTIAL_FLUSH, sink);
-		bytes = nothing;
+	for (size_t at = 0; r == 1 && at < bytes.len; at += PIECE_BYTES) {
+		size_t n = bytes.len - at < PIECE_BYTES ? bytes.len - at : PIECE_BYTES;
+
+		r = run(z, view_of((const uint8_t *)bytes.data + at, n), Z_NO_FLUSH, sink);
 	}
-	if (r == 1)
-		r = run(z, bytes, Z_SYNC_FLUSH, sink);
-	return r == 1 ? run(z, nothing, Z_FINISH, sink) : r;
+	return r;
 }
 
-static int make_whole(uint8_t recipe, struct view plain, struct sink *sink, struct error *e)
+static int flush(z_stream *z, uint8_t kinds, struct sink *sink)
+{
+	static const int flushes[] = { Z_PARTIAL_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH };
+	struct view nothing = { 0 };
+	int r = 1;
+
+	for (unsigned i = 0; r == 1 && i < sizeof(flushes) / sizeof(flushes[0]); i++) {
+		if (kinds & 1u << i)
+			r = run(z, nothing, flushes[i], sink);
+	}
+	return r;
+}
+
+static int make_stream(z_stream *z, const struct recipe *recipe, struct view plain,
+		       struct sink *sink, struct error *e)
+{
+	struct reader flushes = reader_of(recipe->flushes), in = reader_of(plain);
+	int r = 1;
+
+	for (int n = 0; r == 1 && reader_left(&flushes) > 0; n++) {
+		uint64_t gap = reader_varint(&flushes);
+		uint8_t kinds = reader_u8(&flushes);
+
+		if (flushes.failed || gap > reader_left(&in) || n == FLUSHES_MAX)
+			return error_set(e, -E_CORRUPT, "a packed stream has flushes of another");
+		r = feed(z, reader_bytes(&in, (size_t)gap), sink);
+		if (r == 1)
+			r = flush(z, kinds, sink);
+	}
+	if (r == 1)
+		r = feed(z, view_of(in.at, reader_left(&in)), sink);
+	return r == 1 ? run(z, view_of(NULL, 0), Z_FINISH, sink) : r;
+}
+
+static int make_whole(const struct recipe *recipe, struct view plain, struct sink *sink,
+		      struct error *e)
 {
 	z_stream z;
 	int r = start(&z, recipe, e);
 
-	/* In pieces, so that a wrong recipe is found out early; zlib's output does not depend on
-	 * them. */
-	for (size_t at = 0; r == 0;) {
-		size_t n = plain.len - at < PIECE_BYTES ? plain.len - at : PIECE_BYTES;
-		struct view piece = view_of((const uint8_t *)plain.data + at, n);
-
-		r = at + n == plain.len ? run_end(&z, recipe, piece, sink)
-					: run(&z, piece, Z_NO_FLUSH, sink);
-		if (r == 0 || at + n == plain.len)
-			break;
-		at += n;
-		r = 0;
-	}
+	if (r < 0)
+		return r;
+	r = make_stream(&z, recipe, plain, sink, e);
 	deflateEnd(&z);
 	return r;
 }
 
-static int make_block(uint8_t recipe, struct view plain, size_t at, size_t n, struct sink *sink,
-		      struct error *e)
+static int make_block(const struct recipe *recipe, struct view plain, size_t at, size_t n,
+		      struct sink *sink, struct error *e)
 {
 	const uint8_t *bytes = plain.data;
 	z_stream z;
@@ -151,11 +176,11 @@ static int make_block(uint8_t recipe, struct view plain, size_t at, size_t n, st
 	return r;
 }
 
-static int make(uint8_t recipe, struct view plain, struct sink *sink, struct error *e)
+static int make(const struct recipe *recipe, struct view plain, struct sink *sink, struct error *e)
 {
 	int r = 1;
 
-	if ((recipe & 0xf0) != RECIPE_BLOCKS)
+	if ((recipe->way & 0xf0) != RECIPE_BLOCKS)
 		return make_whole(recipe, plain, sink, e);
 	for (size_t at = 0; r == 1 && at < plain.len; at += BLOCK_BYTES)
 		r = make_block(recipe, plain, at,
@@ -189,47 +214,118 @@ static bool ends_flushed(struct view compressed)
 		      sizeof(end)) == 0;
 }
 
-/* Whether it may be: what a stream's end tells, and its length, needs no trial. */
-static bool may_be(uint8_t recipe, bool flushed, struct view plain)
+/* ---- where a stream was flushed ---- */
+
+/* A place between two blocks that both say something, or before the end: how many blocks are there
+ * that say nothing, and what made them.  A flush but a partial one leaves an empty stored block,
+ * and a partial one another. */
+struct place {
+	uint64_t at, before; /* bytes of plain to it, and to the flush before */
+	unsigned stored, others, flushes;
+};
+
+/* One such block tells no more; in documents by Microsoft Office those within are full flushes. */
+static void end_place(struct place *p, bool last, struct buf *flushes)
 {
-	return ((recipe & 0xf0) == RECIPE_OFFICE) == flushed &&
-	       ((recipe & 0xf0) != RECIPE_BLOCKS || plain.len > BLOCK_BYTES);
+	uint8_t kinds = p->stored > 1 ? FLUSH_SYNC | FLUSH_FULL : last ? FLUSH_SYNC : FLUSH_FULL;
+
+	if (p->stored) {
+		buf_varint(flushes, p->at - p->before);
+		buf_u8(flushes, p->others ? kinds | FLUSH_PARTIAL : kinds);
+		p->before = p->at;
+		p->flushes++;
+	}
+	p->stored = p->others = 0;
 }
 
-int recode_find(struct view compressed, struct view plain, uint8_t *ret, struct error *e)
+static void add_block(struct place *p, const z_stream *z, struct buf *flushes)
 {
-	static const uint8_t recipes[] = {
-		RECIPE_ZLIB + 6,
-		RECIPE_BLOCKS + 6,
-		RECIPE_OFFICE + OFFICE_DEEP,
-		RECIPE_OFFICE + OFFICE_DEEP + OFFICE_ALIGNED,
-		RECIPE_OFFICE,
-		RECIPE_OFFICE + OFFICE_ALIGNED,
-		RECIPE_ZLIB + 9,
-		RECIPE_ZLIB + 1,
-		RECIPE_ZLIB + 5,
-		RECIPE_ZLIB + 7,
-		RECIPE_ZLIB + 8,
-		RECIPE_ZLIB + 4,
-		RECIPE_ZLIB + 3,
-		RECIPE_ZLIB + 2,
-	};
-	bool flushed = ends_flushed(compressed);
+	static const uint8_t empty[] = { 0x00, 0x00, 0xff, 0xff };
 
-	for (size_t i = 0; i < sizeof(recipes) && plain.len <= UINT32_MAX / 2; i++) {
-		struct comparing c = { { compare }, compressed };
+	if (z->total_out != p->at)
+		end_place(p, false, flushes);
+	if (z->total_out == p->at && z->total_in >= sizeof(empty) &&
+	    memcmp(z->next_in - sizeof(empty), empty, sizeof(empty)) == 0)
+		p->stored++;
+	else if (z->total_out == p->at)
+		p->others++;
+	p->at = z->total_out;
+}
 
-		if (!may_be(recipes[i], flushed, plain))
-			continue;
-		int r = make(recipes[i], plain, &c.sink, e);
-		if (r < 0)
-			return r;
-		if (r == 1 && c.rest.len == 0) {
-			*ret = recipes[i];
-			return 1;
-		}
+/* 1, with the flushes appended, or 0 when it is no stream, or there are too many. */
+static int find_flushes(struct view compressed, struct buf *flushes, struct error *e)
+{
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)compressed.data,
+		       .avail_in = (uInt)compressed.len };
+	struct place place = { 0 };
+	uint8_t plain[16384];
+	int r = Z_OK;
+
+	if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	while (r == Z_OK && place.flushes < FLUSHES_MAX) {
+		z.next_out = plain;
+		z.avail_out = sizeof(plain);
+		r = inflate(&z, Z_BLOCK);
+		if (r == Z_OK &&
+		    (z.data_type & (64 | 128)) == 128) /* a block's end, not the last's */
+			add_block(&place, &z, flushes);
 	}
-	return 0;
+	if (r == Z_STREAM_END)
+		end_place(&place, true, flushes);
+	inflateEnd(&z);
+	if (r == Z_MEM_ERROR)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	return buf_check(flushes, e) < 0 ? -E_NO_MEMORY : r == Z_STREAM_END;
+}
+
+/* ---- finding ---- */
+
+/* 1: this recipe makes it. */
+static int try(const struct recipe *recipe, struct view compressed, struct view plain,
+	       struct error *e)
+{
+	struct comparing c = { { compare }, compressed };
+	int r = make(recipe, plain, &c.sink, e);
+
+	return r < 0 ? r : r == 1 && c.rest.len == 0;
+}
+
+static int find_office(struct view compressed, struct view plain, struct recipe *ret,
+		       struct buf *memory, struct error *e)
+{
+	buf_clear(memory);
+	int r = find_flushes(compressed, memory, e);
+
+	ret->flushes = buf_view(memory);
+	ret->way = RECIPE_OFFICE_DEEP;
+	if (r == 1 && (r = try(ret, compressed, plain, e)) == 0) {
+		ret->way = RECIPE_OFFICE;
+		r = try(ret, compressed, plain, e);
+	}
+	return r;
+}
+
+int recode_find(struct view compressed, struct view plain, struct recipe *ret, struct buf *memory,
+		struct error *e)
+{
+	static const uint8_t ways[] = {
+		RECIPE_ZLIB + 6, RECIPE_BLOCKS + 6, RECIPE_ZLIB + 9, RECIPE_ZLIB + 1,
+		RECIPE_ZLIB + 5, RECIPE_ZLIB + 7,   RECIPE_ZLIB + 8, RECIPE_ZLIB + 4,
+		RECIPE_ZLIB + 3, RECIPE_ZLIB + 2,
+	};
+	int r = 0;
+
+	if (plain.len > UINT32_MAX / 2)
+		return 0;
+	if (ends_flushed(compressed))
+		return find_office(compressed, plain, ret, memory, e);
+	for (size_t i = 0; r == 0 && i < sizeof(ways); i++) {
+		*ret = (struct recipe){ .way = ways[i] };
+		if (ways[i] < RECIPE_BLOCKS || ways[i] >= RECIPE_OFFICE || plain.len > BLOCK_BYTES)
+			r = try(ret, compressed, plain, e); /* else it is one stream */
+	}
+	return r;
 }
 
 struct collecting {
@@ -249,16 +345,20 @@ static bool collect(struct sink *sink, struct view made)
 	return true;
 }
 
-int recode_make(uint8_t recipe, struct view plain, size_t len_max, struct buf *out, struct error *e)
+static bool is_known(const struct recipe *recipe)
+{
+	uint8_t scheme = recipe->way & 0xf0, level = recipe->way & 0x0f;
+
+	return is_office(recipe) || ((scheme == RECIPE_ZLIB || scheme == RECIPE_BLOCKS) &&
+				     level >= 1 && level <= 9 && recipe->flushes.len == 0);
+}
+
+int recode_make(const struct recipe *recipe, struct view plain, size_t len_max, struct buf *out,
+		struct error *e)
 {
 	struct collecting c = { { collect }, out, len_max };
-	uint8_t scheme = recipe & 0xf0, level = recipe & 0x0f;
 
-	bool known = scheme == RECIPE_OFFICE ? level <= OFFICE_DEEP + OFFICE_ALIGNED
-					     : (scheme == RECIPE_ZLIB || scheme == RECIPE_BLOCKS) &&
-						       level >= 1 && level <= 9;
-
-	if (!known || plain.len > UINT32_MAX / 2)
+	if (!is_known(recipe) || plain.len > UINT32_MAX / 2)
 		return error_set(e, -E_CORRUPT, "a packed stream has an unknown recipe");
 	int r = make(recipe, plain, &c.sink, e);
 	if (r == 0)
@@ -289,21 +389,25 @@ static bool make_sample(struct buf *out)
 
 static bool makes_known_streams(void)
 {
-	static const uint8_t recipes[] = { RECIPE_ZLIB + 1,
-					   RECIPE_ZLIB + 6,
-					   RECIPE_ZLIB + 9,
-					   RECIPE_BLOCKS + 6,
-					   RECIPE_OFFICE + OFFICE_ALIGNED,
-					   RECIPE_OFFICE + OFFICE_DEEP + OFFICE_ALIGNED };
+	/* Flushed in all ways after 100,000 bytes, and after 80,000 more. */
+	static const uint8_t flushes[] = { 0xa0, 0x8d, 0x06, 0x07, 0x80, 0xf1, 0x04, 0x02 };
+	static const struct recipe recipes[] = {
+		{ .way = RECIPE_ZLIB + 1 },
+		{ .way = RECIPE_ZLIB + 6 },
+		{ .way = RECIPE_ZLIB + 9 },
+		{ .way = RECIPE_BLOCKS + 6 },
+		{ .way = RECIPE_OFFICE, .flushes = { flushes, sizeof(flushes) } },
+		{ .way = RECIPE_OFFICE_DEEP, .flushes = { flushes, sizeof(flushes) } },
+	};
 	static const char known[] =
-		"30d8fb4cc0edae2834e5ff8dfddc3df90d4145f41c3c33005fb726844c0044a2";
+		"ea80b9169588aa5803aa8b57c06549f77f8e4a45c40ad1fdfad1d196868f5392";
 	CLEANUP(buf_release) struct buf sample = { 0 }, made = { 0 };
 	char hex[2 * DIGEST_LEN + 1];
 
 	if (!make_sample(&sample))
 		return false;
-	for (size_t i = 0; i < sizeof(recipes); i++) {
-		if (recode_make(recipes[i], buf_view(&sample), SIZE_MAX, &made, NULL) < 0)
+	for (size_t i = 0; i < sizeof(recipes) / sizeof(recipes[0]); i++) {
+		if (recode_make(&recipes[i], buf_view(&sample), SIZE_MAX, &made, NULL) < 0)
 			return false;
 	}
 	struct digest digest = digest_of(buf_view(&made));

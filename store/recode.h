@@ -14,24 +14,36 @@
  * RECIPE_BLOCKS + level: as LibreOffice since 7: blocks of 128 KiB, each a stream of its own that
  * was given the 32 KiB before it as dictionary, ended by a sync flush, the last by the end.
  *
- * RECIPE_OFFICE + enum office_way: as Microsoft Excel, Word and PowerPoint: one stream of level 1,
- * memLevel 7, a sync flush behind all bytes, and the end behind that.
+ * RECIPE_OFFICE, RECIPE_OFFICE_DEEP: as Microsoft Excel, Word and PowerPoint until 2010, and since
+ * 2013, when chains are 16 long and matches as long as they go: one stream of level 1, memLevel 7,
+ * flushed behind all bytes before it is ended; of late also where a sheet's rows begin and end.
  *
  * RECIPE_TOKENS: not zlib, but the stream's own choices (tokens.h), which plain.h keeps: for the
  * others.
  *
  * Kept on disk. */
-enum recode_recipe {
+enum recode_way {
 	RECIPE_NONE = 0,
 	RECIPE_ZLIB = 0x10,
 	RECIPE_BLOCKS = 0x20,
 	RECIPE_OFFICE = 0x30,
+	RECIPE_OFFICE_DEEP = 0x31,
 	RECIPE_TOKENS = 0x40,
 };
 
-enum office_way {
-	OFFICE_DEEP = 1,    /* since 2013: chains of 16, matches as long as they go */
-	OFFICE_ALIGNED = 2, /* a partial flush before the other; in long streams, mostly */
+/* flushes: of RECIPE_OFFICE, in the stream's order, varints of the bytes between them, each with a
+ * byte of these bits, done in this order; borrowed.  Kept on disk. */
+enum recode_flush {
+	FLUSH_PARTIAL = 1,
+	FLUSH_SYNC = 2,
+	FLUSH_FULL = 4,
+};
+
+#define FLUSHES_MAX 256
+
+struct recipe {
+	uint8_t way;
+	struct view flushes;
 };
 
 #define RECODE_RATIO_MAX 1032 /* deflate cannot say more: 258 bytes in two bits */
@@ -41,12 +53,14 @@ enum office_way {
  * was. */
 int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct error *e);
 
-/* The recipe by which zlib makes exactly compressed of plain: 1 and *ret, or 0. */
-int recode_find(struct view compressed, struct view plain, uint8_t *ret, struct error *e);
+/* The recipe by which zlib makes exactly compressed of plain: 1 and *ret, which borrows from
+ * *memory, or 0. */
+int recode_find(struct view compressed, struct view plain, struct recipe *ret, struct buf *memory,
+		struct error *e);
 
-/* Appends the stream that recipe makes of plain.  -E_CORRUPT: an unknown recipe; or more than
- * len_max bytes. */
-int recode_make(uint8_t recipe, struct view plain, size_t len_max, struct buf *out,
+/* Appends the stream that recipe makes of plain.  -E_CORRUPT: an unknown recipe, or one of other
+ * bytes; or more than len_max bytes. */
+int recode_make(const struct recipe *recipe, struct view plain, size_t len_max, struct buf *out,
 		struct error *e);
 
 /* Whether this zlib makes the streams that the one did with which this was written. */

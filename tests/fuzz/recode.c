@@ -1,16 +1,16 @@
 /* recode.c - deflate streams and recipes: store/recode.h. Input: a byte whose bit 0 says what
  * follows.  0: a bound and a stream to inflate.  1: a recipe, a bound, and text to make a stream
- * of, repeated so often that it can be more than a block. */
-#include "fuzz.h"
+ * of, repeated so often that it can be more than a block; with bit 1 flushes before the text. */
 #include "store/recode.h"
+#include "fuzz.h"
 
 #define PLAIN_MAX ((size_t)1 << 20)
 
 /* Whatever inflates and has a recipe is made again by it. */
 static void try_stream(struct view stream, size_t size_max)
 {
-	CLEANUP(buf_release) struct buf plain = { 0 }, again = { 0 };
-	uint8_t recipe = RECIPE_NONE;
+	CLEANUP(buf_release) struct buf plain = { 0 }, again = { 0 }, memory = { 0 };
+	struct recipe recipe;
 
 	buf_u8(&plain, 'x');
 	int r = recode_inflate(stream, size_max, &plain, NULL);
@@ -20,18 +20,18 @@ static void try_stream(struct view stream, size_t size_max)
 	if (r == 0)
 		return;
 	struct view inflated = view_of(plain.data + 1, plain.len - 1);
-	r = recode_find(stream, inflated, &recipe, NULL);
+	r = recode_find(stream, inflated, &recipe, &memory, NULL);
 	must(r == 0 || r == 1);
 	if (r == 0)
 		return;
-	must(recode_make(recipe, inflated, stream.len, &again, NULL) == 0);
+	must(recode_make(&recipe, inflated, stream.len, &again, NULL) == 0);
 	must(view_equal(buf_view(&again), stream));
 	buf_clear(&again);
-	must(recode_make(recipe, inflated, stream.len - 1, &again, NULL) == -E_CORRUPT);
+	must(recode_make(&recipe, inflated, stream.len - 1, &again, NULL) == -E_CORRUPT);
 }
 
 /* Whatever a recipe makes inflates to what it was made of. */
-static void try_recipe(uint8_t recipe, size_t len_max, struct view text, size_t times)
+static void try_recipe(const struct recipe *recipe, size_t len_max, struct view text, size_t times)
 {
 	CLEANUP(buf_release) struct buf plain = { 0 }, stream = { 0 }, again = { 0 };
 
@@ -52,12 +52,14 @@ static void try_recipe(uint8_t recipe, size_t len_max, struct view text, size_t 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	uint8_t how = take_u8(&in), recipe = how & 1 ? take_u8(&in) : 0;
+	uint8_t how = take_u8(&in);
+	struct recipe recipe = { .way = how & 1 ? take_u8(&in) : 0 };
 	size_t most = (size_t)take_number(&in), times = how & 1 ? (size_t)take_number(&in) : 0;
+	recipe.flushes = how & 2 ? take_string(&in) : (struct view){ 0 };
 	struct view rest = take(&in, in.left);
 
 	if (how & 1)
-		try_recipe(recipe, most, rest, times);
+		try_recipe(&recipe, most, rest, times);
 	else
 		try_stream(rest, most);
 	return 0;
