@@ -210,8 +210,8 @@ def trees(bench, system, turn):
                              ('read', f'find {at}/t -type f -exec cat {{}} +')):
             if temper == 'cold':
                 system.cold()
-            elif what == 'find':
-                run('sh', '-ec', f'ls -lR {at}/t; find {at}/t -type f -exec cat {{}} +')
+            else:
+                run('sh', '-ec', script)
             yield f'{what}, {temper}', timed(bench, system, script)
     yield 'git clone', timed(bench, system, f'git clone -q {bench.repo} {at}/clone')
     yield 'git status', timed(bench, system, f'git -C {at}/clone status')
