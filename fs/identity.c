@@ -212,30 +212,35 @@ struct credentials identity_credentials(struct caller *caller)
 				     .group_count = caller->group_count, .groups = caller->groups };
 }
 
+/* What of a process that is known; its files are its own, so that they say whether it is there. */
 static size_t read_stat(pid_t pid, char *text, size_t room)
 {
-	char command[32];
+	struct process *p = &processes.at[(unsigned)pid % PROCESSES];
 	size_t n = 0;
 
 	lock_take(&processes.lock);
-	struct process *p = process_find(pid, command);
-	if (p && p->stat_fd < 0)
+	if (p->pid == pid && p->stat_fd < 0) {
+		char command[32];
+
 		p->stat_fd = proc_open(pid, "stat");
-	if (p)
+		process_find(pid, command); /* else it is of another that has the number now */
+	}
+	if (p->pid == pid)
 		n = read_open(p->stat_fd, text, room);
 	lock_drop(&processes.lock);
 	return n ? n : read_proc(pid, "stat", text, room);
 }
 
+#define FLAGS_FIELD 7 /* of /proc/PID/stat, behind the command */
+
 bool identity_is_killed(pid_t pid)
 {
 	char text[1024], *at;
-	unsigned flags = 0;
 
 	if (pid <= 0 || !read_stat(pid, text, sizeof(text)))
 		return false;
 	at = strrchr(text, ')'); /* the command may hold anything */
-	if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
-		return false;
-	return (flags & PF_SIGNALED) != 0;
+	for (int i = 0; at && i < FLAGS_FIELD; i++)
+		at = strchr(at + 1, ' ');
+	return at && (strtoul(at, NULL, 10) & PF_SIGNALED) != 0;
 }

@@ -328,11 +328,12 @@ static int share_of(struct mount *m, struct caller *caller, uint64_t ino, uint64
 		    struct share *ret, struct error *e)
 {
 	CLEANUP(inode_release) struct inode *inode = NULL;
-	struct credentials who = identity_credentials(caller);
 	struct history_source past;
 	int rc;
 
 	if (history_is_node(ino)) {
+		struct credentials who = identity_credentials(caller);
+
 		rc = history_source(m->history, &who, ino, &past, e);
 		*ret = (struct share){ past.content, offset, past.size, past.doc, past.version };
 		return rc;

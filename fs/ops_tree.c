@@ -329,8 +329,9 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	caller_of(req, &caller);
 	struct actor actor = identity_actor(&caller.who);
-	struct credentials who = identity_credentials(&caller);
 	if (history_is_node(parent)) {
+		struct credentials who = identity_credentials(&caller);
+
 		rc = history_rmdir(m->history, &who, &actor, parent, view_str(name), &e);
 	} else {
 		rc = namespace_lookup(m->store, parent, view_str(name), &dirent, &e);

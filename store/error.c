@@ -29,8 +29,10 @@ int error_set(struct error *e, int code, const char *format, ...)
 	if (!e)
 		return code;
 	e->code = code;
+	e->text[0] = '\0';
 	va_start(ap, format);
-	vsnprintf(e->text, sizeof(e->text), format, ap);
+	if (*format)
+		vsnprintf(e->text, sizeof(e->text), format, ap);
 	va_end(ap);
 	if (!e->text[0])
 		snprintf(e->text, sizeof(e->text), "%s", error_sentence(code));
