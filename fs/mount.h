@@ -31,6 +31,7 @@ struct mount {
 	struct syncer *syncer;
 	struct publisher *publisher;
 	struct packer *packer;
+	struct pacer *pacer;     /* while it serves */
 	struct control_context control; /* for the socket: what the tools' commands work on */
 	struct socket_server *socket;
 	const char *mountpoint;

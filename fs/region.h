@@ -22,7 +22,7 @@ struct region {
 	_Alignas(8) uint8_t init[REGION_INIT_MAX];
 	int64_t mounted_ns, started_ns; /* of the mount, of the present worker: clock_now() */
 	uint64_t mounted_change; /* the newest change when the share was mounted */
-	uint64_t resends;        /* 1: the kernel sends again what was not answered */
+	_Atomic uint64_t resends; /* 1: the kernel sends again what was not answered */
 	/* Absolute; a worker must not look for them: its own mount would not answer. */
 	char store[4096], mountpoint[4096];
 };

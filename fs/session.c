@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "pacer.h"
 #include "resent.h"
 #include "ops.h"
 #include "waiters.h"
@@ -61,6 +62,13 @@ int session_new(struct mount *m, int device, struct error *e)
 	return 0;
 }
 
+static void answer(struct mount *m, const struct fuse_buf *request)
+{
+	request_begin(request);
+	if (!resent_handle(m, m->fd, request) && !kernel_handle(m, m->fd, request))
+		fuse_session_process_buf(m->session, request);
+}
+
 /* One of the threads that serve: reads a request, answers it, until the connection ends. */
 static void *serve(void *arg)
 {
@@ -76,9 +84,8 @@ static void *serve(void *arg)
 			continue;
 		if (n <= 0)
 			break;
-		request_begin(&buf);
-		if (!resent_handle(m, m->fd, &buf) && !kernel_handle(m, m->fd, &buf))
-			fuse_session_process_buf(m->session, &buf);
+		if (!pacer_take(m->pacer, &buf))
+			answer(m, &buf);
 		waiters_rest(&waiters);
 	}
 	free(buf.mem);
@@ -102,6 +109,9 @@ int session_run(struct mount *m, struct error *e)
 
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGUSR2, &interrupt, NULL); /* without SA_RESTART: ends a read of the device */
+	int rc = pacer_start(answer, m, &m->pacer, e);
+	if (rc < 0)
+		return rc;
 	if (m->region->workers > 1)
 		kernel_resend(m->fd); /* before anything is read: what is read already would be sent
 					 again too */
@@ -109,9 +119,10 @@ int session_run(struct mount *m, struct error *e)
 	while (started < THREADS && pthread_create(&threads[started], NULL, serve, m) == 0)
 		started++;
 	if (!started)
-		return error_set(e, -EAGAIN, "no thread could be started");
+		rc = error_set(e, -EAGAIN, "no thread could be started");
 	stop_signals(&set);
-	while (!fuse_session_exited(m->session)) { /* SIGINT and SIGHUP are the holder's to hear */
+	/* SIGINT and SIGHUP are the holder's to hear. */
+	while (rc == 0 && !fuse_session_exited(m->session)) {
 		if (sigwait(&set, &number) == 0 && number == SIGTERM)
 			fuse_session_exit(m->session);
 	}
@@ -123,7 +134,8 @@ int session_run(struct mount *m, struct error *e)
 		}
 	}
 	waiters_destroy(&waiters);
-	return 0;
+	pacer_stop(m->pacer);
+	return rc;
 }
 
 void session_stop(struct mount *m)
