@@ -98,12 +98,14 @@ static rocksdb_options_t *column_options(const struct kv *kv, size_t column, siz
 								  DELETIONS_WINDOW / 4);
 	/* Not in the C API otherwise.  The default of 1 MiB stops group commit near 128 KiB.  Many
 	 * keys of a family come in order, and changes come one by one: with a hint for each family
-	 * (its letter) an insertion begins where the one before it ended. */
+	 * (its letter) an insertion begins where the one before it ended.  Names of chunks that are
+	 * new, and what is in tables, are not searched in the memtable, which has a filter too. */
 	rocksdb_get_options_from_string(
 		base,
 		"max_write_batch_group_size_bytes=8388608;stats_persist_period_sec=0;"
 		"bgerror_resume_retry_interval=200000;"
 		"allow_concurrent_memtable_write=false;"
+		"memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.02;"
 		"memtable_insert_with_hint_prefix_extractor=fixed:1",
 		options, message);
 	rocksdb_options_destroy(base);
