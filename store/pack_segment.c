@@ -44,24 +44,38 @@ static int is_chain(struct segment_packing *s, struct error *e)
 	return 1;
 }
 
-/* The bytes and their plain form. */
+/* The bytes. */
 static int load_self(struct segment_packing *s, struct work_in_hand *w, struct error *e)
 {
 	struct chunk *unpacked = NULL;
 	int r;
 
-	if (w->old.form == SEGMENT_CHUNKS) {
-		r = packed_chunks(s->cs, NULL, &w->old, &w->bytes, e);
-	} else {
-		r = packed_load(s->cs, s->segment, &unpacked, e);
-		if (r == 0)
-			buf_append(&w->bytes, unpacked->data, unpacked->len);
-		packed_drop(s->cs, unpacked);
-	}
-	if (r == 0 && w->old.plan.len == 0 && w->old.form == SEGMENT_CHUNKS)
-		r = plain_plan(buf_view(&w->bytes), &w->plan, e);
-	w->new.plan = w->plan.len ? buf_view(&w->plan) : w->old.plan;
-	return r < 0 ? r : plain_make(buf_view(&w->bytes), w->new.plan, &w->plain, e);
+	if (w->old.form == SEGMENT_CHUNKS)
+		return packed_chunks(s->cs, NULL, &w->old, &w->bytes, e);
+	r = packed_load(s->cs, s->segment, &unpacked, e);
+	if (r == 0)
+		buf_append(&w->bytes, unpacked->data, unpacked->len);
+	packed_drop(s->cs, unpacked);
+	return r < 0 ? r : buf_check(&w->bytes, e);
+}
+
+/* Whether the segment gets its plan now; once it has one, it stays. */
+static bool is_planned_now(const struct work_in_hand *w)
+{
+	return w->old.plan.len == 0 && w->old.form == SEGMENT_CHUNKS;
+}
+
+/* Its plain form. */
+static int make_plain(struct work_in_hand *w, size_t proof, struct error *e)
+{
+	buf_clear(&w->plan);
+	buf_clear(&w->plain);
+	w->new.plan = w->old.plan;
+	if (!is_planned_now(w))
+		return plain_make(buf_view(&w->bytes), w->new.plan, &w->plain, e);
+	int r = plain_plan(buf_view(&w->bytes), proof, &w->plan, &w->plain, e);
+	w->new.plan = buf_view(&w->plan);
+	return r;
 }
 
 /* The base's plain bytes.  A base of chunks gets its plan now. */
@@ -75,9 +89,8 @@ static int load_base(struct segment_packing *s, struct work_in_hand *w, struct e
 	if (w->base.form != SEGMENT_CHUNKS || w->base.plan.len)
 		return packed_plain(s->cs, s->base, &w->base_plain, e);
 	r = packed_chunks(s->cs, NULL, &w->base, &bytes, e);
-	if (r == 0)
-		r = plain_plan(buf_view(&bytes), &w->base_plan, e);
-	return r < 0 ? r : plain_make(buf_view(&bytes), buf_view(&w->base_plan), &w->base_plain, e);
+	return r < 0 ? r
+		     : plain_plan(buf_view(&bytes), PLAN_PROVED, &w->base_plan, &w->base_plain, e);
 }
 
 static bool lists(struct view chunks, uint64_t wanted)
@@ -122,10 +135,10 @@ static int count_before(struct segment_packing *s, struct work_in_hand *w, struc
 	return r < 0 ? r : own_bytes(s, &w->old, newest.chunks, w->base.chunks, &s->before, e);
 }
 
-/* Makes the delta and proves it by making the bytes again. */
+/* Makes the delta: 1, or 0 when it gains nothing. */
 static int make_delta(struct segment_packing *s, struct work_in_hand *w, struct error *e)
 {
-	CLEANUP(buf_release) struct buf again = { 0 };
+	buf_clear(&w->delta);
 	int r = delta_make(buf_view(&w->plain), buf_view(&w->base_plain), &w->delta, e);
 
 	w->new.digest = w->old.digest;
@@ -134,12 +147,39 @@ static int make_delta(struct segment_packing *s, struct work_in_hand *w, struct 
 	w->new.base = s->base;
 	w->new.doc = s->doc;
 	s->after = w->delta.len + w->new.plan.len;
-	if (r < 0 || (w->old.form == SEGMENT_CHUNKS && s->after + RECORD_BYTES > s->before))
-		return r;
-	r = packed_bytes(&w->new, buf_view(&w->delta), buf_view(&w->base_plain), &again, e);
+	return r < 0 ? r : w->old.form != SEGMENT_CHUNKS || s->after + RECORD_BYTES <= s->before;
+}
+
+/* Whether the bytes are made again. */
+static int prove(struct work_in_hand *w, struct error *e)
+{
+	CLEANUP(buf_release) struct buf again = { 0 };
+	int r = packed_bytes(&w->new, buf_view(&w->delta), buf_view(&w->base_plain), &again, e);
+
 	if (r < 0)
-		return r;
+		return r == -E_CORRUPT ? 0 : r;
 	return view_equal(buf_view(&again), buf_view(&w->bytes));
+}
+
+/* 1, or 0 when it gains nothing or would not be made again.  What is made again anyway needs a plan
+ * that is likely right; if it was not, it gets one that is. */
+static int pack_bytes(struct segment_packing *s, struct work_in_hand *w, struct error *e)
+{
+	static const size_t proofs[] = { PLAN_LIKELY, PLAN_PROVED };
+	bool proved = false;
+	int r = 1;
+
+	for (int i = 0; r == 1 && !proved && i < (is_planned_now(w) ? 2 : 1); i++) {
+		r = make_plain(w, proofs[i], e);
+		if (r == 0)
+			r = make_delta(s, w, e);
+		if (r == 1) {
+			r = prove(w, e);
+			proved = r == 1;
+			r = r < 0 ? r : 1;
+		}
+	}
+	return r == 1 ? proved : r;
 }
 
 static int store_delta(struct segment_packing *s, struct work_in_hand *w, struct kv_batch *batch,
@@ -199,7 +239,7 @@ static int pack_in_hand(struct segment_packing *s, struct work_in_hand *w, struc
 		r = load_self(s, w, e);
 	if (r == 0)
 		r = count_before(s, w, e);
-	return r < 0 ? r : make_delta(s, w, e);
+	return r < 0 ? r : pack_bytes(s, w, e);
 }
 
 int segment_pack(struct segment_packing *s, struct kv_batch *batch, struct error *e)

@@ -70,65 +70,99 @@ static uint64_t cost_of(struct view compressed, const struct buf *inflated)
 	return inflated->len ? inflated->len : compressed.len * RECODE_RATIO_MAX;
 }
 
-/* Whether the stream can be made again of its choices, which may take size_max: 1 and their
- * length. */
+/* Whether the stream can be made again of its choices, which may take size_max: 1 and they, or
+ * 0. */
 static int find_choices(struct view compressed, struct view inflated, size_t size_max,
-			uint64_t *ret, struct error *e)
+			struct buf *choices, struct error *e)
 {
-	CLEANUP(buf_release) struct buf plain = { 0 }, choices = { 0 }, again = { 0 };
-	int r = tokens_split(compressed, inflated.len + size_max, &plain, &choices, e);
+	CLEANUP(buf_release) struct buf plain = { 0 }, again = { 0 };
+	int r = tokens_split(compressed, inflated.len + size_max, &plain, choices, e);
 
 	if (r != 1 || !view_equal(buf_view(&plain), inflated))
 		return r < 0 ? r : 0;
-	r = tokens_join(inflated, buf_view(&choices), compressed.len, &again, e);
-	*ret = choices.len;
+	r = tokens_join(inflated, buf_view(choices), compressed.len, &again, e);
 	return r < 0 && r != -E_CORRUPT ? r : view_equal(buf_view(&again), compressed);
 }
 
-/* The recipe of a stream that is `inflated`, whose choices may take size_max: 1, and the part's
- * recipe borrows from *memory; or 0. */
-static int find_recipe(struct view compressed, struct view inflated, size_t size_max,
-		       struct part *part, struct buf *memory, struct error *e)
+/* A member on the way to being a part: what it inflates to, and how. */
+struct inflated {
+	struct buf bytes, flushes, choices;
+};
+
+static void inflated_release(struct inflated *m)
 {
-	int r = recode_find(compressed, inflated, &part->recipe, memory, e);
+	buf_release(&m->bytes);
+	buf_release(&m->flushes);
+	buf_release(&m->choices);
+}
+
+/* The recipe of a stream that was inflated, whose choices may take size_max: 1, and the part
+ * borrows from *m; or 0. */
+static int find_recipe(struct view compressed, size_t proof, size_t size_max, struct inflated *m,
+		       struct part *part, struct error *e)
+{
+	struct view bytes = buf_view(&m->bytes);
+	int r = recode_find(compressed, bytes, buf_view(&m->flushes), proof, &part->recipe, e);
 
 	if (r == 0) {
 		part->recipe = (struct recipe){ .way = RECIPE_TOKENS };
-		r = find_choices(compressed, inflated, size_max, &part->choices, e);
+		r = find_choices(compressed, bytes, size_max, &m->choices, e);
 	}
+	part->size = bytes.len;
+	part->choices = r == 1 ? m->choices.len : 0;
 	return r;
 }
 
-int plain_plan(struct view bytes, struct buf *plan, struct error *e)
+/* 1 when the member becomes a part; *left is what the plan may still inflate. */
+static int plan_member(struct view compressed, size_t proof, size_t *left, struct inflated *m,
+		       struct part *part, struct error *e)
 {
-	CLEANUP(buf_release) struct buf inflated = { 0 }, memory = { 0 };
+	buf_clear(&m->bytes);
+	buf_clear(&m->flushes);
+	buf_clear(&m->choices);
+	int r = recode_inflate(compressed, *left, &m->bytes, &m->flushes, e);
+	uint64_t cost = cost_of(compressed, &m->bytes);
+
+	*left -= cost < *left ? (size_t)cost : *left;
+	if (r != 1 || m->bytes.len == 0)
+		return r < 0 ? r : 0;
+	r = find_recipe(compressed, proof, *left, m, part, e);
+	*left -= part->choices < *left ? (size_t)part->choices : *left;
+	return r;
+}
+
+int plain_plan(struct view bytes, size_t proof, struct buf *plan, struct buf *plain,
+	       struct error *e)
+{
+	CLEANUP(inflated_release) struct inflated m = { 0 };
+	size_t left = bytes.len < PLAIN_BYTES_MAX ? PLAIN_BYTES_MAX - bytes.len : 0;
+	struct reader in = reader_of(bytes);
 	struct zip_member *members;
 	size_t count;
-	uint64_t at = 0, spent = bytes.len;
+	uint64_t at = 0;
 	int r = zip_members(bytes, &members, &count, e);
 
 	buf_u8(plan, PLAN_FORMAT);
-	for (size_t i = 0; r >= 0 && i < count && spent < PLAIN_BYTES_MAX; i++) {
+	for (size_t i = 0; r >= 0 && i < count && left > 0; i++) {
 		struct view compressed =
 			view_of((const uint8_t *)bytes.data + members[i].at, members[i].len);
 		struct part part = { .gap = members[i].at - at, .len = members[i].len };
 
-		buf_clear(&inflated);
-		r = recode_inflate(compressed, PLAIN_BYTES_MAX - spent, &inflated, e);
-		spent += cost_of(compressed, &inflated);
-		if (r == 1 && inflated.len)
-			r = find_recipe(compressed, buf_view(&inflated),
-					spent < PLAIN_BYTES_MAX ? PLAIN_BYTES_MAX - spent : 0,
-					&part, &memory, e);
-		if (r != 1 || !inflated.len)
+		r = plan_member(compressed, proof, &left, &m, &part, e);
+		if (r != 1)
 			continue;
-		part.size = inflated.len;
-		spent += part.choices;
 		part_encode(plan, &part);
+		struct view gap = reader_bytes(&in, part.gap);
+		buf_append(plain, gap.data, gap.len);
+		buf_append(plain, m.bytes.data, m.bytes.len);
+		buf_append(plain, m.choices.data, m.choices.len);
+		reader_bytes(&in, part.len);
 		at = members[i].at + members[i].len;
 	}
 	free(members);
-	return r < 0 ? r : buf_check(plan, e);
+	buf_append(plain, in.at, reader_left(&in));
+	r = r < 0 ? r : buf_check(plan, e);
+	return r < 0 ? r : buf_check(plain, e);
 }
 
 /* Appends what the stream is plain, which takes its part's bytes exactly. */
@@ -139,7 +173,7 @@ static int make_part(struct view stream, const struct part *part, struct buf *ou
 	int r = part->recipe.way == RECIPE_TOKENS
 			? tokens_split(stream, (size_t)(part->size + part->choices), out, &choices,
 				       e)
-			: recode_inflate(stream, (size_t)part->size, out, e);
+			: recode_inflate(stream, (size_t)part->size, out, NULL, e);
 
 	if (r < 0)
 		return r;

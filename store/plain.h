@@ -17,10 +17,18 @@
 /* Neither bytes nor plain bytes of more are packed. */
 #define PLAIN_BYTES_MAX ((size_t)64 << 20)
 
-/* Finds the plan, appended encoded to plan: parts that would not be made again exactly are no
- * parts, and neither are those behind PLAIN_BYTES_MAX inflated bytes, be they of parts or not:
- * bombs cost no more than that. */
-int plain_plan(struct view bytes, struct buf *plan, struct error *e);
+/* How far each part is made again to see that it is made exactly.  A few percent of a large one
+ * tell which recipe it is, and that it is not as LibreOffice has them; who makes all of it again
+ * anyway needs no more. */
+#define PLAN_PROVED SIZE_MAX
+#define PLAN_LIKELY ((size_t)160 << 10)
+
+/* Finds the plan, appended encoded to plan, and appends the plain bytes that it makes to plain:
+ * parts that would not be made again exactly, as far as `proof` goes, are no parts, and neither are
+ * those behind PLAIN_BYTES_MAX inflated bytes, be they of parts or not: bombs cost no more than
+ * that. */
+int plain_plan(struct view bytes, size_t proof, struct buf *plan, struct buf *plain,
+	       struct error *e);
 
 /* Appends the plain bytes that plan makes of bytes.  -E_CORRUPT when it does not fit them. */
 int plain_make(struct view bytes, struct view plan, struct buf *out, struct error *e);

@@ -15,7 +15,45 @@
 
 /* ---- inflating ---- */
 
-static int inflate_all(z_stream *z, size_t size_max, struct buf *out, struct error *e)
+/* A place between two blocks that say something, or behind the last: how many blocks there are that
+ * say nothing.  A flush leaves an empty stored block, but a partial one another. */
+struct place {
+	uint64_t at, before; /* bytes of plain to it, and to the flush before */
+	unsigned stored, others, flushes;
+	struct buf *out;
+};
+
+/* One stored block does not tell of which kind the flush was: within documents by Microsoft Office
+ * it was a full one. */
+static void end_place(struct place *p, bool last)
+{
+	uint8_t kinds = p->stored > 1 ? FLUSH_SYNC | FLUSH_FULL : last ? FLUSH_SYNC : FLUSH_FULL;
+
+	if (p->stored && p->flushes++ < FLUSHES_MAX) {
+		buf_varint(p->out, p->at - p->before);
+		buf_u8(p->out, p->others ? kinds | FLUSH_PARTIAL : kinds);
+		p->before = p->at;
+	}
+	p->stored = p->others = 0;
+}
+
+/* A block ends here, where `made` bytes are inflated. */
+static void add_block(struct place *p, const z_stream *z, uint64_t made)
+{
+	static const uint8_t empty[] = { 0x00, 0x00, 0xff, 0xff };
+
+	if (made != p->at)
+		end_place(p, false);
+	if (made == p->at && z->total_in >= sizeof(empty) &&
+	    memcmp(z->next_in - sizeof(empty), empty, sizeof(empty)) == 0)
+		p->stored++;
+	else if (made == p->at)
+		p->others++;
+	p->at = made;
+}
+
+static int inflate_all(z_stream *z, size_t size_max, struct buf *out, struct place *place,
+		       struct error *e)
 {
 	size_t before = out->len;
 	int r = Z_OK;
@@ -27,22 +65,31 @@ static int inflate_all(z_stream *z, size_t size_max, struct buf *out, struct err
 		uint8_t *to = buf_grow(out, room);
 		if (!to)
 			return error_set(e, -E_NO_MEMORY, "out of memory");
+		uInt left = z->avail_in;
 		z->next_out = to;
 		z->avail_out = (uInt)room;
-		r = inflate(z, Z_NO_FLUSH);
+		r = inflate(z, Z_BLOCK);
 		if (r == Z_MEM_ERROR)
 			return error_set(e, -E_NO_MEMORY, "out of memory");
 		out->len -= z->avail_out;
-		if (out->len - before > size_max || (r == Z_OK && z->avail_out == room))
+		if (out->len - before > size_max ||
+		    (r == Z_OK && z->avail_out == room && z->avail_in == left))
 			break;
+		/* A block's end, and not the last one's. */
+		if (r == Z_OK && (z->data_type & (64 | 128)) == 128)
+			add_block(place, z, out->len - before);
 	}
+	end_place(place, true);
 	return r == Z_STREAM_END && z->avail_in == 0 && out->len - before <= size_max;
 }
 
-int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct error *e)
+int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct buf *flushes,
+		   struct error *e)
 {
+	CLEANUP(buf_release) struct buf found = { 0 };
 	z_stream z = { .next_in = (Bytef *)(uintptr_t)compressed.data,
 		       .avail_in = (uInt)compressed.len };
+	struct place place = { .out = &found };
 	size_t before = out->len;
 
 	if (compressed.len > UINT32_MAX / 2)
@@ -51,11 +98,15 @@ int recode_inflate(struct view compressed, size_t size_max, struct buf *out, str
 								: size_max;
 	if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
 		return error_set(e, -E_NO_MEMORY, "out of memory");
-	int r = inflate_all(&z, size_max, out, e);
+	int r = inflate_all(&z, size_max, out, &place, e);
 	inflateEnd(&z);
-	if (r != 1)
+	if (r != 1) {
 		out->len = before;
-	return r;
+		return r;
+	}
+	if (flushes && place.flushes <= FLUSHES_MAX)
+		buf_append(flushes, found.data, found.len);
+	return buf_check(&found, e) < 0 ? -E_NO_MEMORY : 1;
 }
 
 /* ---- deflating ---- */
@@ -192,6 +243,7 @@ static int make(const struct recipe *recipe, struct view plain, struct sink *sin
 struct comparing {
 	struct sink sink;
 	struct view rest; /* what is to come */
+	size_t enough;    /* bytes of it that are wanted */
 };
 
 static bool compare(struct sink *sink, struct view made)
@@ -201,7 +253,8 @@ static bool compare(struct sink *sink, struct view made)
 	if (made.len > c->rest.len || (made.len && memcmp(c->rest.data, made.data, made.len) != 0))
 		return false;
 	c->rest = view_of((const uint8_t *)c->rest.data + made.len, c->rest.len - made.len);
-	return true;
+	c->enough -= made.len < c->enough ? made.len : c->enough;
+	return c->enough > 0;
 }
 
 /* Whether a stream ends as those do that were flushed before their end. */
@@ -214,100 +267,33 @@ static bool ends_flushed(struct view compressed)
 		      sizeof(end)) == 0;
 }
 
-/* ---- where a stream was flushed ---- */
-
-/* A place between two blocks that both say something, or before the end: how many blocks are there
- * that say nothing, and what made them.  A flush but a partial one leaves an empty stored block,
- * and a partial one another. */
-struct place {
-	uint64_t at, before; /* bytes of plain to it, and to the flush before */
-	unsigned stored, others, flushes;
-};
-
-/* One such block tells no more; in documents by Microsoft Office those within are full flushes. */
-static void end_place(struct place *p, bool last, struct buf *flushes)
-{
-	uint8_t kinds = p->stored > 1 ? FLUSH_SYNC | FLUSH_FULL : last ? FLUSH_SYNC : FLUSH_FULL;
-
-	if (p->stored) {
-		buf_varint(flushes, p->at - p->before);
-		buf_u8(flushes, p->others ? kinds | FLUSH_PARTIAL : kinds);
-		p->before = p->at;
-		p->flushes++;
-	}
-	p->stored = p->others = 0;
-}
-
-static void add_block(struct place *p, const z_stream *z, struct buf *flushes)
-{
-	static const uint8_t empty[] = { 0x00, 0x00, 0xff, 0xff };
-
-	if (z->total_out != p->at)
-		end_place(p, false, flushes);
-	if (z->total_out == p->at && z->total_in >= sizeof(empty) &&
-	    memcmp(z->next_in - sizeof(empty), empty, sizeof(empty)) == 0)
-		p->stored++;
-	else if (z->total_out == p->at)
-		p->others++;
-	p->at = z->total_out;
-}
-
-/* 1, with the flushes appended, or 0 when it is no stream, or there are too many. */
-static int find_flushes(struct view compressed, struct buf *flushes, struct error *e)
-{
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)compressed.data,
-		       .avail_in = (uInt)compressed.len };
-	struct place place = { 0 };
-	uint8_t plain[16384];
-	int r = Z_OK;
-
-	if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
-		return error_set(e, -E_NO_MEMORY, "out of memory");
-	while (r == Z_OK && place.flushes < FLUSHES_MAX) {
-		z.next_out = plain;
-		z.avail_out = sizeof(plain);
-		r = inflate(&z, Z_BLOCK);
-		if (r == Z_OK &&
-		    (z.data_type & (64 | 128)) == 128) /* a block's end, not the last's */
-			add_block(&place, &z, flushes);
-	}
-	if (r == Z_STREAM_END)
-		end_place(&place, true, flushes);
-	inflateEnd(&z);
-	if (r == Z_MEM_ERROR)
-		return error_set(e, -E_NO_MEMORY, "out of memory");
-	return buf_check(flushes, e) < 0 ? -E_NO_MEMORY : r == Z_STREAM_END;
-}
-
 /* ---- finding ---- */
 
 /* 1: this recipe makes it. */
 static int try(const struct recipe *recipe, struct view compressed, struct view plain,
-	       struct error *e)
+	       size_t enough, struct error *e)
 {
-	struct comparing c = { { compare }, compressed };
+	struct comparing c = { { compare }, compressed, enough };
 	int r = make(recipe, plain, &c.sink, e);
 
-	return r < 0 ? r : r == 1 && c.rest.len == 0;
+	return r < 0 ? r : c.enough == 0 || (r == 1 && c.rest.len == 0);
 }
 
-static int find_office(struct view compressed, struct view plain, struct recipe *ret,
-		       struct buf *memory, struct error *e)
+static int find_office(struct view compressed, struct view plain, size_t enough, struct recipe *ret,
+		       struct error *e)
 {
-	buf_clear(memory);
-	int r = find_flushes(compressed, memory, e);
-
-	ret->flushes = buf_view(memory);
 	ret->way = RECIPE_OFFICE_DEEP;
-	if (r == 1 && (r = try(ret, compressed, plain, e)) == 0) {
+	int r = try(ret, compressed, plain, enough, e);
+
+	if (r == 0) {
 		ret->way = RECIPE_OFFICE;
-		r = try(ret, compressed, plain, e);
+		r = try(ret, compressed, plain, enough, e);
 	}
 	return r;
 }
 
-int recode_find(struct view compressed, struct view plain, struct recipe *ret, struct buf *memory,
-		struct error *e)
+int recode_find(struct view compressed, struct view plain, struct view flushes, size_t enough,
+		struct recipe *ret, struct error *e)
 {
 	static const uint8_t ways[] = {
 		RECIPE_ZLIB + 6, RECIPE_BLOCKS + 6, RECIPE_ZLIB + 9, RECIPE_ZLIB + 1,
@@ -318,12 +304,13 @@ int recode_find(struct view compressed, struct view plain, struct recipe *ret, s
 
 	if (plain.len > UINT32_MAX / 2)
 		return 0;
+	*ret = (struct recipe){ .flushes = flushes };
 	if (ends_flushed(compressed))
-		return find_office(compressed, plain, ret, memory, e);
+		return flushes.len ? find_office(compressed, plain, enough, ret, e) : 0;
 	for (size_t i = 0; r == 0 && i < sizeof(ways); i++) {
 		*ret = (struct recipe){ .way = ways[i] };
-		if (ways[i] < RECIPE_BLOCKS || ways[i] >= RECIPE_OFFICE || plain.len > BLOCK_BYTES)
-			r = try(ret, compressed, plain, e); /* else it is one stream */
+		if (ways[i] < RECIPE_BLOCKS || plain.len > BLOCK_BYTES) /* else it is one stream */
+			r = try(ret, compressed, plain, enough, e);
 	}
 	return r;
 }

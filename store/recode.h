@@ -48,15 +48,17 @@ struct recipe {
 
 #define RECODE_RATIO_MAX 1032 /* deflate cannot say more: 258 bytes in two bits */
 
-/* Inflates a stream, which ends where compressed does: 1, with its bytes appended to out.  0: it is
- * no such stream, or inflates to more than size_max or to more than deflate can say; out is as it
- * was. */
-int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct error *e);
+/* Inflates a stream, which ends where compressed does: 1, with its bytes appended to out, and to
+ * flushes, unless that is NULL, how it was flushed, as a recipe has it, unless that is more often
+ * than FLUSHES_MAX.  0: it is no such stream, or inflates to more than size_max or to more than
+ * deflate can say; out is as it was. */
+int recode_inflate(struct view compressed, size_t size_max, struct buf *out, struct buf *flushes,
+		   struct error *e);
 
-/* The recipe by which zlib makes exactly compressed of plain: 1 and *ret, which borrows from
- * *memory, or 0. */
-int recode_find(struct view compressed, struct view plain, struct recipe *ret, struct buf *memory,
-		struct error *e);
+/* The recipe by which zlib makes exactly compressed of plain, or at least its first `enough` bytes,
+ * flushes being those that were found: 1 and *ret, which borrows from flushes, or 0. */
+int recode_find(struct view compressed, struct view plain, struct view flushes, size_t enough,
+		struct recipe *ret, struct error *e);
 
 /* Appends the stream that recipe makes of plain.  -E_CORRUPT: an unknown recipe, or one of other
  * bytes; or more than len_max bytes. */

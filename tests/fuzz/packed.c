@@ -52,7 +52,9 @@ static void add_plan(struct input *in, struct view bytes, struct buf *out)
 	uint8_t kind = take_u8(in);
 
 	if (kind & 1) {
-		made(plain_plan(bytes, out, NULL));
+		CLEANUP(buf_release) struct buf plain = { 0 };
+
+		made(plain_plan(bytes, PLAN_PROVED, out, &plain, NULL));
 	} else if (kind & 2) {
 		buf_u8(out, PLAN_FORMAT);
 		for (unsigned n = kind >> 4; n > 0; n--) {

@@ -1,9 +1,9 @@
 /* plain.c - plans and deltas as a damaged disk may have them: store/plain.h, store/delta.h. Input:
  * a size, then a plan and a base, each with its length; the rest is bytes to make plain, plain
  * bytes to undo, and a delta to undo. */
+#include "store/plain.h"
 #include "fuzz.h"
 #include "store/delta.h"
-#include "store/plain.h"
 
 static bool is_refusal(int r)
 {
@@ -47,7 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_clear(&out);
 	r = delta_undo(bytes, base, wanted, &out, &e);
 	must(r == 0 ? out.len <= wanted : r == -E_CORRUPT && out.len == 0);
-	must(plain_plan(bytes, &found, NULL) == 0);
+	buf_clear(&plain);
+	buf_clear(&again);
+	must(plain_plan(bytes, PLAN_PROVED, &found, &plain, NULL) == 0);
+	must(plain_make(bytes, buf_view(&found), &again, NULL) == 0);
+	must(view_equal(buf_view(&plain), buf_view(&again)));
 	try_delta(bytes, base);
 	return 0;
 }

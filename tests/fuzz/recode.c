@@ -9,18 +9,18 @@
 /* Whatever inflates and has a recipe is made again by it. */
 static void try_stream(struct view stream, size_t size_max)
 {
-	CLEANUP(buf_release) struct buf plain = { 0 }, again = { 0 }, memory = { 0 };
+	CLEANUP(buf_release) struct buf plain = { 0 }, again = { 0 }, flushes = { 0 };
 	struct recipe recipe;
 
 	buf_u8(&plain, 'x');
-	int r = recode_inflate(stream, size_max, &plain, NULL);
+	int r = recode_inflate(stream, size_max, &plain, &flushes, NULL);
 	must(r == 0 || r == 1);
 	must(plain.len >= 1 && plain.data[0] == 'x' && (r == 1 || plain.len == 1));
 	must(plain.len - 1 <= size_max && plain.cap <= 4 * (stream.len * 1032 + 70000));
 	if (r == 0)
 		return;
 	struct view inflated = view_of(plain.data + 1, plain.len - 1);
-	r = recode_find(stream, inflated, &recipe, &memory, NULL);
+	r = recode_find(stream, inflated, buf_view(&flushes), SIZE_MAX, &recipe, NULL);
 	must(r == 0 || r == 1);
 	if (r == 0)
 		return;
@@ -44,9 +44,9 @@ static void try_recipe(const struct recipe *recipe, size_t len_max, struct view 
 	if (r < 0)
 		return;
 	must(stream.len <= len_max);
-	must(recode_inflate(buf_view(&stream), plain.len, &again, NULL) == 1);
+	must(recode_inflate(buf_view(&stream), plain.len, &again, NULL, NULL) == 1);
 	must(view_equal(buf_view(&again), buf_view(&plain)));
-	must(recode_inflate(buf_view(&stream), plain.len - 1, &again, NULL) == 0);
+	must(recode_inflate(buf_view(&stream), plain.len - 1, &again, NULL, NULL) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -20,13 +20,13 @@ static void try_stream(struct view stream, size_t size_max)
 	must(r == 0 || r == 1);
 	must(plain.len >= 1 && plain.data[0] == 'x' && (r == 1 || plain.len + choices.len == 1));
 	must(plain.len - 1 + choices.len <= SIZE_ALL);
-	if (recode_inflate(stream, SIZE_ALL / 8, &zlibs, NULL) == 1)
+	if (recode_inflate(stream, SIZE_ALL / 8, &zlibs, NULL, NULL) == 1)
 		must(r == 1);
 	if (r == 0)
 		return;
 	struct view inflated = view_of(plain.data + 1, plain.len - 1);
 	buf_clear(&zlibs);
-	must(recode_inflate(stream, inflated.len, &zlibs, NULL) == 1);
+	must(recode_inflate(stream, inflated.len, &zlibs, NULL, NULL) == 1);
 	must(view_equal(buf_view(&zlibs), inflated));
 	must(tokens_join(inflated, buf_view(&choices), stream.len, &again, NULL) == 0);
 	must(view_equal(buf_view(&again), stream));

@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <zlib.h>
 
+#include "archive.h"
 #include "noise.h"
 #include "store/pack.h"
 #include "store/verify.h"
@@ -138,6 +140,83 @@ START_TEST(packing_after_every_few_saves_comes_to_the_same)
 }
 END_TEST
 
+/* A workbook whose stream is zlib's level 6 for long, and then another: what it is at its beginning
+ * it is not.  For buf_release. */
+static struct buf turning_book(unsigned edits)
+{
+	CLEANUP(buf_release)
+	struct buf sheet = archive_sheet(5 << 20, 3), stream = { 0 }, directory = { 0 };
+	struct buf zip = { 0 };
+	z_stream z = { .next_in = sheet.data };
+
+	sheet.data[3 << 20] = (uint8_t)('a' + edits);
+	ck_assert_int_eq(deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	z.avail_out = 5 << 20;
+	z.next_out = buf_grow(&stream, 5 << 20);
+	z.avail_in = 4 << 20;
+	deflate(&z, Z_NO_FLUSH);
+	deflateParams(&z, 4, Z_DEFAULT_STRATEGY);
+	z.avail_in = (uInt)(sheet.len - (4 << 20));
+	ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+	stream.len -= z.avail_out;
+	deflateEnd(&z);
+	archive_add(&zip, &directory, buf_view(&stream), sheet.len,
+		    (struct archive_entry){ .method = 8 });
+	archive_end(&zip, &directory, 1);
+	return zip;
+}
+
+static void save_bytes(uint64_t ino, struct view bytes)
+{
+	int fd = memfd_create("work", MFD_CLOEXEC);
+	struct extent extent = { 0, bytes.len, EXTENT_STAGED, 0, 0 };
+	struct work work = { &extent, 1, bytes.len, fd };
+	struct save save = { .work = &work };
+	struct saved saved;
+
+	ck_assert_int_eq(write(fd, bytes.data, bytes.len), (ssize_t)bytes.len);
+	ck_ok(version_save(tree_store, &anna, ino, &save, &saved, e));
+	close(fd);
+}
+
+static void ck_bytes(uint64_t doc, uint64_t number, struct view bytes)
+{
+	CLEANUP(buf_release) struct buf memory = { 0 }, read = { 0 };
+	struct version_record v;
+
+	ck_ok(version_get(tree_store, doc, number, &v, &memory, e));
+	ck_assert_uint_eq(v.size, bytes.len);
+	void *to = buf_grow(&read, bytes.len);
+	int n = 0;
+
+	ck_ok(n = content_read(store_contents(tree_store), v.content, 0, to, bytes.len, e));
+	ck_assert_int_eq(n, (int)bytes.len);
+	ck_assert(view_equal(buf_view(&read), bytes));
+}
+
+START_TEST(a_recipe_that_only_begins_right_is_not_taken)
+{
+	uint64_t ino = tree_make(&anna, ROOT_INODE, "a.xlsx", S_IFREG | 0644);
+
+	for (unsigned n = 0; n < 5; n++) {
+		CLEANUP(buf_release) struct buf book = turning_book(n);
+
+		ck_assert_uint_gt(book.len, 500 << 10);
+		save_bytes(ino, buf_view(&book));
+	}
+	uint64_t doc = tree_doc(ROOT_INODE, "a.xlsx"), head = tree_head(doc);
+	ck_ok(pack_with(true, false, e));
+	ck_assert_uint_ge(report.packed, 4);
+	ck_assert_uint_lt(report.after, report.bytes / 100);
+	for (unsigned n = 0; n < 5; n++) {
+		CLEANUP(buf_release) struct buf book = turning_book(n);
+
+		ck_bytes(doc, head - 4 + n, buf_view(&book));
+	}
+	ck_clean();
+}
+END_TEST
+
 START_TEST(a_dry_run_writes_nothing)
 {
 	struct packing_record facts;
@@ -266,6 +345,7 @@ int main(void)
 	tcase_add_test(tc, all_versions_but_the_newest_are_packed_and_read_as_they_were_saved);
 	tcase_add_test(tc, what_was_packed_gives_its_room_on_the_disk_back);
 	tcase_add_test(tc, packing_after_every_few_saves_comes_to_the_same);
+	tcase_add_test(tc, a_recipe_that_only_begins_right_is_not_taken);
 	tcase_add_test(tc, a_dry_run_writes_nothing);
 	tcase_add_test(tc, young_versions_stay);
 	tcase_add_test(tc, bytes_whose_chunks_were_removed_can_be_saved_and_restored_again);
