@@ -52,6 +52,38 @@ like "status tells what packing gained" "$(daybook status "$MNT")" 'packed .* co
 like "and what history saves" "$(daybook status "$MNT")" 'versions .* saves, .* save [0-9.]* %'
 like "nothing is left to pack" "$(daybook pack --now --json "$MNT")" '"packed":0,'
 all_same "every version is what was saved"
+
+# --- whoever deflated them ------------------------------------------------------------------------------------------
+
+# of "$PACKED" WHAT: a number in what `daybook pack` reported, or made of it
+of()
+{
+	"$PYTHON" -c 'import json, sys; r = json.loads(sys.argv[1]); print(eval(sys.argv[2], r))' "$1" "$2"
+}
+
+# books WAY MOST: of a workbook of 2 MB that is deflated in this way the versions before the newest take at most MOST
+# parts of a million of their size, and are what was saved
+books()
+{
+	local way=$1 most=$2 packed n
+	mkdir "$T/$way"
+	"$PYTHON" "$BUILD/workbook.py" "$T/$way" "$way" 6 33000 || bail "workbooks"
+	for n in 1 2 3 4 5 6; do
+		cp "$T/$way/$n" "$way.tmp" && mv "$way.tmp" "$way.xlsx" || bail "a save"
+	done
+	packed=$(daybook pack --now --json "$MNT")
+	is "$way: five versions are packed" "$(of "$packed" packed)" 5
+	n=$(of "$packed" 'bytes_after * 1000000 // bytes')
+	diag "$way: a one-cell edit takes $n / 1000000 of a workbook of $(stat -c %s "$way.xlsx") bytes"
+	check "$way: a one-cell edit takes at most $most / 1000000 of the workbook" [ "$n" -le "$most" ]
+	is "$way: every version is what was saved" \
+		"$(md5sum "$MNT"/.history/files/"$way".xlsx/*.v*.xlsx | cut -c1-32 | sort -u)" \
+		"$(md5sum "$T/$way"/* | cut -c1-32 | sort -u)"
+}
+
+books excel 1000
+books parted 1000
+books other 4000
 cd /
 unmount_share
 verify_clean "the store is whole"
