@@ -3,7 +3,9 @@
 #include "control.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "control_parts.h"
 #include "timeline.h"
@@ -84,6 +86,11 @@ int control_number(const struct command *c, const char *name, uint64_t fallback,
 bool control_flag(const struct command *c, const char *name)
 {
 	return view_equal(request_get(c->request, name), view_str("1"));
+}
+
+void control_step_back(void)
+{
+	setpriority(PRIO_PROCESS, (id_t)gettid(), 15);
 }
 
 int control_canceled(struct error *e)

@@ -26,6 +26,7 @@ int control_pack(const struct command *c, struct error *e)
 			e, -E_DENIED,
 			"permission denied: only root and the user that the store belongs to may "
 			"pack it");
+	control_step_back();
 	int r = pack_run(c->store, &options, &report, e);
 	if (r < 0)
 		return r;

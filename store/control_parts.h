@@ -37,6 +37,10 @@ struct spot {
 int control_find(const struct command *c, struct view path, struct spot *ret, struct buf *memory,
 		 struct error *e);
 
+/* For long work: saves go first, and this thread, which serves one connection, gets the processor
+ * time that they leave.  It may fail. */
+void control_step_back(void);
+
 /* The argument as a decimal number; fallback when it is not there.  -E_USAGE. */
 int control_number(const struct command *c, const char *name, uint64_t fallback, uint64_t *ret,
 		   struct error *e);

@@ -1,5 +1,4 @@
 /* control_store.c - the store as a whole: status, tags, verification. */
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -236,13 +235,6 @@ static bool tell_progress(void *arg, uint64_t done, uint64_t total)
 	return !answer->progress || answer->progress(answer->arg, done, total);
 }
 
-/* Saves go first: this thread, which serves one connection, gets the processor time that they
- * leave.  It may fail. */
-static void step_back(void)
-{
-	setpriority(PRIO_PROCESS, (id_t)gettid(), 15);
-}
-
 #define RATE_MAX 1000000u /* MiB a second */
 /* While people save: a durable save of 16 KiB took 1.1 times as long beside it, and twice as long
  * without a limit. */
@@ -269,7 +261,7 @@ int control_verify(const struct command *c, struct error *e)
 	if (rate > RATE_MAX)
 		return error_set(e, -E_USAGE, "--rate takes MiB a second, up to %u", RATE_MAX);
 	options.rate_bytes = rate << 20;
-	step_back();
+	control_step_back();
 	r = verify_store(c->store, &options, tell_damage, tell_progress, (void *)c, &report, e);
 	if (r < 0 && r != -E_FAILED_VERIFY)
 		return r;

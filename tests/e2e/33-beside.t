@@ -91,6 +91,31 @@ is "it is gone" "$(ls -A "$MNT/one" 2>&1)" "ls: cannot access '$MNT/one': No suc
 unmount_share
 more_were_held "importers were held back"
 
+# gives_way: whether a thread of the daemon has the niceness of long work
+gives_way()
+{
+	local stat
+	for stat in "/proc/$(cat "$STORE/LOCK")"/task/*/stat; do
+		[ "$(sed 's/.*) //' "$stat" 2>/dev/null | cut -d ' ' -f 17)" != 15 ] || return 0
+	done
+	return 1
+}
+
+mount_share -o pack=off
+gives_way
+isnt "nothing runs at a low priority" $? 0
+for command in "verify" "pack --now"; do
+	rm -f "$T/seen"
+	# shellcheck disable=SC2086
+	while [ ! -e "$T/seen" ] && daybook $command "$MNT"; do :; done >/dev/null &
+	working=$!
+	wait_for 20 gives_way
+	result $? "saves go before $command"
+	touch "$T/seen"
+	wait $working
+done
+unmount_share
+
 # --- in between ------------------------------------------------------------------------------------------------------
 
 mount_share -o debug
