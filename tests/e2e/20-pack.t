@@ -55,7 +55,7 @@ all_same "every version is what was saved"
 
 # --- whoever deflated them ------------------------------------------------------------------------------------------
 
-# of "$PACKED" WHAT: a number in what `daybook pack` reported, or made of it
+# of PACKED WHAT: a number in what `daybook pack` reported, or made of it
 of()
 {
 	"$PYTHON" -c 'import json, sys; r = json.loads(sys.argv[1]); print(eval(sys.argv[2], r))' "$1" "$2"
