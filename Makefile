@@ -65,6 +65,7 @@ MEMORY_WRAPS = malloc calloc realloc reallocarray strdup realpath opendir fdopen
 	ZSTD_createCCtx ZSTD_createDCtx ZSTD_compressCCtx ZSTD_compress2 ZSTD_decompressDCtx
 WRAP_MEMORY = $(if $(filter %/memory.o,$^),$(addprefix -Wl$(comma)--wrap=,$(MEMORY_WRAPS)))
 $(BUILD)/tests/unit/test_memory: $(BUILD)/tests/crash/memory.o $(OPERATIONS_OBJ)
+$(BUILD)/tests/unit/test_plain: $(BUILD)/tests/crash/memory.o
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libstore.a
 	$(CC) $(SANITIZE) $(LDFLAGS) $(WRAP_BOOT) $(WRAP_MEMORY) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(UNIT_LIBS) $(STORE_LIBS)

@@ -104,9 +104,12 @@ int recode_inflate(struct view compressed, size_t size_max, struct buf *out, str
 		out->len = before;
 		return r;
 	}
-	if (flushes && place.flushes <= FLUSHES_MAX)
+	r = buf_check(&found, e);
+	if (r == 0 && flushes && place.flushes <= FLUSHES_MAX) {
 		buf_append(flushes, found.data, found.len);
-	return buf_check(&found, e) < 0 ? -E_NO_MEMORY : 1;
+		r = buf_check(flushes, e);
+	}
+	return r < 0 ? r : 1;
 }
 
 /* ---- deflating ---- */

@@ -10,6 +10,7 @@
 #include "store/recode.h"
 #include "store/tokens.h"
 #include "store/zip.h"
+#include "tests/crash/memory.h"
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
@@ -458,6 +459,46 @@ START_TEST(a_plan_of_a_newer_daybook_is_told)
 }
 END_TEST
 
+/* Plans, makes plain and makes again with the n-th allocation failing; 1 when it came. */
+static bool fail_nth(struct view zip, unsigned n)
+{
+	CLEANUP(buf_release)
+	struct buf plan = { 0 }, plain = { 0 }, same = { 0 }, again = { 0 };
+	struct error e = { 0 };
+
+	memory_fail_nth(n);
+	int r = plain_plan(zip, PLAN_PROVED, &plan, &plain, &e);
+	if (r == 0)
+		r = plain_make(zip, buf_view(&plan), &same, &e);
+	if (r == 0)
+		r = plain_undo(buf_view(&plain), buf_view(&plan), zip.len, &again, &e);
+	bool came = memory_came();
+	memory_fail_nth(0);
+	ck_assert_msg(r == (came ? -E_NO_MEMORY : 0), "allocation %u: %d", n, r);
+	ck_assert_int_eq(e.code, r);
+	ck_assert(came || view_equal(buf_view(&again), zip));
+	return came;
+}
+
+START_TEST(memory_that_is_out_is_told_and_nothing_else)
+{
+	static const struct how hows[] = { { .level = 6, .memory = 8 },
+					   { .level = 6, .memory = 8, .blocks = true },
+					   { .office = true, .deep = true, .parted = true },
+					   { .level = 6, .memory = 3, .strategy = Z_FILTERED } };
+
+	for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++) {
+		CLEANUP(buf_release)
+		struct buf zip = archive_new(150 * KIB, 3, &hows[i], (struct archive_entry){ 0 });
+		unsigned n = 1;
+
+		while (fail_nth(buf_view(&zip), n))
+			n++;
+		ck_assert_uint_gt(n, 10);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("plain");
@@ -484,6 +525,7 @@ int main(void)
 	tcase_add_test(tc, a_delta_of_nothing_is_undone_to_nothing);
 	tcase_add_test(tc, every_truncation_and_random_damage_are_survived);
 	tcase_add_test(tc, a_damaged_plan_is_told);
+	tcase_add_test(tc, memory_that_is_out_is_told_and_nothing_else);
 	tcase_add_test(tc, a_plan_of_a_newer_daybook_is_told);
 
 	SRunner *runner = srunner_create(suite);
