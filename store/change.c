@@ -9,6 +9,7 @@
 #include "changelog.h"
 #include "clock.h"
 #include "internal.h"
+#include "lagging.h"
 #include "version.h"
 
 static void put(struct change *c, enum family family, struct key key, const struct buf *value)
@@ -375,7 +376,8 @@ static int put_inode(struct change *c, struct inode_edit *edit, struct error *e)
 	CLEANUP(buf_release) struct buf encoded = { 0 };
 
 	inode_encode(&encoded, &edit->r);
-	put(c, FAMILY_INODE, key_number(edit->r.ino), &encoded);
+	if (!edit->lags)
+		put(c, FAMILY_INODE, key_number(edit->r.ino), &encoded);
 	int rc = buf_check(&encoded, e);
 	return rc < 0 ? rc
 		      : inode_cache_make(c->store->inodes, buf_view(&encoded), &edit->fresh, e);
@@ -495,6 +497,7 @@ static void apply(struct change *c, const struct digest *digest)
 {
 	struct store *store = c->store;
 
+	lagging_written(c); /* before the time goes on */
 	store->head_change = c->number;
 	store->head_digest = *digest;
 	store->last_time = c->time;
@@ -517,9 +520,13 @@ int change_commit_untold(struct change *c, struct error *e)
 	for (size_t i = 0; i < c->inode_count && rc == 0; i++)
 		rc = put_inode(c, &c->inodes[i], e);
 	if (rc == 0)
-		rc = kv_write(c->store->kv, c->batch, e);
+		rc = lagging_put(c, e);
 	if (rc == 0)
+		rc = kv_write(c->store->kv, c->batch, e);
+	if (rc == 0) {
+		lagging_written(c);
 		show_inodes(c);
+	}
 	change_abort(c);
 	return rc;
 }
@@ -531,6 +538,7 @@ int change_commit(struct change *c, struct error *e)
 
 	for (size_t i = 0; i < c->inode_count && rc == 0; i++) {
 		put_past(c, &c->inodes[i]);
+		c->inodes[i].lags = lagging_may(c, &c->inodes[i]);
 		rc = put_inode(c, &c->inodes[i], e);
 	}
 	put_documents(c);
@@ -538,6 +546,8 @@ int change_commit(struct change *c, struct error *e)
 		rc = buf_check(&c->names, e);
 	if (rc == 0)
 		rc = put_log(c, &digest, e);
+	if (rc == 0)
+		rc = lagging_put(c, e);
 	if (rc == 0)
 		rc = kv_write(c->store->kv, c->batch, e);
 	if (rc == 0)

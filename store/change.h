@@ -17,6 +17,7 @@ struct inode_edit {
 	struct inode_record r;
 	struct inode *old;   /* NULL: new with this change */
 	struct inode *fresh; /* what it becomes, made before anything is written */
+	bool lags;           /* lagging.h: its record is not written */
 };
 
 struct document_edit {

@@ -98,7 +98,9 @@ enum family {
 
 /* An inode.  mode: st_mode whole.  doc, version: its document and the version of it that content is
  * (0 before the first save).  content: 0 = empty.  parent, name: where it lives (one of its names;
- * directories have one); xattrs: an xattr list, see xattr_find(). flags: enum inode_flag. */
+ * directories have one); xattrs: an xattr list, see xattr_find(). flags: enum inode_flag.  mtime
+ * and ctime of a directory in which names changed in the log's last second may be older than the
+ * last such change (lagging.h). */
 #define INODE_FIELDS(F) \
 	F(u, ino) F(u, mode) F(u, uid) F(u, gid) F(u, nlink) F(u, rdev) F(u, size) \
 	F(t, btime) F(d, mtime) F(d, ctime) F(d, atime) \

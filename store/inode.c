@@ -88,6 +88,18 @@ static struct inode *find(struct inode_cache *cache, uint64_t ino)
 	return at;
 }
 
+static void evict_oldest(struct inode_cache *cache)
+{
+	struct inode *oldest = cache->lru.newer;
+
+	if (!oldest->kept) {
+		evict(cache, oldest);
+		return;
+	}
+	lru_unlink(oldest);
+	lru_push(cache, oldest);
+}
+
 static void insert(struct inode_cache *cache, struct inode *inode)
 {
 	struct inode **bucket = bucket_of(cache, inode->r.ino);
@@ -99,7 +111,7 @@ static void insert(struct inode_cache *cache, struct inode *inode)
 	lru_push(cache, inode);
 	cache->bytes += inode->bytes;
 	while (cache->bytes > cache->bytes_max && cache->lru.newer != inode)
-		evict(cache, cache->lru.newer);
+		evict_oldest(cache);
 }
 
 void inode_cache_free(struct inode_cache *cache)
@@ -142,6 +154,14 @@ void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct inode *
 		evict(cache, old);
 	if (fresh)
 		insert(cache, fresh);
+	lock_drop(&cache->lock);
+}
+
+void inode_cache_keep(struct inode_cache *cache, struct inode *inode, bool keep)
+{
+	lock_take(&cache->lock);
+	inode->kept = keep;
+	inode->refs += keep;
 	lock_drop(&cache->lock);
 }
 

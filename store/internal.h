@@ -8,6 +8,7 @@
 #include "change.h"
 #include "dirents.h"
 #include "key.h"
+#include "lagging.h"
 #include "lock.h"
 #include "lru.h"
 
@@ -50,6 +51,7 @@ struct store {
 	int64_t first_time, last_time;
 	uint64_t live_files, live_bytes, versions, version_bytes;
 	struct indexed indexed;
+	struct lagging lagging;
 };
 
 #define DATABASE_NAME "db"
@@ -68,6 +70,8 @@ void inode_cache_free(struct inode_cache *cache);
 /* An inode of an encoded record, held by the caller and not in the cache. */
 int inode_cache_make(struct inode_cache *cache, struct view encoded, struct inode **ret,
 		     struct error *e);
+/* The inode, which the cache is given or has, stays in it, or need no longer.  For few. */
+void inode_cache_keep(struct inode_cache *cache, struct inode *inode, bool keep);
 /* What a committed change made of an inode; NULL: it is gone.  The caller's hold stays his. */
 void inode_cache_replace(struct inode_cache *cache, uint64_t ino, struct inode *fresh);
 

@@ -28,7 +28,7 @@ struct inode {
 	size_t bytes;
 	struct inode *newer, *older; /* the cache's LRU */
 	struct inode *bucket;
-	bool cached;
+	bool cached, kept;
 };
 
 /* Looks an inode up, from memory when warm.  *ret is held by the caller until inode_put() (accepts

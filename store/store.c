@@ -34,6 +34,7 @@ static int sodium_ready(struct error *e)
 
 void store_close_parts(struct store *store)
 {
+	lagging_close(store);
 	journals_free(store->journals);
 	inode_cache_free(store->inodes);
 	dirents_free(store->dirents);
@@ -354,6 +355,8 @@ int store_open(const char *path, const struct store_options *options, struct sto
 			       store->path);
 	if (rc == 0)
 		rc = load_next_inode(store, e);
+	if (rc == 0 && !store->read_only)
+		rc = lagging_recover(store, e);
 	if (rc == 0 && !store->read_only && !(options && options->take_over))
 		rc = recovery_run(store, e);
 	if (rc < 0) {
