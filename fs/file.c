@@ -5,25 +5,25 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "file_parts.h"
 #include "log.h"
-#include "orphans.h"
 #include "store/clock.h"
 #include "store/lineage.h"
 
-#define BUCKETS 4096
-#define STAGED_MAX (64ull << 20) /* then a save in between bounds journal and memory */
-
-struct files {
-	struct store *store;
-	struct bases *bases;
-	struct lock lock; /* FS_TABLE */
-	struct file *buckets[BUCKETS];
-	struct orphans orphans;
-};
+/* Then a save in between bounds journal and memory; but what is written in order and becomes
+ * content meanwhile has until BACKLOG_MAX, where its writer waits. */
+#define STAGED_MAX (64ull << 20)
+#define BACKLOG_MAX (512ull << 20)
+#define EXTENTS_IN_ORDER_MAX (8 * STAGING_EXTENTS_FEW)
 
 static size_t bucket_of(uint64_t ino)
 {
 	return (ino * 0x9e3779b97f4a7c15ull) >> 52;
+}
+
+static void put_drained(void *arg, struct file *file)
+{
+	file_put(arg, file);
 }
 
 int files_new(struct store *store, struct bases *bases, struct files **ret, struct error *e)
@@ -36,6 +36,12 @@ int files_new(struct store *store, struct bases *bases, struct files **ret, stru
 	files->bases = bases;
 	lock_init(&files->lock, LOCK_FS_TABLE);
 	orphans_init(&files->orphans);
+	int rc = drain_start(store, put_drained, files, &files->drain, e);
+	if (rc < 0) {
+		lock_destroy(&files->lock);
+		free(files);
+		return rc;
+	}
 	*ret = files;
 	return 0;
 }
@@ -59,6 +65,15 @@ struct file *file_peek(struct files *files, uint64_t ino)
 		file->refs++;
 	lock_drop(&files->lock);
 	return file;
+}
+
+static void file_free(struct file *file)
+{
+	if (!file)
+		return;
+	pthread_cond_destroy(&file->drained);
+	lock_destroy(&file->lock);
+	free(file);
 }
 
 /* The file with the lowest inode number above `after` in a bucket, held; NULL at its end. */
@@ -89,6 +104,7 @@ int file_get(struct files *files, uint64_t ino, struct file **ret, struct error 
 		return error_set(e, -E_NO_MEMORY, "out of memory for an open file");
 	fresh->ino = ino;
 	lock_init(&fresh->lock, LOCK_FS_INODE);
+	pthread_cond_init(&fresh->drained, NULL);
 	lock_take(&files->lock);
 	struct file *file = find(files, ino);
 	if (!file) {
@@ -99,9 +115,7 @@ int file_get(struct files *files, uint64_t ino, struct file **ret, struct error 
 	}
 	file->refs++;
 	lock_drop(&files->lock);
-	if (fresh)
-		lock_destroy(&fresh->lock);
-	free(fresh);
+	file_free(fresh);
 	*ret = file;
 	return 0;
 }
@@ -122,10 +136,8 @@ void file_put(struct files *files, struct file *file)
 		*at = file->next;
 	}
 	lock_drop(&files->lock);
-	if (last) {
-		lock_destroy(&file->lock);
-		free(file);
-	}
+	if (last)
+		file_free(file);
 }
 
 /* ------------------------------------------------------------------ saving */
@@ -208,6 +220,7 @@ static int save(struct files *files, struct file *file, unsigned how, struct err
 	CLEANUP(inode_release) struct inode *inode = NULL;
 	struct saved saved;
 
+	drain_wait(file);
 	if (!file->dirty)
 		return 0;
 	int rc = inode_get(files->store, file->ino, &inode, e);
@@ -280,7 +293,7 @@ static void publish(struct files *files, struct file *file)
 
 void files_publish(struct files *files)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < FILE_BUCKETS; i++) {
 		uint64_t after = 0;
 		struct file *file;
 
@@ -538,6 +551,25 @@ static int save_so_far(struct files *files, struct file *file, struct error *e)
 	return rc;
 }
 
+static void drain_full(struct files *files, struct file *file)
+{
+	if (staging_full_count(file->staging) && drain_queue(files->drain, file)) {
+		lock_take(&files->lock);
+		file->refs++; /* the drain's, which has to wait for the file's lock */
+		lock_drop(&files->lock);
+	}
+	drain_wait_below(file, BACKLOG_MAX);
+}
+
+static bool is_long(const struct staging *staging)
+{
+	uint64_t in_order = staging_full_bytes(staging), all = staging_staged_bytes(staging);
+	size_t extents = staging_extent_count(staging);
+
+	return all >= in_order + STAGED_MAX ||
+	       extents >= (in_order ? EXTENTS_IN_ORDER_MAX : STAGING_EXTENTS_FEW);
+}
+
 /* What must happen before the change is answered: saves by path are whole, and journals stay
  * bounded. */
 static int finish_change(struct files *files, struct file *file, const struct handle *handle,
@@ -545,10 +577,8 @@ static int finish_change(struct files *files, struct file *file, const struct ha
 {
 	if (!handle)
 		return save(files, file, go_on(file) | SAVE_OWN, e);
-	if (staging_staged_bytes(file->staging) >= STAGED_MAX ||
-	    staging_extent_count(file->staging) >= STAGING_EXTENTS_FEW)
-		return save_so_far(files, file, e);
-	return 0;
+	drain_full(files, file);
+	return file->staging && is_long(file->staging) ? save_so_far(files, file, e) : 0;
 }
 
 /* An unchanged journal is not left behind by a change that failed. */
@@ -570,6 +600,11 @@ static int change_bytes(struct files *files, struct file *file, const struct han
 	int rc = begin_change(files, file, handle, who, e);
 	if (rc == 0)
 		rc = apply(file, arg, e);
+	if (rc == -E_NO_SPACE && file->draining) { /* which makes room */
+		drain_wait(file);
+		rc = begin_change(files, file, handle, who, e);
+		rc = rc < 0 ? rc : apply(file, arg, e);
+	}
 	if (rc == 0) {
 		changed(file, handle, who);
 		rc = finish_change(files, file, handle, e);
@@ -670,88 +705,7 @@ int file_share(struct files *files, struct file *file, const struct handle *hand
 	return change_bytes(files, file, handle, &handle->who, apply_share, &range, e);
 }
 
-/* ----------------------------------------------------------------- reading */
-
-/* The file as a work, unsaved or saved; *extent is its memory when it is saved. */
-static int work_of(struct files *files, const struct file *file, struct extent *extent,
-		   struct work *ret, struct error *e)
-{
-	CLEANUP(inode_release) struct inode *inode = NULL;
-	int rc;
-
-	if (file->staging) {
-		*ret = staging_work(file->staging);
-		return 0;
-	}
-	rc = inode_get(files->store, file->ino, &inode, e);
-	if (rc < 0)
-		return rc;
-	*extent =
-		(struct extent){ 0, inode->r.size, inode->r.content ? EXTENT_CONTENT : EXTENT_ZERO,
-				 inode->r.content, 0 };
-	*ret = (struct work){ extent, inode->r.size ? 1 : 0, inode->r.size, -1 };
-	return 0;
-}
-
-int file_read(struct files *files, struct file *file, uint64_t offset, void *out, size_t n,
-	      struct error *e)
-{
-	struct content_store *contents = store_contents(files->store);
-	struct extent extent;
-	struct work work;
-
-	lock_take(&file->lock);
-	int rc = work_of(files, file, &extent, &work, e);
-	if (rc < 0 || file->staging) {
-		rc = rc < 0 ? rc : work_read(contents, &work, offset, out, n, e);
-		lock_drop(&file->lock);
-		return rc;
-	}
-	lock_drop(&file->lock);
-	return work_read(contents, &work, offset, out, n, e);
-}
-
-int file_seek(struct files *files, struct file *file, uint64_t offset, bool hole, uint64_t *ret,
-	      struct error *e)
-{
-	struct extent extent;
-	struct work work;
-
-	lock_take(&file->lock);
-	int rc = work_of(files, file, &extent, &work, e);
-	if (rc == 0)
-		rc = work_seek(store_contents(files->store), &work, offset, hole, ret, e);
-	lock_drop(&file->lock);
-	return rc;
-}
-
-bool files_attributes(struct files *files, uint64_t ino, struct file_attributes *attributes)
-{
-	struct file *file = file_peek(files, ino);
-
-	if (!file)
-		return false;
-	lock_take(&file->lock);
-	bool unsaved = file->dirty;
-	if (unsaved) {
-		struct work work = staging_work(file->staging);
-
-		attributes->size = work.size;
-		attributes->data = work_data_bytes(store_contents(files->store), &work);
-		attributes->mtime = file->mtime;
-		attributes->ctime =
-			file->ctime > attributes->ctime ? file->ctime : attributes->ctime;
-		attributes->atime = file->atime ? file->atime : attributes->atime;
-		if (file->kill_privileges) {
-			attributes->mode &= ~(uint64_t)S_ISUID;
-			if (attributes->mode & S_IXGRP)
-				attributes->mode &= ~(uint64_t)S_ISGID;
-		}
-	}
-	lock_drop(&file->lock);
-	file_put(files, file);
-	return unsaved;
-}
+/* ------------------------------------------------------------ the end of it */
 
 static void free_file(struct files *files, struct file *file, bool keep)
 {
@@ -767,16 +721,16 @@ static void free_file(struct files *files, struct file *file, bool keep)
 	} else {
 		staging_end(file->staging);
 	}
-	lock_destroy(&file->lock);
-	free(file);
+	file_free(file);
 }
 
 void files_free(struct files *files, bool keep)
 {
 	if (!files)
 		return;
+	drain_stop(files->drain);
 	files_drop_orphans(files);
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < FILE_BUCKETS; i++) {
 		while (files->buckets[i]) {
 			struct file *file = files->buckets[i];
 

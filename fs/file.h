@@ -22,6 +22,8 @@ struct files;
 struct file {
 	uint64_t ino;
 	struct lock lock;         /* FS_INODE: guards all below but refs */
+	bool draining;            /* drain.h has it; what it waits for is told by `drained` */
+	pthread_cond_t drained;
 	unsigned refs, opens;     /* the table's; of handles */
 	struct file *next;        /* in its bucket */
 	struct staging *staging;  /* NULL: clean */

@@ -37,11 +37,24 @@ static int last_id(struct kv *kv, enum family family, uint64_t *ret, struct erro
 					    "the key of the last content or segment is damaged");
 }
 
+/* Numbers of early contents are not given again either. */
+static int last_content(struct content_store *cs, uint64_t *ret, struct error *e)
+{
+	uint64_t early = 0;
+	int r = last_id(cs->kv, FAMILY_CONTENT, ret, e);
+
+	if (r == 0)
+		r = early_last(cs, &early, e);
+	atomic_store(&cs->any_early, early > 0);
+	*ret = early > *ret ? early : *ret;
+	return r;
+}
+
 static int open_parts(struct content_store *cs, const uint8_t secret[32], size_t cache_bytes,
 		      struct error *e)
 {
 	uint64_t content, segment;
-	int r = last_id(cs->kv, FAMILY_CONTENT, &content, e);
+	int r = last_content(cs, &content, e);
 
 	if (r == 0)
 		r = last_id(cs->kv, FAMILY_SEGMENT, &segment, e);

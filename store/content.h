@@ -72,6 +72,29 @@ void content_store_close(struct content_store *cs); /* accepts NULL */
 int content_put(struct content_store *cs, const struct work *work, struct kv_batch *batch,
 		struct content_ref *ret, struct error *e);
 
+/* EARLY CONTENTS.  What has been written of a large file becomes content before the file is saved,
+ * segment by segment, beside the writer: an early content is one segment, whole, which no version
+ * has and nobody but a staging (staging.h) knows.  META "early" keeps it, so that it outlives this
+ * process.  A content_put() that takes its segment over ends it when the batch is written;
+ * content_drop_early() does otherwise.
+ *
+ * Makes such contents of n works (at most CONTENT_EARLY_MAX) of content_segment_max() bytes each,
+ * without holes; all of them or none.  In this process alone they are on stable storage when the
+ * next sync is over. */
+#define CONTENT_EARLY_MAX 4
+int content_put_early(struct content_store *cs, const struct work works[], size_t n,
+		      uint64_t ret_ids[], struct error *e);
+/* Removes an early content and its segment, when no content has taken that over.  What fails is
+ * done by content_forget_early(). */
+void content_drop_early(struct content_store *cs, uint64_t id);
+/* Drops those of earlier processes that is_kept() does not want. */
+int content_forget_early(struct content_store *cs, bool (*is_kept)(void *arg, uint64_t id),
+			 void *arg, struct error *e);
+
+/* CONTENT_SEGMENT_MAX.  Test hook: so much from now on, for contents that are made. */
+uint64_t content_segment_max(void);
+void content_segments_of(uint64_t bytes);
+
 /* 16 MiB or more of new bytes in a segment go past the log (kv.h), so that they are written once;
  * they are on stable storage when content_put() returns.  Test hook: so many or more do. */
 void content_past_log_from(uint64_t bytes);

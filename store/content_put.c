@@ -1,11 +1,13 @@
 /* content_put.c - makes a content of a work: what is there already is shared, the rest is chunked
  * and stored. */
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "content.h"
 #include "digest.h"
 #include "key.h"
+#include "lanes.h"
 #include "manifest.h"
 
 #define WINDOW_BYTES ((size_t)1 << 20)
@@ -13,7 +15,18 @@
 /* Unsaved bytes of a segment that are worth a thread, and a way past the log. */
 #define LARGE_BYTES_MIN ((uint64_t)16 << 20)
 
-static atomic_uint_least64_t large_bytes_min = LARGE_BYTES_MIN;
+static atomic_uint_least64_t large_bytes_min = LARGE_BYTES_MIN,
+			     segment_max = CONTENT_SEGMENT_MAX;
+
+uint64_t content_segment_max(void)
+{
+	return atomic_load_explicit(&segment_max, memory_order_relaxed);
+}
+
+void content_segments_of(uint64_t bytes)
+{
+	atomic_store(&segment_max, bytes);
+}
 
 void content_past_log_from(uint64_t bytes)
 {
@@ -36,6 +49,8 @@ struct put {
 	size_t window_size, window_len;
 	uint64_t window_at;
 	struct buf segments;      /* the content's list, encoded */
+	struct kv_batch records;  /* the new segments': written with what names them */
+	struct buf taken;         /* ids of contents whose segments were taken over, varints */
 	struct digest_list digests;
 	uint64_t data;
 	/* The window has all of it, digest is of that. */
@@ -46,7 +61,7 @@ struct put {
 /* A segment being made. */
 struct segment_draft {
 	struct digester digester;
-	struct hasher *hasher; /* digests instead, when it is large */
+	bool digested; /* elsewhere */
 	struct buf chunks;
 	uint64_t data;
 };
@@ -227,7 +242,7 @@ static int put_data(struct put *put, struct segment_draft *draft, uint64_t offse
 		int r = window_need(put, offset, (size_t)len, end, e);
 		if (r < 0)
 			return r;
-		if (!draft->hasher && !put->hashed)
+		if (!draft->digested && !put->hashed)
 			digest_add(&draft->digester, put->window + (offset - put->window_at),
 				   (size_t)len);
 		draft_add(draft, id, (uint64_t)len);
@@ -242,7 +257,7 @@ static void put_record(struct put *put, enum family family, uint64_t id, struct 
 {
 	struct key key = key_number(id);
 
-	kv_batch_put_buf(put->writer.batch, family, key_view(&key), record);
+	kv_batch_put_buf(&put->records, family, key_view(&key), record);
 }
 
 static void list_segment(struct put *put, uint64_t id, uint64_t len, const struct digest *digest,
@@ -267,7 +282,7 @@ static int draft_fill(struct put *put, struct segment_draft *draft, uint64_t sta
 		if (r < 0)
 			return r;
 		if (hole) {
-			if (!draft->hasher)
+			if (!draft->digested)
 				digest_add_zeros(&draft->digester, run_end - start);
 			draft_add(draft, 0, run_end - start);
 		}
@@ -307,20 +322,18 @@ static void *hash(void *arg)
 	return NULL;
 }
 
-/* Without a thread to be had it is not large. */
+/* Without a thread to be had the digest is made with the chunks. */
 static void hasher_start(struct hasher *h, struct put *put, struct segment_draft *draft,
 			 uint64_t start, uint64_t end)
 {
 	*h = (struct hasher){ .put = put, .start = start, .end = end };
 	digest_start(&h->digester);
-	draft->hasher = pthread_create(&h->thread, NULL, hash, h) == 0 ? h : NULL;
+	draft->digested = pthread_create(&h->thread, NULL, hash, h) == 0;
 }
 
-static int hasher_end(struct segment_draft *draft, struct error *e)
+static int hasher_end(struct hasher *h, struct segment_draft *draft, struct error *e)
 {
-	struct hasher *h = draft->hasher;
-
-	if (!h)
+	if (!draft->digested)
 		return 0;
 	pthread_join(h->thread, NULL);
 	draft->digester = h->digester;
@@ -354,20 +367,20 @@ static int fill_large(struct put *put, struct segment_draft *draft, uint64_t sta
 		return r;
 	hasher_start(&hasher, put, draft, start, end);
 	r = draft_fill(put, draft, start, end, e);
-	int hashed = hasher_end(draft, r < 0 ? NULL : e);
-	return r < 0 ? r : hashed;
+	int hashed = hasher_end(&hasher, draft, r < 0 ? NULL : e);
+	r = r < 0 ? r : hashed;
+	return r < 0 ? r : chunk_writer_end_past(&put->writer, e);
 }
 
 static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct error *e)
 {
 	CLEANUP(buf_release) struct buf record = { 0 };
 	struct segment_draft draft = { 0 };
-	bool large = is_large(put, start, end);
 	uint64_t id;
 
 	digest_start(&draft.digester);
-	int r = large ? fill_large(put, &draft, start, end, e)
-		      : draft_fill(put, &draft, start, end, e);
+	int r = is_large(put, start, end) ? fill_large(put, &draft, start, end, e)
+					  : draft_fill(put, &draft, start, end, e);
 	if (r == 0) {
 		struct segment_record segment = { .digest = put->digest,
 						  .chunks = buf_view(&draft.chunks) };
@@ -381,8 +394,6 @@ static int put_new_segment(struct put *put, uint64_t start, uint64_t end, struct
 		put_record(put, FAMILY_SEGMENT, id, &record);
 		list_segment(put, id, end - start, &segment.digest, draft.data);
 	}
-	if (r == 0 && large)
-		r = chunk_writer_end_past(&put->writer, e);
 	buf_release(&draft.chunks);
 	return r;
 }
@@ -412,6 +423,8 @@ static int share_segment(struct put *put, uint64_t start, uint64_t end, struct e
 		return 0;
 	list_segment(put, p->manifest->at[p->segment_index].id, end - start, &p->segment->digest,
 		     segment_data(p->segment));
+	if (atomic_load(&put->cs->any_early))
+		buf_varint(&put->taken, x->content);
 	return 1;
 }
 
@@ -427,19 +440,18 @@ static int hole_segment(struct put *put, uint64_t start, uint64_t *ret_len, stru
 		return r;
 	r = whole_run(put, start, size, &hole, &end, e);
 	if (end < size)
-		end -= end % CONTENT_SEGMENT_MAX;
+		end -= end % content_segment_max();
 	*ret_len = end > start ? end - start : 0;
 	return r;
 }
 
 static int put_segments(struct put *put, struct error *e)
 {
-	uint64_t size = put->work.size, start = 0, hole = 0;
+	uint64_t size = put->work.size, max = content_segment_max(), start = 0, hole = 0;
 
 	while (start < size) {
-		uint64_t end =
-			size - start > CONTENT_SEGMENT_MAX ? start + CONTENT_SEGMENT_MAX : size;
-		int r = size > CONTENT_SEGMENT_MAX ? hole_segment(put, start, &hole, e) : 0;
+		uint64_t end = size - start > max ? start + max : size;
+		int r = size > max ? hole_segment(put, start, &hole, e) : 0;
 
 		if (r == 0 && hole) {
 			list_segment(put, 0, hole, NULL, 0);
@@ -521,6 +533,34 @@ static int find_known(struct put *put, struct content_ref *ret, struct error *e)
 	return id && is_same(put, id, &put->digest, ret) && ret->data_bytes == size;
 }
 
+/* 1: it is an early content. */
+static int is_early(struct put *put, uint64_t content, struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	struct key key = early_key(content);
+
+	if (!atomic_load(&put->cs->any_early))
+		return 0;
+	return kv_get(put->cs->kv, NULL, FAMILY_META, key_view(&key), &value, e);
+}
+
+/* Ends those early contents whose segments are this content's now. */
+static int end_early(struct put *put, struct error *e)
+{
+	struct reader taken = reader_of(buf_view(&put->taken));
+	int r = buf_check(&put->taken, e);
+
+	while (r >= 0 && reader_left(&taken) > 0) {
+		uint64_t id = reader_varint(&taken);
+		struct key key = early_key(id);
+
+		r = is_early(put, id, e);
+		if (r == 1)
+			kv_batch_delete(&put->records, FAMILY_META, key_view(&key));
+	}
+	return r < 0 ? r : 0;
+}
+
 static int put_content(struct put *put, struct content_ref *ret, struct error *e)
 {
 	CLEANUP(buf_release) struct buf record = { 0 };
@@ -531,8 +571,12 @@ static int put_content(struct put *put, struct content_ref *ret, struct error *e
 
 	if (r == 1)
 		known_note(&put->cs->known, &digest, ret->id);
-	if (r != 0)
+	/* Its own segments stay: of two chunks with the same bytes, stored at once, one has the
+	 * name, and were it the one that no segment has any more, the name would go with it. */
+	if (r != 0) {
+		kv_batch_append(put->writer.batch, &put->records);
 		return r < 0 ? r : 0;
+	}
 	struct content_record content = { put->work.size, digest, buf_view(&put->segments),
 					  put->data };
 	content_encode(&record, &content);
@@ -542,10 +586,12 @@ static int put_content(struct put *put, struct content_ref *ret, struct error *e
 				     .data_bytes = put->data };
 	put_record(put, FAMILY_CONTENT, ret->id, &record);
 	known_note(&put->cs->known, &digest, ret->id);
-	return buf_check(&record, e);
+	r = end_early(put, e);
+	kv_batch_append(put->writer.batch, &put->records);
+	return r < 0 ? r : buf_check(&record, e);
 }
 
-/* 1 and *ret when the work is nothing but the whole of one content. */
+/* 1 and *ret when the work is nothing but the whole of one content, which stays. */
 static int share_whole(struct put *put, struct content_ref *ret, struct error *e)
 {
 	const struct extent *x = put->extents;
@@ -553,15 +599,24 @@ static int share_whole(struct put *put, struct content_ref *ret, struct error *e
 
 	if (put->work.size > 0 && !one)
 		return 0;
-	int r = content_stat(put->cs, put->work.size ? x->content : 0, ret, e);
+	int r = one ? is_early(put, x->content, e) : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = content_stat(put->cs, put->work.size ? x->content : 0, ret, e);
 	return r < 0 ? r : ret->size == put->work.size;
+}
+
+static void writer_start(struct put *put, struct kv_batch *batch)
+{
+	chunk_writer_init(&put->writer, &put->cs->chunks, batch);
+	put->writer.reread = reread;
+	put->writer.arg = put;
 }
 
 static int put_start(struct put *put, struct error *e)
 {
 	uint64_t size = put->work.size;
 
-	put->chunker = chunker_for(size);
 	put->window_size = size < WINDOW_BYTES ? (size_t)size : WINDOW_BYTES;
 	put->window = malloc(put->window_size);
 	digest_list_start(&put->digests);
@@ -574,6 +629,8 @@ static void put_release(struct put *put)
 	place_release(&put->reading);
 	place_release(&put->shared);
 	buf_release(&put->segments);
+	buf_release(&put->taken);
+	kv_batch_release(&put->records);
 	free(put->window);
 	free(put->extents);
 }
@@ -589,9 +646,8 @@ int content_put(struct content_store *cs, const struct work *work, struct kv_bat
 	r = share_whole(&put, ret, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	chunk_writer_init(&put.writer, &cs->chunks, batch);
-	put.writer.reread = reread;
-	put.writer.arg = &put;
+	writer_start(&put, batch);
+	put.chunker = chunker_for(work->size);
 	r = put_start(&put, e);
 	if (r == 0)
 		r = find_known(&put, ret, e);
@@ -602,5 +658,140 @@ int content_put(struct content_store *cs, const struct work *work, struct kv_bat
 		r = put_content(&put, ret, e);
 	if (r == 0)
 		ret->new_bytes = put.writer.new_bytes;
+	return r;
+}
+
+/* ---- early contents ---- */
+
+/* Digests of several works at once, on a thread of their own. */
+struct lanes_hasher {
+	struct content_store *cs;
+	const struct work *works;
+	size_t n;
+	struct lanes lanes;
+	struct error error;
+};
+
+#define LANE_BYTES ((size_t)64 << 10)
+
+_Static_assert(CONTENT_EARLY_MAX == LANES, "early contents are digested side by side");
+
+/* Lanes that have no work go over the first once more. */
+static int hash_lanes(struct lanes_hasher *h, uint8_t *bytes)
+{
+	uint64_t size = h->works[0].size;
+
+	for (uint64_t at = 0; at < size; at += LANE_BYTES) {
+		size_t n = size - at < LANE_BYTES ? (size_t)(size - at) : LANE_BYTES;
+		const uint8_t *data[LANES];
+
+		for (size_t i = 0; i < LANES; i++) {
+			uint8_t *to = bytes + i * LANE_BYTES;
+			int r = i < h->n ? work_read(h->cs, &h->works[i], at, to, n, &h->error) : 0;
+
+			if (r < 0 || (i < h->n && (size_t)r != n))
+				return r < 0 ? r : cut_short(&h->error);
+			data[i] = i < h->n ? to : bytes;
+		}
+		lanes_add(&h->lanes, data, n, at + n == size);
+	}
+	return 0;
+}
+
+static void *hash_all(void *arg)
+{
+	struct lanes_hasher *h = arg;
+	uint8_t *bytes = malloc(LANES * LANE_BYTES);
+
+	lanes_start(&h->lanes);
+	if (bytes)
+		hash_lanes(h, bytes);
+	else
+		error_set(&h->error, -E_NO_MEMORY, "out of memory");
+	free(bytes);
+	return NULL;
+}
+
+/* The chunks of one segment, which is chunked as any of a large content; *chunks is its list. */
+static int put_early_chunks(struct content_store *cs, const struct work *work, struct buf *chunks,
+			    struct error *e)
+{
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	CLEANUP(put_release) struct put put = { .cs = cs,
+						.chunker = chunker_for(CONTENT_SIZE_MAX) };
+	struct segment_draft draft = { .digested = true };
+	int r = take_work(&put, work, e);
+
+	if (r < 0)
+		return r;
+	writer_start(&put, &batch);
+	r = put_start(&put, e);
+	if (r == 0)
+		r = chunk_writer_begin_past(&put.writer, work->size, put.chunker.min, e);
+	if (r == 0)
+		r = draft_fill(&put, &draft, 0, work->size, e);
+	if (r == 0)
+		r = chunk_writer_end_past(&put.writer, e);
+	*chunks = draft.chunks;
+	return r;
+}
+
+static int put_early_records(struct content_store *cs, uint64_t size, const struct buf *chunks,
+			     struct digest digest, struct kv_batch *batch, uint64_t *ret_id,
+			     struct error *e)
+{
+	CLEANUP(buf_release) struct buf encoded = { 0 }, list = { 0 };
+	struct segment_record segment = { .digest = digest, .chunks = buf_view(chunks) };
+	uint64_t segment_id = atomic_fetch_add(&cs->next_segment, 1);
+	struct key key = key_number(segment_id);
+
+	segment_encode(&encoded, &segment);
+	kv_batch_put_buf(batch, FAMILY_SEGMENT, key_view(&key), &encoded);
+	buf_varint(&list, segment_id);
+	buf_varint(&list, size);
+	struct content_record content = { size, digest, buf_view(&list), size };
+	buf_clear(&encoded);
+	content_encode(&encoded, &content);
+	*ret_id = atomic_fetch_add(&cs->next_content, 1);
+	key = early_key(*ret_id);
+	kv_batch_put_buf(batch, FAMILY_META, key_view(&key), &encoded);
+	return buf_check(&list, e);
+}
+
+static int put_early(struct content_store *cs, const struct work works[], size_t n,
+		     struct buf chunks[], uint64_t ret_ids[], struct error *e)
+{
+	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
+	struct lanes_hasher hasher = { .cs = cs, .works = works, .n = n };
+	pthread_t thread;
+	int err = pthread_create(&thread, NULL, hash_all, &hasher), r = 0;
+
+	if (err)
+		return error_set(e, -err, "a thread for digests cannot be started");
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = put_early_chunks(cs, &works[i], &chunks[i], e);
+	pthread_join(thread, NULL);
+	if (r == 0 && hasher.error.code)
+		r = error_set(e, hasher.error.code, "%s", hasher.error.text);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = put_early_records(cs, works[i].size, &chunks[i],
+				      lanes_digest(&hasher.lanes, i), &batch, &ret_ids[i], e);
+	atomic_store(&cs->any_early, true);
+	return r < 0 ? r : kv_write(cs->kv, &batch, e);
+}
+
+int content_put_early(struct content_store *cs, const struct work works[], size_t n,
+		      uint64_t ret_ids[], struct error *e)
+{
+	struct buf chunks[CONTENT_EARLY_MAX] = { 0 };
+	unsigned hold = content_hold(cs);
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		assert(works[i].size == content_segment_max());
+	r = put_early(cs, works, n, chunks, ret_ids, e);
+	content_unhold(cs, hold);
+	for (size_t i = 0; i < n; i++)
+		buf_release(&chunks[i]);
 	return r;
 }

@@ -24,8 +24,7 @@ int extents_reserve(struct extents *x, struct error *e)
 	return 0;
 }
 
-/* Index of the first extent that ends after offset; count when there is none. */
-static size_t find(const struct extents *x, uint64_t offset)
+size_t extents_find(const struct extents *x, uint64_t offset)
 {
 	size_t low = 0, high = x->count;
 
@@ -91,7 +90,7 @@ void extents_set(struct extents *x, struct extent new)
 		return;
 	if (new.at > x->size)
 		extents_truncate(x, new.at);
-	size_t first = find(x, new.at), last = find(x, new.at + new.len);
+	size_t first = extents_find(x, new.at), last = extents_find(x, new.at + new.len);
 	if (first < x->count && x->at[first].at < new.at) {
 		with[n] = x->at[first];
 		with[n].len = new.at - with[n].at;
@@ -115,7 +114,7 @@ void extents_truncate(struct extents *x, uint64_t size)
 						     .kind = EXTENT_ZERO };
 		tidy(x, x->count - 1, x->count - 1);
 	} else if (size < x->size) {
-		size_t first = find(x, size);
+		size_t first = extents_find(x, size);
 
 		if (x->at[first].at < size) {
 			x->at[first].len = size - x->at[first].at;

@@ -21,6 +21,9 @@ int extents_reserve(struct extents *x, struct error *e);
  * and the size grows when they end past it.  Needs extents_reserve() before. */
 void extents_set(struct extents *x, struct extent new);
 
+/* Index of the first extent that ends after offset; count when there is none. */
+size_t extents_find(const struct extents *x, uint64_t offset);
+
 /* Cuts the file, or makes it end in a hole.  Needs extents_reserve() before. */
 void extents_truncate(struct extents *x, uint64_t size);
 

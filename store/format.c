@@ -294,7 +294,7 @@ bool staging_head_decode(struct staging_head *head, const uint8_t in[STAGING_HEA
 	head->from = reader_u64(&r);
 	head->checksum = reader_u64(&r);
 	return magic == STAGING_MAGIC && reader_done(&r) && head->type >= STAGING_BEGIN &&
-	       head->type <= STAGING_TIMES;
+	       head->type <= STAGING_MOVED;
 }
 
 void seal_encode(uint8_t out[SEAL_LEN], const struct seal_record *r)

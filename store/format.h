@@ -28,7 +28,8 @@
  *   2026-11-21  2  all records: the fields that are there, times as differences; log_record: above
  *                  and the counts; BY_USER, UNDER: of blocks
  *   2026-11-21  2  log_record: versions, version_bytes; version_record: flag VERSION_MOVED
- *   2026-11-21  2  plans of format 2 (plain.h): RECIPE_OFFICE; RECIPE_TOKENS and its choices */
+ *   2026-11-21  2  plans of format 2 (plain.h): RECIPE_OFFICE; RECIPE_TOKENS and its choices
+ *   2026-11-21  2  staging journals: MOVED; META: early contents */
 #ifndef DAYBOOK_FORMAT_H
 #define DAYBOOK_FORMAT_H
 
@@ -54,7 +55,7 @@
 
 /* X(NAME, letter, key after the letter, value, what for) */
 #define KEY_FAMILIES(X) \
-	X(META,        'M', "text",                                "text or number",  "how far packing came; the next inode's number, when not the log's") \
+	X(META,        'M', "text",                                "text or number",  "how far packing came; the next inode's number, when not the log's; what comes in") \
 	X(DIRENT,      'd', "parent u64, cookie u64, name",        "dirent_record",   "the present of a directory") \
 	X(PAST_DIRENT, 'p', "parent u64, cookie u64, name, 0, ~since u64", "dirent_record", "what a name was before") \
 	X(INODE,       'i', "inode u64",                           "inode_record",    "the present of an inode") \
@@ -306,6 +307,9 @@ uint64_t log_operation_number(const char *word);
  *   TIMES  the file's mtime became `content` and its atime `from`, ns since 1970 as two's
  *          complement; 0: as it was.  A later change of the bytes makes the mtime a matter of when
  *          that was.
+ *   MOVED  written over the first of some WRITE entries, `length` bytes behind this head, after the
+ *          `from` bytes at `offset` had been made the content `content`: they are its, and what
+ *          stands in those `length` bytes is of no use any more.
  * checksum: XXH3-64 of the head before it, seeded with XXH3-64 of the data, xor the entry's own
  * position in the file, xor the salt (not for BEGIN), so that an entry of an earlier use of the
  * file is not taken for one of this. */
@@ -321,6 +325,7 @@ enum staging_entry_type {
 	STAGING_SHARE = 5,
 	STAGING_END = 6,
 	STAGING_TIMES = 7,
+	STAGING_MOVED = 8,
 };
 
 struct staging_head {

@@ -83,6 +83,8 @@ void kv_batch_put(struct kv_batch *batch, enum family family, struct view key, s
 void kv_batch_put_buf(struct kv_batch *batch, enum family family, struct view key,
 		      const struct buf *value);
 void kv_batch_delete(struct kv_batch *batch, enum family family, struct view key);
+/* Adds what is in another. */
+void kv_batch_append(struct kv_batch *batch, const struct kv_batch *more);
 size_t kv_batch_bytes(const struct kv_batch *batch);
 size_t kv_batch_count(const struct kv_batch *batch);
 

@@ -105,6 +105,14 @@ void kv_batch_delete(struct kv_batch *batch, enum family family, struct view key
 	add(batch, family, false, key, 0);
 }
 
+void kv_batch_append(struct kv_batch *batch, const struct kv_batch *more)
+{
+	buf_append(&batch->operations, more->operations.data, more->operations.len);
+	batch->operations.failed |= more->operations.failed;
+	batch->count += more->count;
+	batch->bulk |= more->bulk;
+}
+
 size_t kv_batch_bytes(const struct kv_batch *batch)
 {
 	return batch->operations.len;

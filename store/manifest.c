@@ -127,6 +127,10 @@ static int load(struct content_store *cs, struct lru *cache, enum family family,
 	if (*ret)
 		return 0;
 	int r = kv_get(cs->kv, NULL, family, key_view(&key), &value, e);
+	if (r == 0 && family == FAMILY_CONTENT && atomic_load(&cs->any_early)) {
+		key = early_key(id);
+		r = kv_get(cs->kv, NULL, FAMILY_META, key_view(&key), &value, e);
+	}
 	if (r == 0)
 		return id == LOST_ID ? error_set(e, -E_CORRUPT, LOST_SENTENCE)
 				     : error_set(e, -E_CORRUPT, "%s %llu is missing", what,

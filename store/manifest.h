@@ -9,6 +9,7 @@
 #include "chunk.h"
 #include "content.h"
 #include "digest.h"
+#include "key.h"
 #include "known.h"
 
 /* Holds from the end of the piece before it (0 for the first) up to end.  id 0: a hole. */
@@ -37,6 +38,7 @@ struct content_store {
 	atomic_uint_least64_t repacks; /* how often a segment's form changed */
 	atomic_uint epoch, holds[2];   /* content_hold() */
 	struct known known;
+	atomic_bool any_early;         /* there were early contents since it was opened */
 };
 
 /* The manifest of content, or the segment, by id: -E_CORRUPT when absent or damaged.  Content 0 has
@@ -45,6 +47,10 @@ int manifest_load(struct content_store *cs, uint64_t content, struct pieces **re
 int segment_load(struct content_store *cs, uint64_t segment, struct pieces **ret, struct error *e);
 void manifest_drop(struct content_store *cs, struct pieces *manifest); /* both accept NULL */
 void segment_drop(struct content_store *cs, struct pieces *segment);
+
+/* Of early contents (content.h): the record's key in META; the largest id, 0: none. */
+struct key early_key(uint64_t id);
+int early_last(struct content_store *cs, uint64_t *ret, struct error *e);
 
 /* Index of the piece that holds offset, which is less than size. */
 size_t pieces_find(const struct pieces *p, uint64_t offset);

@@ -20,6 +20,8 @@ struct recovery {
 	struct store *store;
 	const struct take_over *by;
 	bool worked;            /* there were journals */
+	bool keeps;             /* some of them were set aside */
+	struct buf early;       /* ids of early contents that adopted ones have, u64 */
 };
 
 /* Keeps a journal that cannot become a version, out of the way of the next one for that inode. */
@@ -129,6 +131,29 @@ static int judge(struct recovery *r, const struct staging_origin *origin, enum f
 	return rc;
 }
 
+/* To be called before somebody goes on with the staging. */
+static int note_early(struct recovery *r, const struct staging *staging, struct error *e)
+{
+	size_t count;
+	const uint64_t *ids = staging_early(staging, &count);
+
+	for (size_t i = 0; i < count; i++)
+		buf_u64(&r->early, ids[i]);
+	return buf_check(&r->early, e);
+}
+
+static bool is_early_kept(void *arg, uint64_t id)
+{
+	const struct recovery *r = arg;
+	struct reader in = reader_of(buf_view(&r->early));
+
+	while (reader_left(&in) > 0) {
+		if (reader_u64(&in) == id)
+			return true;
+	}
+	return false;
+}
+
 static int recover_journal(struct recovery *r, const char *name, struct error *e)
 {
 	const struct take_over *by = r->by;
@@ -145,6 +170,7 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 		return 0;
 	}
 	if (rc == -E_CORRUPT) { /* staging_recover set it aside */
+		r->keeps = true;
 		buf_printf(&store->report, "%s\n", why.text);
 		return 0;
 	}
@@ -162,10 +188,13 @@ static int recover_journal(struct recovery *r, const char *name, struct error *e
 		rc = error_set(
 			&why, -E_CORRUPT,
 			"what they were written over did not reach the disk before a power cut");
+	if (rc == 0)
+		rc = note_early(r, staging, &why);
 	if (rc == 0 && by && !damaged &&
 	    by->adopt(by->arg, &origin, staging, !is_untouched(staging, &work, &origin)))
 		return 0;
 	rc = rc < 0 ? rc : save_leftover(store, staging, &origin, torn && !damaged, &why);
+	r->keeps |= rc < 0 || damaged;
 	if (rc == 0 && damaged) {
 		staging_abandon(staging);
 		return set_aside(store, name,
@@ -189,6 +218,7 @@ static void forget_old(struct recovery *r, const char *name)
 	struct store *store = r->store;
 	struct stat st;
 
+	r->keeps = true;
 	if (r->by || fstatat(store->staging_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    clock_now() / NS_PER_SECOND - st.st_mtim.tv_sec < KEPT_SECONDS ||
 	    unlinkat(store->staging_fd, name, 0) < 0)
@@ -256,6 +286,10 @@ int recovery_take_over(struct store *store, const struct take_over *by, struct e
 	struct recovery r = { .store = store, .by = by };
 	int rc = recover_journals(&r, e);
 
+	/* A journal that is kept may name them. */
+	if (rc == 0 && !r.keeps)
+		rc = content_forget_early(store->contents, is_early_kept, &r, e);
+	buf_release(&r.early);
 	if (rc == 0)
 		rc = visit_orphans(store, by, e);
 	if (rc == 0)

@@ -11,36 +11,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "extents.h"
-#include "lock.h"
-#include "space.h"
+#include "staging_parts.h"
 
-#define KEPT_OF_ONE_MAX 10000 /* journals of one inode that are kept */
 #define JOURNAL_LONG ((uint64_t)1 << 20) /* past this, a save starts the journal over in place */
 #define KEPT_MAX 32                      /* journals that are done with */
 #define KEPT_BYTES ((uint64_t)64 << 10)  /* a longer one is emptied first */
 /* Saved bytes stand twice on the disk, in the database's log, up to this. */
 #define WAL_BYTES ((uint64_t)64 << 20)
-
-struct staging {
-	struct journals *journals;
-	struct staging *next; /* of those that are kept */
-	int fd;
-	char name[20];
-	uint64_t end;     /* of the journal's last whole entry */
-	uint64_t salt;
-	bool damaged;     /* recovered, and not all could be read */
-	struct extents extents;
-	struct staging_times times;
-	struct space space;
-};
-
-struct journals {
-	struct lock lock;
-	int directory_fd;
-	struct staging *kept;
-	unsigned kept_count;
-};
 
 /* ---- test hook ---- */
 
@@ -78,7 +55,7 @@ static ssize_t write_vector(int fd, const struct iovec *v, int n, off_t at)
 
 /* ---- the journal ---- */
 
-static uint64_t head_checksum(const struct staging *s, const uint8_t encoded[STAGING_HEAD_LEN],
+uint64_t staging_checksum(const struct staging *s, const uint8_t encoded[STAGING_HEAD_LEN],
 			      uint8_t type, struct view data, uint64_t position)
 {
 	uint64_t seed =
@@ -112,16 +89,14 @@ static int write_whole(int fd, const struct iovec v[2], uint64_t at, struct erro
 	return 0;
 }
 
-/* Writes one entry at position; what a failure left there is cut off, or overwritten by the
- * next. */
-static int write_entry(struct staging *s, struct staging_head *head, struct view data,
-		       uint64_t position, struct error *e)
+int staging_write_entry(struct staging *s, struct staging_head *head, struct view data,
+			uint64_t position, struct error *e)
 {
 	uint8_t encoded[STAGING_HEAD_LEN];
 
 	head->checksum = 0;
 	staging_head_encode(encoded, head);
-	head->checksum = head_checksum(s, encoded, head->type, data, position);
+	head->checksum = staging_checksum(s, encoded, head->type, data, position);
 	staging_head_encode(encoded, head);
 	struct iovec v[2] = { { encoded, sizeof(encoded) }, { (void *)data.data, data.len } };
 	return write_whole(s->fd, v, position, e);
@@ -130,7 +105,7 @@ static int write_entry(struct staging *s, struct staging_head *head, struct view
 static int append_entry(struct staging *s, struct staging_head *head, struct view data,
 			struct error *e)
 {
-	int r = write_entry(s, head, data, s->end, e);
+	int r = staging_write_entry(s, head, data, s->end, e);
 
 	if (r == 0)
 		s->end += STAGING_HEAD_LEN + data.len;
@@ -183,7 +158,7 @@ static int write_begin(struct staging *s, const struct staging_origin *origin, u
 	};
 
 	if (r == 0)
-		r = write_entry(s, &head, buf_view(&data), position, e);
+		r = staging_write_entry(s, &head, buf_view(&data), position, e);
 	if (r < 0)
 		return r;
 	s->salt = head.content;
@@ -203,6 +178,11 @@ int journals_new(int directory_fd, struct journals **ret, struct error *e)
 	journals->directory_fd = directory_fd;
 	*ret = journals;
 	return 0;
+}
+
+void journals_set_contents(struct journals *journals, struct content_store *contents)
+{
+	journals->contents = contents;
 }
 
 static struct staging *take_kept(struct journals *journals)
@@ -252,13 +232,13 @@ static bool write_end(struct staging *s)
 
 	if (s->end <= KEPT_BYTES)
 		return append_entry(s, &head, view_of(NULL, 0), NULL) == 0;
-	s->end = 0;
+	s->end = s->punched = 0;
 	return ftruncate(s->fd, 0) == 0;
 }
 
 /* ---- beginning and ending ---- */
 
-static struct staging *staging_alloc(struct journals *journals, const char *name)
+struct staging *staging_alloc(struct journals *journals, const char *name)
 {
 	struct staging *s = calloc(1, sizeof(*s));
 
@@ -287,7 +267,7 @@ static int take_journal(struct journals *journals, struct staging **ret, struct 
 	return (*ret)->fd < 0 ? error_system(e, "staging/%s", name) : 0;
 }
 
-static int start_extents(struct staging *s, const struct staging_origin *origin, struct error *e)
+int staging_start(struct staging *s, const struct staging_origin *origin, struct error *e)
 {
 	struct extents fresh = { 0 };
 	int r = extents_reserve(&fresh, e);
@@ -312,7 +292,7 @@ int staging_begin(struct journals *journals, const struct staging_origin *origin
 	int r = take_journal(journals, &s, e);
 
 	if (r == 0)
-		r = start_extents(s, origin, e);
+		r = staging_start(s, origin, e);
 	if (r == 0)
 		r = write_begin(s, origin, s->end, 0, e);
 	if (r == 0) {
@@ -329,7 +309,7 @@ int staging_begin(struct journals *journals, const struct staging_origin *origin
 int staging_rebase(struct staging *s, const struct staging_origin *origin, struct error *e)
 {
 	struct staging fresh = { 0 };
-	int r = start_extents(&fresh, origin, e);
+	int r = staging_start(&fresh, origin, e);
 
 	if (r < 0)
 		return r;
@@ -338,6 +318,7 @@ int staging_rebase(struct staging *s, const struct staging_origin *origin, struc
 		r = write_begin(s, origin, 0, s->end, e);
 		if (r == 0 && ftruncate(s->fd, (off_t)s->end) < 0)
 			r = 0; /* the salt tells what is left there from what is written now */
+		s->punched = r == 0 ? 0 : s->punched;
 	}
 	if (r < 0) {
 		extents_release(&fresh.extents);
@@ -346,6 +327,7 @@ int staging_rebase(struct staging *s, const struct staging_origin *origin, struc
 	extents_release(&s->extents);
 	s->extents = fresh.extents;
 	s->times = fresh.times;
+	early_end(s, true);
 	return 0;
 }
 
@@ -354,14 +336,18 @@ void staging_end(struct staging *s)
 	if (!s)
 		return;
 	extents_release(&s->extents);
-	if (!write_end(s) || !keep(s))
+	bool ended = write_end(s);
+	early_end(s, true);
+	if (!ended || !keep(s))
 		staging_remove(s);
 }
 
 void staging_remove(struct staging *s)
 {
-	if (s)
+	if (s) {
 		unlinkat(s->journals->directory_fd, s->name, 0);
+		early_end(s, true);
+	}
 	staging_abandon(s);
 }
 
@@ -371,15 +357,14 @@ void staging_abandon(struct staging *s)
 		return;
 	if (s->fd >= 0)
 		close(s->fd);
+	early_end(s, false);
 	extents_release(&s->extents);
 	free(s);
 }
 
 /* ---- changing ---- */
 
-/* Makes what head says true in memory; data_at is where its data stands in the journal.  Cannot
- * fail after extents_reserve(). */
-static void apply(struct staging *s, const struct staging_head *head, uint64_t data_at)
+void staging_apply(struct staging *s, const struct staging_head *head, uint64_t data_at)
 {
 	struct extent x = { .at = head->offset, .len = head->length };
 
@@ -398,6 +383,11 @@ static void apply(struct staging *s, const struct staging_head *head, uint64_t d
 		x.content = head->content;
 		x.from = head->from;
 		break;
+	case STAGING_MOVED:
+		x.kind = EXTENT_CONTENT;
+		x.content = head->content;
+		x.len = head->from;
+		break;
 	case STAGING_ZERO:
 		if (head->flags & STAGING_KEEP_SIZE) {
 			x.at = x.at < s->extents.size ? x.at : s->extents.size;
@@ -414,33 +404,37 @@ static void apply(struct staging *s, const struct staging_head *head, uint64_t d
 /* What is staged has yet to be saved to the same disk: without room for that, no more is taken. */
 static int check_space(struct staging *s, uint64_t n, struct error *e)
 {
-	atomic_store(&s->space.owed, s->end + (s->end < WAL_BYTES ? s->end : WAL_BYTES));
+	uint64_t held = s->end - s->punched;
+
+	atomic_store(&s->space.owed, held + (held < WAL_BYTES ? held : WAL_BYTES));
 	return space_check(&s->space, s->fd, n + STAGING_HEAD_LEN, SPACE_TIMES_UNSAVED, e);
 }
 
-#define ORIGIN_BYTES_MAX 1024 /* numbers and three names */
-
-static bool is_range_bad(const struct staging_head *head)
+bool staging_is_bad(const struct staging_head *head)
 {
 	uint64_t max = CONTENT_SIZE_MAX;
 
 	return head->offset > max || head->length > max - head->offset ||
 	       (head->type == STAGING_SHARE &&
-		(head->from > max || head->length > max - head->from));
+		(head->from > max || head->length > max - head->from)) ||
+	       (head->type == STAGING_MOVED && head->from > max - head->offset);
 }
 
 static int change(struct staging *s, struct staging_head *head, struct view data, struct error *e)
 {
-	if (is_range_bad(head))
+	if (staging_is_bad(head))
 		return error_set(e, -E_TOO_BIG, "past the largest file size");
 	int r = extents_reserve(&s->extents, e);
 	if (r == 0 && data.len)
 		r = check_space(s, data.len, e);
+	uint64_t position = s->end;
 	if (r == 0)
 		r = append_entry(s, head, data, e);
-	if (r == 0)
-		apply(s, head, s->end - data.len);
-	return r;
+	if (r < 0)
+		return r;
+	staging_apply(s, head, s->end - data.len);
+	early_follow(s, head->type == STAGING_WRITE, head->offset, head->length, position);
+	return 0;
 }
 
 int staging_write(struct staging *s, uint64_t offset, const void *data, size_t n, struct error *e)
@@ -506,263 +500,10 @@ uint64_t staging_size(const struct staging *s)
 
 uint64_t staging_staged_bytes(const struct staging *s)
 {
-	return s->end;
+	return s->end - s->punched;
 }
 
 size_t staging_extent_count(const struct staging *s)
 {
 	return s->extents.count;
-}
-
-/* ---- recovery ---- */
-
-/* A journal while it is read. */
-struct replay {
-	struct staging *s;
-	uint64_t file_size, stale; /* stale: what the last BEGIN said */
-	struct buf data;
-	/* Data of the last BEGIN; empty when the journal ended, or did not begin. */
-	struct buf origin;
-};
-
-static int read_whole(int fd, void *out, size_t n, uint64_t at, struct error *e)
-{
-	for (size_t done = 0; done < n;) {
-		ssize_t got = pread(fd, (uint8_t *)out + done, n - done, (off_t)(at + done));
-
-		if (got < 0 && errno != EINTR)
-			return error_system(e, "reading unsaved bytes");
-		if (got == 0)
-			return error_set(e, -E_CORRUPT, "a file of unsaved bytes became shorter");
-		done += got > 0 ? (size_t)got : 0;
-	}
-	return 0;
-}
-
-static uint64_t data_len(const struct staging_head *head)
-{
-	return head->type == STAGING_BEGIN || head->type == STAGING_WRITE ? head->length : 0;
-}
-
-/* Reads the entry at the journal's end; 1: whole, its data in replay->data.  0: no whole entry is
- * there. */
-static int read_entry(struct replay *replay, struct staging_head *head, struct error *e)
-{
-	struct staging *s = replay->s;
-	uint8_t encoded[STAGING_HEAD_LEN];
-	uint64_t left = replay->file_size - s->end;
-
-	if (left < STAGING_HEAD_LEN)
-		return 0;
-	int r = read_whole(s->fd, encoded, sizeof(encoded), s->end, e);
-	if (r < 0)
-		return r;
-	if (!staging_head_decode(head, encoded) || data_len(head) > left - STAGING_HEAD_LEN ||
-	    is_range_bad(head))
-		return 0;
-	buf_clear(&replay->data);
-	void *data = buf_grow(&replay->data, (size_t)data_len(head));
-	r = buf_check(&replay->data, e);
-	if (r == 0)
-		r = read_whole(s->fd, data, (size_t)data_len(head), s->end + STAGING_HEAD_LEN, e);
-	if (r < 0)
-		return r;
-	return head_checksum(s, encoded, head->type, buf_view(&replay->data), s->end) ==
-	       head->checksum;
-}
-
-static int decode_origin(struct staging_origin *origin, struct view data, struct error *e)
-{
-	struct origin_record record;
-	int r = origin_decode(&record, data, e);
-
-	if (r < 0)
-		return r;
-	*origin = (struct staging_origin){
-		.ino = record.ino,
-		.content = record.content,
-		.size = record.size,
-		.uid = record.uid,
-		.gid = record.gid,
-		.tgid = record.tgid,
-		.author = record.author,
-		.command = record.command,
-		.client = record.client,
-		.base = record.base,
-		.mtime = record.mtime,
-		.handle = record.handle,
-		.folds = record.folds != 0,
-		.change = record.change,
-		.boot = record.boot,
-	};
-	return 0;
-}
-
-static int replay_begin(struct replay *replay, const struct staging_head *head, struct error *e)
-{
-	struct staging_origin origin;
-	int r = decode_origin(&origin, buf_view(&replay->data), e);
-
-	if (r < 0)
-		return r;
-	if (origin.size > CONTENT_SIZE_MAX)
-		return error_set(e, -E_CORRUPT, "the size is none");
-	r = start_extents(replay->s, &origin, e);
-	if (r < 0)
-		return r;
-	replay->s->salt = head->content;
-	replay->stale = head->from;
-	buf_clear(&replay->origin);
-	buf_append(&replay->origin, replay->data.data, replay->data.len);
-	return buf_check(&replay->origin, e);
-}
-
-/* Replays the next entry: 1; 0: there is no more. */
-static int replay_entry(struct replay *replay, struct error *e)
-{
-	struct staging *s = replay->s;
-	struct staging_head head;
-	int r = read_entry(replay, &head, e);
-
-	if (r <= 0)
-		return r;
-	if (head.type == STAGING_BEGIN)
-		r = replay_begin(replay, &head, e);
-	else if (replay->origin.len == 0)
-		return 0;
-	else if (head.type == STAGING_END)
-		buf_clear(&replay->origin);
-	else
-		r = extents_reserve(&s->extents, e);
-	if (r < 0)
-		return r;
-	if (head.type != STAGING_BEGIN && head.type != STAGING_END)
-		apply(s, &head, s->end + STAGING_HEAD_LEN);
-	s->end += STAGING_HEAD_LEN + data_len(&head);
-	replay->stale = head.type == STAGING_BEGIN ? replay->stale : 0;
-	return 1;
-}
-
-/* What is left of the file is too short for an entry that begins: the daemon died before
- * staging_begin() had returned. More than any such entry is another thing: there it is damaged. */
-static bool never_begun(const struct replay *replay)
-{
-	uint64_t left = replay->file_size - replay->s->end;
-	uint8_t encoded[STAGING_HEAD_LEN];
-	struct staging_head head;
-
-	if (left < STAGING_HEAD_LEN)
-		return true;
-	if (left >= STAGING_HEAD_LEN + ORIGIN_BYTES_MAX)
-		return false;
-	return read_whole(replay->s->fd, encoded, sizeof(encoded), replay->s->end, NULL) == 0 &&
-	       staging_head_decode(&head, encoded) && head.type == STAGING_BEGIN &&
-	       head.length > left - STAGING_HEAD_LEN;
-}
-
-int staging_set_aside(int directory_fd, const char *name, char kept[STAGING_KEPT_MAX],
-		      struct error *e)
-{
-	for (unsigned i = 1; i < KEPT_OF_ONE_MAX; i++) {
-		snprintf(kept, STAGING_KEPT_MAX,
-			 i > 1 ? STAGING_KEPT "%.40s.%u" : STAGING_KEPT "%.40s", name, i);
-		if (renameat2(directory_fd, name, directory_fd, kept, RENAME_NOREPLACE) == 0)
-			return 0;
-		if (errno != EEXIST)
-			break;
-	}
-	return error_system(e, "staging/%s", name);
-}
-
-static int set_aside(struct staging *s, struct error *e)
-{
-	char lost[STAGING_KEPT_MAX];
-	int r = staging_set_aside(s->journals->directory_fd, s->name, lost, e);
-
-	if (r < 0)
-		return r;
-	return error_set(
-		e, -E_CORRUPT,
-		"staging/%s, unsaved bytes, is damaged at its start: it is kept as staging/%s",
-		s->name, lost);
-}
-
-/* Looks for a whole entry behind the place where replaying ended: its checksum knows position and
- * salt, so that it cannot be one by chance. */
-static int find_more(struct replay *replay, struct error *e)
-{
-	static const uint8_t magic[] = { 0x44, 0x62, 0x4a, 0x31 };
-	struct staging *s = replay->s;
-	CLEANUP(buf_release) struct buf rest = { 0 };
-	uint64_t stopped = s->end;
-	size_t n = (size_t)(replay->file_size - stopped);
-	struct staging_head head;
-	int r = 0;
-
-	uint8_t *at = buf_grow(&rest, n), *end = at + n;
-	if (buf_check(&rest, e) < 0)
-		return -E_NO_MEMORY;
-	r = read_whole(s->fd, at, n, stopped, e);
-	while (r == 0 && end - at > 1 &&
-	       (at = memmem(at + 1, (size_t)(end - at - 1), magic, sizeof(magic)))) {
-		s->end = stopped + (uint64_t)(at - rest.data);
-		r = read_entry(replay, &head, e);
-	}
-	s->end = stopped;
-	return r;
-}
-
-bool staging_is_damaged(const struct staging *s)
-{
-	return s->damaged;
-}
-
-/* Replays the journal: 0, or 1 when nothing is in it. */
-static int replay_all(struct replay *replay, struct staging_origin *ret_origin, bool *ret_torn,
-		      struct error *e)
-{
-	struct staging *s = replay->s;
-	struct stat st;
-	int r;
-
-	if (fstat(s->fd, &st) < 0)
-		return error_system(e, "staging/%s", s->name);
-	replay->file_size = (uint64_t)st.st_size;
-	while ((r = replay_entry(replay, e)) > 0)
-		;
-	if (r < 0 && (r != -E_CORRUPT || replay->origin.len))
-		return r;
-	if (!replay->origin.len)
-		return r == 0 && never_begun(replay) ? 1 : set_aside(s, e);
-	*ret_torn = s->end < replay->file_size && replay->stale != replay->file_size;
-	if (*ret_torn) {
-		r = find_more(replay, e);
-		if (r < 0)
-			return r;
-		s->damaged = r > 0;
-	}
-	return decode_origin(ret_origin, buf_view(&replay->origin), e);
-}
-
-int staging_recover(struct journals *journals, const char *name, struct staging **ret,
-		    struct staging_origin *ret_origin, struct buf *ret_strings, bool *ret_torn,
-		    struct error *e)
-{
-	struct replay replay = { .s = staging_alloc(journals, name) };
-
-	if (!replay.s)
-		return error_set(e, -E_NO_MEMORY, "out of memory");
-	replay.s->fd = openat(journals->directory_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	int r = replay.s->fd < 0 ? error_system(e, "staging/%s", name) :
-				   replay_all(&replay, ret_origin, ret_torn, e);
-	buf_release(&replay.data);
-	if (r != 0) {
-		buf_release(&replay.origin);
-		staging_abandon(replay.s);
-		return r;
-	}
-	buf_release(ret_strings);
-	*ret_strings = buf_take(&replay.origin);
-	*ret = replay.s;
-	return 0;
 }

@@ -21,6 +21,8 @@ struct journals;
  * removes those that are done with, and accepts NULL; no staging is left that would be ended.  From
  * any thread. */
 int journals_new(int directory_fd, struct journals **ret, struct error *e);
+/* Where early contents are, that end with their staging. */
+void journals_set_contents(struct journals *journals, struct content_store *contents);
 void journals_free(struct journals *journals);
 
 /* Who writes, and on what; kept in the journal's first entry so that recovery can sign the
@@ -65,12 +67,38 @@ struct staging_times staging_times(const struct staging *s);
 /* The file as it is now; borrowed until the next change. */
 struct work staging_work(const struct staging *s);
 uint64_t staging_size(const struct staging *s);
-uint64_t staging_staged_bytes(const struct staging *s); /* bytes in the journal, garbage included */
+/* Bytes that the journal takes on the disk, garbage included. */
+uint64_t staging_staged_bytes(const struct staging *s);
 
 /* How many pieces the file is in, 40 bytes of memory each: past STAGING_EXTENTS_FEW it is time to
  * save. */
 size_t staging_extent_count(const struct staging *s);
 #define STAGING_EXTENTS_FEW 16384
+
+/* What is written in order can become content before it is saved (content.h, EARLY CONTENTS): a
+ * segment that was written from its beginning to its end without anything else between is *full*.
+ *
+ * staging_take: the next one and its bytes as a work, whose extents are the caller's to free; they
+ * are read without the inode's lock, for what a journal holds does not change.  1; 0: none is full;
+ * -E_NO_MEMORY.  It is given back by staging_moved(), which makes the range that content and the
+ * journal's bytes of it free, or by staging_give_up(), after which the bytes stay where they are;
+ * meanwhile the staging must be neither rebased nor ended. */
+struct staged_segment {
+	uint64_t at;       /* in the file */
+	uint64_t from, to; /* entries of the journal that hold nothing else */
+	uint64_t seen;     /* how far the journal was when it was taken */
+};
+#define STAGED_FULL_MAX 16
+int staging_take(struct staging *s, struct staged_segment *ret, struct extent **ret_extents,
+		 struct work *ret_work, struct error *e);
+int staging_moved(struct staging *s, const struct staged_segment *segment, uint64_t content,
+		  struct error *e);
+void staging_give_up(struct staging *s);
+/* How many are full or taken, and bytes of the journal that are, or may yet be. */
+size_t staging_full_count(const struct staging *s);
+uint64_t staging_full_bytes(const struct staging *s);
+/* The contents that segments became; borrowed until the next change. */
+const uint64_t *staging_early(const struct staging *s, size_t *ret_count);
 
 /* After a save: the journal starts over on the content that was saved.  Appends one entry; a
  * journal that has grown past a megabyte is overwritten from its start and cut.  A crash in between

@@ -260,6 +260,8 @@ int store_open_parts(struct store *store, const char *database, const struct sto
 	if (rc == 0)
 		rc = content_store_open(store->kv, store->secret, cache / 8, &store->contents, e);
 	if (rc == 0)
+		journals_set_contents(store->journals, store->contents);
+	if (rc == 0)
 		rc = inode_cache_new(cache / 64 * 5, &store->inodes, e);
 	if (rc == 0)
 		rc = dirents_new(cache / 64 * 2, &store->dirents, e);

@@ -1,4 +1,5 @@
 /* operations.c - see operations.h. */
+#include "early.h"
 #include "operations.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ static const struct actor anna = {
 };
 static const struct credentials nobody_else = { 0, 0, 0, NULL };
 static char store_at[4096], scratch_at[4096];
+static size_t piece_bytes = 1 << 30; /* written at once */
 struct store *operations_store;
 
 void operations_fail(const char *format, ...)
@@ -132,7 +134,9 @@ int operations_save(const char *name, const char *text, struct error *e)
 	if (*text)
 		rc = staging_truncate(staging, 0, e);
 	if (rc == 0)
-		rc = staging_write(staging, 0, text, strlen(text), e);
+		rc = early_write(staging, view_str(text), piece_bytes, e);
+	if (rc == 0)
+		rc = early_make(operations_store, staging, e);
 	if (rc == 0)
 		rc = save_staged(staging, origin.ino, false, &saved, e);
 	staging_end(staging); /* what could not be saved is not to become a version */
@@ -171,6 +175,15 @@ static int op_past_log(struct error *e)
 	content_past_log_from(1 << 20);
 	int rc = op_large(e);
 	content_past_log_from(16 << 20);
+	return rc;
+}
+
+static int op_early(struct error *e)
+{
+	content_segments_of(512 << 10), piece_bytes = 10000;
+	int rc = op_past_log(e);
+	content_segments_of(CONTENT_SEGMENT_MAX);
+	piece_bytes = 1 << 30;
 	return rc;
 }
 
@@ -629,6 +642,7 @@ const struct operation operations[] = {
 	{ "save", op_save, 0, NULL },
 	{ "save of a large file", op_large, 0, NULL },
 	{ "save past the log", op_past_log, STEPS, NULL },
+	{ "save of what was made content early", op_early, STEPS, NULL },
 	{ "saves of an open file", op_publish, STEPS, NULL },
 	{ "rename over", op_rename, STEPS, NULL },
 	{ "exchange", op_exchange, 0, NULL },

@@ -477,6 +477,21 @@ int truncate(const char *path, off_t size)
 	return REAL(truncate, path, size);
 }
 
+/* A hole that is punched is zeros that were written. */
+static void record_zeros(uint64_t id, off_t at, off_t n)
+{
+	static const char zeros[64 << 10];
+
+	while (n > 0) {
+		size_t part = n < (off_t)sizeof(zeros) ? (size_t)n : sizeof(zeros);
+
+		RECORD(NULL, NULL, zeros, part, .op = TRACE_WRITE, .handle = id,
+		       .offset = (uint64_t)at);
+		at += (off_t)part;
+		n -= (off_t)part;
+	}
+}
+
 int fallocate(int fd, int mode, off_t at, off_t n)
 {
 	struct handle *handle = of_fd(fd);
@@ -485,13 +500,19 @@ int fallocate(int fd, int mode, off_t at, off_t n)
 	if (!handle)
 		return REAL(fallocate, fd, mode, at, n);
 	/* Behind its end a file has no bytes: RocksDB gives back there what it had reserved. */
-	if (mode & ~FALLOC_FL_KEEP_SIZE &&
+	bool punches = mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) &&
+		       REAL(fstat, fd, &st) == 0 && at < st.st_size;
+	if (mode & ~FALLOC_FL_KEEP_SIZE && !punches &&
 	    (REAL(fstat, fd, &st) < 0 || !(mode & FALLOC_FL_KEEP_SIZE) || at < st.st_size))
 		give_up("fallocate that changes bytes");
+	if (punches)
+		n = n < st.st_size - at ? n : st.st_size - at;
 	int r = LOCKED(FAULT_WRITE, handle->path, REAL(fallocate, fd, mode, at, n));
 	if (r == 0 && mode == 0)
 		RECORD(NULL, NULL, NULL, 0, .op = TRACE_GROW, .handle = handle->id,
 		       .offset = (uint64_t)(at + n));
+	if (r == 0 && punches)
+		record_zeros(handle->id, at, n);
 	UNLOCK();
 	return r;
 }

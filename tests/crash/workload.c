@@ -26,6 +26,7 @@
 #include "store/timeline.h"
 #include "store/verify.h"
 #include "store/version.h"
+#include "tests/crash/early.h"
 #include "tests/crash/packing.h"
 #include "tests/crash/trace.h"
 #include "tests/unit/noise.h"
@@ -34,6 +35,7 @@
 #define FILES_MAX 12
 #define DIRS_MAX 3
 #define FILE_BYTES_MAX (64u << 10)
+#define EARLY_BYTES (16u << 10) /* of a segment that becomes content early */
 /* More than a batch holds, so that chunks are written before the save. */
 #define LARGE_BYTES (5u << 18)
 
@@ -125,9 +127,8 @@ static void resize(struct buf *b, size_t n)
 		abort();
 }
 
-static void write_some(struct file *f, size_t most)
+static void write_at(struct file *f, size_t at, size_t n)
 {
-	size_t n = 1 + pick((unsigned)most), at = pick((unsigned)f->bytes.len + 1);
 	uint8_t *data = malloc(n + 8);
 
 	noise_fill(data, n, noise_next(&seed));
@@ -138,6 +139,23 @@ static void write_some(struct file *f, size_t most)
 	TRY(staging_write(f->staging, at, data, n, e));
 	tell_bytes("bytes", f);
 	free(data);
+}
+
+static void write_some(struct file *f, size_t most)
+{
+	write_at(f, pick((unsigned)f->bytes.len + 1), 1 + pick((unsigned)most));
+}
+
+static void write_in_order(struct file *f)
+{
+	content_segments_of(EARLY_BYTES);
+	for (size_t at = 0, n, end = EARLY_BYTES * (1 + pick(3)) + 9; at < end; at += n) {
+		n = 1 + pick(9000);
+		write_at(f, at, n);
+		if (pick(4) == 0 || at + n >= end)
+			TRY(early_make(store, f->staging, e));
+	}
+	content_segments_of(CONTENT_SEGMENT_MAX);
 }
 
 static void cut_some(struct file *f)
@@ -217,6 +235,7 @@ static void change_bytes(struct file *f)
 		case 0: cut_some(f); break;
 		case 1: zero_some(f); break;
 		case 2: share_some(f); break;
+		case 3: write_in_order(f); break;
 		default: write_some(f, pick(3) ? 3000 : 20000);
 		}
 	}

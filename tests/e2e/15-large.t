@@ -154,6 +154,55 @@ same "the first is as it was" "$(version dense.bin 1)" "$T/dense"
 noise 100000 2 | dd of="$T/dense" bs=100000 seek=1500 conv=notrunc status=none
 same "the second is what it became" dense.bin "$T/dense"
 lap "both versions compared"
+# --- written in order, with deaths --------------------------------------------------------------------------------
+
+# write_slowly FILE: $T/dense through one handle, which waits at 150 and 250 MiB for $T/go-150 and $T/go-250 and then
+# writes something again that is there already
+write_slowly()
+{
+	"$PYTHON" -c 'import os, sys, time
+path, of, room = sys.argv[1:]
+fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+with open(of, "rb") as f:
+    while piece := f.read(1 << 20):
+        os.write(fd, piece)
+        at = f.tell() >> 20
+        if at in (150, 250):
+            open(f"{room}/at-{at}", "w").close()
+            while not os.path.exists(f"{room}/go-{at}"):
+                time.sleep(0.01)
+            os.pwrite(fd, os.pread(f.fileno(), 70000, 100 << 20), 100 << 20)
+os.close(fd)' "$1" "$T/dense" "$T"
+}
+
+write_slowly slow.bin &
+writer=$!
+for at in 150 250; do
+	check "$at MiB are written" wait_for 60 test -e "$T/at-$at"
+	kill_worker
+	touch "$T/go-$at"
+done
+wait "$writer"
+is "the process that serves was killed twice, and the writer noticed nothing" $? 0
+same "it is what was written" slow.bin "$T/dense"
+echo 3 >/proc/sys/vm/drop_caches
+same "and what was kept" slow.bin "$T/dense"
+is "it is one save" "$(version_count slow.bin)" 1
+lap "300 MB written while the process that serves was killed twice"
+rm "$T"/go-* "$T"/at-*
+write_slowly cut.bin 2>/dev/null &
+writer=$!
+check "150 MiB are written" wait_for 60 test -e "$T/at-150"
+kill_daemon
+touch "$T/go-150"
+wait "$writer"
+cd /
+mount_share
+cd "$MNT/dept" || bail "the directory is there again"
+is "all of them were kept when the daemon was killed" "$(stat -c %s cut.bin)" $((150 << 20))
+check "as they were written" cmp -n $((150 << 20)) cut.bin "$T/dense"
+like "as an incomplete save" "$(daybook history --json cut.bin)" '"flags":"incomplete recovered"'
+lap "150 MiB kept when the daemon was killed"
 cd /
 unmount_share
 lap "unmounted"

@@ -268,7 +268,7 @@ END_TEST
 
 START_TEST(a_journal_head_is_decoded_as_it_was_encoded_and_damage_is_seen)
 {
-	struct staging_head head = { STAGING_TIMES,        1, 1ull << 62, 5, 77, 1ull << 40,
+	struct staging_head head = { STAGING_MOVED,        1, 1ull << 62, 5, 77, 1ull << 40,
 				     0xfedcba9876543210ull },
 			    got;
 	uint8_t bytes[STAGING_HEAD_LEN];
@@ -280,9 +280,9 @@ START_TEST(a_journal_head_is_decoded_as_it_was_encoded_and_damage_is_seen)
 		  got.from == head.from && got.checksum == head.checksum);
 	bytes[4] = 0;
 	ck_assert(!staging_head_decode(&got, bytes));
-	bytes[4] = STAGING_TIMES + 1;
+	bytes[4] = STAGING_MOVED + 1;
 	ck_assert(!staging_head_decode(&got, bytes));
-	bytes[4] = STAGING_TIMES;
+	bytes[4] = STAGING_MOVED;
 	bytes[0] ^= 1;
 	ck_assert(!staging_head_decode(&got, bytes));
 }
