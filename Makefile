@@ -49,7 +49,7 @@ $(BUILD)/tests/unit/test_history: $(patsubst %.c,$(BUILD)/%.o,$(wildcard fs/hist
 $(BUILD)/tests/unit/test_control: $(addprefix $(BUILD)/fs/,socket.o proc.o)
 $(BUILD)/tests/unit/test_handle: $(BUILD)/fs/handle.o $(BUILD)/fs/region.o
 $(BUILD)/tests/unit/test_waiters: $(BUILD)/fs/waiters.o
-$(BUILD)/tests/unit/test_file: $(addprefix $(BUILD)/fs/,file.o bases.o handle.o identity.o proc.o orphans.o inode_set.o log.o)
+$(BUILD)/tests/unit/test_file: $(addprefix $(BUILD)/fs/,file.o file_read.o drain.o bases.o handle.o identity.o proc.o orphans.o inode_set.o log.o)
 $(BUILD)/tests/unit/test_pace: $(BUILD)/fs/pace.o
 $(BUILD)/tests/unit/test_confine: $(BUILD)/fs/confine.o
 $(BUILD)/tests/unit/test_confine: UNIT_LIBS = $(shell pkg-config --libs libseccomp)

@@ -13,6 +13,7 @@
 #define RAW_RUN 8
 #define RAW_TRY 4
 #define PENDING_SLOTS_MIN 256
+#define UNLOGGED_BYTES ((size_t)1 << 20)
 
 static atomic_bool all_names_equal;
 
@@ -380,8 +381,6 @@ void chunk_drop(struct chunks *c, struct chunk *chunk)
 struct chunk_pending {
 	uint8_t name[CHUNK_NAME_LEN];
 	uint64_t id; /* 0: free slot */
-	uint64_t at; /* UINT64_MAX: the database or the cache has it */
-	size_t len;
 };
 
 void chunk_writer_init(struct chunk_writer *w, struct chunks *c, struct kv_batch *batch)
@@ -394,7 +393,6 @@ static void give_up_past(struct chunk_writer *w)
 {
 	CLEANUP(buf_release) struct buf key = { 0 };
 
-	kv_bulk_free(w->past);
 	incoming_key(&key, w->past_first);
 	if (!key.failed)
 		remove_range(w->chunks->kv, buf_view(&key), w->past_first,
@@ -405,6 +403,7 @@ void chunk_writer_release(struct chunk_writer *w)
 {
 	if (w->past)
 		give_up_past(w);
+	kv_batch_release(&w->unlogged);
 	if (w->compressor)
 		ZSTD_freeCCtx(atomic_exchange(&w->chunks->compressor, w->compressor));
 	buf_release(&w->compressed);
@@ -447,7 +446,8 @@ static int pending_widen(struct chunk_writer *w, struct error *e)
 	return 0;
 }
 
-static int pending_add(struct chunk_writer *w, const struct chunk_pending *new, struct error *e)
+static int pending_add(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t id,
+		       struct error *e)
 {
 	struct chunk_pending *slot;
 
@@ -457,9 +457,10 @@ static int pending_add(struct chunk_writer *w, const struct chunk_pending *new, 
 		if (r < 0)
 			return r;
 	}
-	slot = pending_slot(w, new->name);
+	slot = pending_slot(w, name);
 	w->pending_count += slot->id == 0;
-	*slot = *new;
+	memcpy(slot->name, name, CHUNK_NAME_LEN);
+	slot->id = id;
 	return 0;
 }
 
@@ -586,33 +587,13 @@ static int find_name(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN],
 	return 1;
 }
 
-/* The same of a chunk on its way past the log, which the database does not have yet. */
-static int held(struct chunk_writer *w, const struct chunk_pending *slot, struct view bytes,
-		struct error *e)
-{
-	if (slot->len != bytes.len)
-		return 0;
-	uint8_t *again = malloc(bytes.len);
-	int r = again ? w->reread(w->arg, slot->at, again, bytes.len, e)
-		      : error_set(e, -E_NO_MEMORY, "out of memory");
-	bool equal = r == 0 && view_equal(view_of(again, bytes.len), bytes);
-	free(again);
-	return r < 0 ? r : equal;
-}
-
 /* 1: chunk id holds those very bytes.  One that is gone or damaged holds them not, and is stored
  * anew. */
-static int holds(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], uint64_t id,
-		 struct view bytes, struct error *e)
+static int holds(struct chunks *c, uint64_t id, struct view bytes, struct error *e)
 {
-	const struct chunk_pending *slot = pending_slot(w, name);
-	struct chunks *c = w->chunks;
 	struct chunk *chunk = NULL;
-	int r;
+	int r = chunk_load_many(c, 1, &id, &chunk, e);
 
-	if (slot && slot->id == id && slot->at != UINT64_MAX)
-		return held(w, slot, bytes, e);
-	r = chunk_load_many(c, 1, &id, &chunk, e);
 	if (r == -E_CORRUPT)
 		return 0;
 	if (r < 0)
@@ -666,45 +647,45 @@ static void remember(struct chunks *c, uint64_t id, struct view bytes)
 	chunk_drop(c, chunk);
 }
 
-/* Puts the chunk whose value is in w->compressed where it goes. */
-static int put_chunk(struct chunk_writer *w, bool past, uint64_t id, struct error *e)
+static int write_unlogged(struct chunk_writer *w, struct error *e)
 {
-	struct id_key key = id_key_of(id);
+	int r = kv_write_unlogged(w->chunks->kv, &w->unlogged, e);
 
-	if (past)
-		return kv_bulk_put(w->past, view_of(&key, 8), buf_view(&w->compressed), e);
-	kv_batch_put_buf(w->batch, FAMILY_CHUNK, view_of(&key, 8), &w->compressed);
-	return 0;
+	kv_batch_clear(&w->unlogged);
+	return r;
 }
 
-/* What is large enough to go past the log would push all else out of the cache. */
+/* twice: the name is known already, of bytes that are not to be had.  What is large enough to go
+ * past the log would push all else out of the cache; there only what comes twice is remembered. */
 static int store_new(struct chunk_writer *w, const uint8_t name[CHUNK_NAME_LEN], struct view bytes,
-		     uint64_t at, uint64_t *ret_id, struct error *e)
+		     bool twice, uint64_t *ret_id, struct error *e)
 {
 	bool past = w->past && w->past_next < w->past_end;
 	uint64_t id = past ? w->past_next++ : atomic_fetch_add(&w->chunks->next_id, 1);
-	struct chunk_pending pending = { .id = id, .at = past ? at : UINT64_MAX, .len = bytes.len };
 	CLEANUP(buf_release) struct buf value = { 0 };
+	struct id_key key = id_key_of(id);
 	int r = encode(w, bytes, e);
 
-	memcpy(pending.name, name, CHUNK_NAME_LEN);
 	if (r == 0)
-		r = pending_add(w, &pending, e);
-	if (r == 0)
-		r = put_chunk(w, past, id, e);
+		r = pending_add(w, name, id, e);
+	if (r < 0)
+		return r;
+	kv_batch_put_buf(past ? &w->unlogged : w->batch, FAMILY_CHUNK, view_of(&key, 8),
+			 &w->compressed);
+	if (kv_batch_bytes(&w->unlogged) > UNLOGGED_BYTES)
+		r = write_unlogged(w, e);
 	if (r < 0)
 		return r;
 	buf_varint(&value, id);
 	kv_batch_put_buf(w->batch, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value);
-	if (!past)
+	if (!past || twice)
 		remember(w->chunks, id, bytes);
 	w->new_bytes += bytes.len;
 	*ret_id = id;
 	return 0;
 }
 
-int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t at, uint64_t *ret_id,
-		struct error *e)
+int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t *ret_id, struct error *e)
 {
 	uint8_t name[CHUNK_NAME_LEN];
 	uint64_t id;
@@ -713,14 +694,14 @@ int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t at, uint64_t
 	int known = find_name(w, name, &id, e);
 	if (known < 0)
 		return known;
-	int equal = known ? holds(w, name, id, bytes, e) : 0;
+	int equal = known ? holds(w->chunks, id, bytes, e) : 0;
 	if (equal < 0)
 		return equal;
 	if (equal) {
 		*ret_id = id;
 		return 0;
 	}
-	return store_new(w, name, bytes, at, ret_id, e);
+	return store_new(w, name, bytes, known, ret_id, e);
 }
 
 int chunk_writer_begin_past(struct chunk_writer *w, uint64_t bytes, size_t min, struct error *e)
@@ -728,34 +709,27 @@ int chunk_writer_begin_past(struct chunk_writer *w, uint64_t bytes, size_t min, 
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	CLEANUP(buf_release) struct buf key = { 0 }, value = { 0 };
 	uint64_t count = bytes / min + 1;
-	struct kv_bulk *past;
-	int r = kv_bulk_begin(w->chunks->kv, &past, e);
 
-	if (r < 0)
-		return r;
 	w->past_first = w->past_next = atomic_fetch_add(&w->chunks->next_id, count);
 	w->past_end = w->past_first + count;
 	incoming_key(&key, w->past_first);
 	buf_varint(&value, count);
 	kv_batch_put_buf(&batch, FAMILY_META, buf_view(&key), &value);
-	r = buf_check(&key, e);
+	int r = buf_check(&key, e);
 	if (r == 0)
 		r = kv_write(w->chunks->kv, &batch, e);
-	if (r < 0)
-		kv_bulk_free(past);
-	else
-		w->past = past;
-	return r;
+	w->past = r == 0;
+	/* It must outlive a power cut that the chunks outlive, which reach tables at any time. */
+	return r < 0 ? r : kv_sync(w->chunks->kv, e);
 }
 
 int chunk_writer_end_past(struct chunk_writer *w, struct error *e)
 {
 	CLEANUP(buf_release) struct buf key = { 0 };
-	/* What tells of the chunks must outlive a power cut that they outlive. */
-	int r = kv_sync(w->chunks->kv, e);
+	int r = write_unlogged(w, e);
 
 	if (r == 0)
-		r = kv_bulk_end(w->past, e);
+		r = kv_flush_content(w->chunks->kv, e);
 	incoming_key(&key, w->past_first);
 	kv_batch_delete(w->batch, FAMILY_META, buf_view(&key));
 	if (r == 0)
@@ -764,8 +738,7 @@ int chunk_writer_end_past(struct chunk_writer *w, struct error *e)
 		r = buf_check(&w->batch->operations, e);
 	if (r < 0)
 		return r;
-	kv_bulk_free(w->past);
-	w->past = NULL; /* should the names be refused, they may be in the log all the same */
+	w->past = false; /* should the names be refused, they may be in the log all the same */
 	return chunk_writer_flush(w, e);
 }
 

@@ -102,11 +102,9 @@ int chunk_is_known(struct chunks *c, struct view bytes, struct error *e);
 struct chunk_writer {
 	struct chunks *chunks;
 	struct kv_batch *batch;
-	struct kv_bulk *past; /* chunk_writer_begin_past() */
+	bool past;                /* chunk_writer_begin_past() */
+	struct kv_batch unlogged; /* the chunks that go past the log */
 	uint64_t past_first, past_next, past_end; /* ids that are theirs */
-	/* Reads again n bytes that were stored at `at`. */
-	int (*reread)(void *arg, uint64_t at, void *out, size_t n, struct error *e);
-	void *arg;
 	void *compressor;
 	struct buf compressed;
 	struct chunk_pending *pending; /* hash table, open addressing */
@@ -119,15 +117,14 @@ void chunk_writer_init(struct chunk_writer *w, struct chunks *c, struct kv_batch
 void chunk_writer_release(struct chunk_writer *w);
 
 /* The id of a chunk with those bytes (at most CHUNK_LEN_MAX): one that is there, or a new one put
- * into the batch.  at: what w->reread finds them by. */
-int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t at, uint64_t *ret_id,
-		struct error *e);
+ * into the batch. */
+int chunk_store(struct chunk_writer *w, struct view bytes, uint64_t *ret_id, struct error *e);
 
-/* What is stored from now on goes past batch and log (kv_bulk_begin): for what is large.  bytes:
- * how many there will be, in chunks of min and more; what does not fit goes into the batch all the
- * same.  The batch must not be flushed until chunk_writer_end_past(), which writes all of it: its
- * chunks are in the database then, on stable storage.  A death in between leaves no chunk without a
- * name: META "incoming" tells chunks_open() what to remove.  w->reread must be set. */
+/* What is stored from now on goes past batch and log (kv_write_unlogged): for what is large.
+ * bytes: how many there will be, in chunks of min and more; what does not fit goes into the batch
+ * all the same.  The batch must not be flushed until chunk_writer_end_past(), which writes all of
+ * it: its chunks are in the database then, on stable storage.  A death in between leaves no chunk
+ * without a name: META "incoming" tells chunks_open() what to remove. */
 int chunk_writer_begin_past(struct chunk_writer *w, uint64_t bytes, size_t min, struct error *e);
 int chunk_writer_end_past(struct chunk_writer *w, struct error *e);
 

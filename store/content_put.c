@@ -145,14 +145,6 @@ static int whole_run(struct put *put, uint64_t offset, uint64_t limit, bool *ret
 
 /* ---- chunks ---- */
 
-static int reread(void *arg, uint64_t at, void *out, size_t n, struct error *e)
-{
-	struct put *put = arg;
-	int r = work_read(put->cs, &put->work, at, out, n, e);
-
-	return r < 0 || (size_t)r == n ? (r < 0 ? r : 0) : cut_short(e);
-}
-
 /* Makes the window hold the bytes of [at, until), or as many as it has room for. */
 static int window_fill(struct put *put, uint64_t at, uint64_t until, struct error *e)
 {
@@ -171,7 +163,8 @@ static int window_fill(struct put *put, uint64_t at, uint64_t until, struct erro
 	if (r < 0)
 		return r;
 	put->window_len += (size_t)r;
-	return put->window_len == want ? 0 : cut_short(e);
+	return put->window_len == want ? 0
+				       : cut_short(e);
 }
 
 /* Ensures that the window holds n bytes from at on, all of which lie before end. */
@@ -221,7 +214,7 @@ static int put_new_chunk(struct put *put, uint64_t offset, uint64_t end, uint64_
 		return r;
 	const uint8_t *bytes = put->window + (offset - put->window_at);
 	size_t len = chunker_cut(&put->chunker, bytes, most, true);
-	r = chunk_store(&put->writer, view_of(bytes, len), offset, ret_id, e);
+	r = chunk_store(&put->writer, view_of(bytes, len), ret_id, e);
 	if (r == 0 && !put->writer.past && kv_batch_bytes(put->writer.batch) > BATCH_BYTES_MAX)
 		r = chunk_writer_flush(&put->writer, e);
 	return r < 0 ? r : (int)len;
@@ -522,7 +515,7 @@ static int find_known(struct put *put, struct content_ref *ret, struct error *e)
 		if (put->extents[i].kind != EXTENT_STAGED)
 			return 0;
 	}
-	if (size > put->window_size)
+	if (size > put->window_size || size > content_segment_max())
 		return 0;
 	int r = window_fill(put, 0, size, e);
 	if (r < 0)
@@ -606,13 +599,6 @@ static int share_whole(struct put *put, struct content_ref *ret, struct error *e
 	return r < 0 ? r : ret->size == put->work.size;
 }
 
-static void writer_start(struct put *put, struct kv_batch *batch)
-{
-	chunk_writer_init(&put->writer, &put->cs->chunks, batch);
-	put->writer.reread = reread;
-	put->writer.arg = put;
-}
-
 static int put_start(struct put *put, struct error *e)
 {
 	uint64_t size = put->work.size;
@@ -646,7 +632,7 @@ int content_put(struct content_store *cs, const struct work *work, struct kv_bat
 	r = share_whole(&put, ret, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	writer_start(&put, batch);
+	chunk_writer_init(&put.writer, &cs->chunks, batch);
 	put.chunker = chunker_for(work->size);
 	r = put_start(&put, e);
 	if (r == 0)
@@ -724,7 +710,7 @@ static int put_early_chunks(struct content_store *cs, const struct work *work, s
 
 	if (r < 0)
 		return r;
-	writer_start(&put, &batch);
+	chunk_writer_init(&put.writer, &cs->chunks, &batch);
 	r = put_start(&put, e);
 	if (r == 0)
 		r = chunk_writer_begin_past(&put.writer, work->size, put.chunker.min, e);

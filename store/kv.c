@@ -387,21 +387,18 @@ static uint64_t memtable_bytes(struct kv *kv)
 
 /* What is in the memtables has yet to be written out.  Content is refused sooner than the small
  * records, so that names can still be removed and what was saved be recorded. */
-int kv_check_space(struct kv *kv, uint64_t bytes, bool bulk, struct error *e)
+static int check_space(struct kv *kv, const struct kv_batch *batch, struct error *e)
 {
+	uint64_t bytes = kv_batch_bytes(batch);
+
 	if (space_stale(&kv->space, bytes))
 		atomic_store(&kv->space.owed, memtable_bytes(kv));
-	return space_check(&kv->space, kv->directory, bytes, bulk ? 2 : 1, e);
-}
-
-static int check_room(struct kv *kv, const struct kv_batch *batch, struct error *e)
-{
-	return kv_check_space(kv, kv_batch_bytes(batch), batch->bulk, e);
+	return space_check(&kv->space, kv->directory, bytes, batch->bulk ? 2 : 1, e);
 }
 
 /* ---- writing ---- */
 
-int kv_check_writable(const struct kv *kv, const char *what, struct error *e)
+static int check_writable(const struct kv *kv, const char *what, struct error *e)
 {
 	int r = injected_failure(what, e);
 
@@ -444,7 +441,7 @@ static bool memtables_are_empty(struct kv *kv)
 /* RocksDB gets over a full disk by writing the memtables out, with which a new log begins.  When
  * there is nothing in them it takes that for done, goes on with the log that could not be written
  * to, and asserts that nobody does (7.8). */
-void kv_note_failure(struct kv *kv, int code)
+static void note_failure(struct kv *kv, int code)
 {
 	uint64_t fine = 0;
 
@@ -475,7 +472,7 @@ static void note_logged(struct kv *kv)
 }
 
 /* An empty batch is only tried. */
-static int write_once(struct kv *kv, struct kv_batch *batch, struct error *e)
+static int write_once(struct kv *kv, struct kv_batch *batch, bool logged, struct error *e)
 {
 	char *message = NULL;
 	int r = check_stuck(kv, e);
@@ -485,8 +482,8 @@ static int write_once(struct kv *kv, struct kv_batch *batch, struct error *e)
 	stop_counting();
 	lock_take(&kv->writing);
 	rocksdb_writebatch_t *writes = batch_for_rocksdb(kv, batch);
-	rocksdb_write(kv->db, kv->write, writes, &message);
-	if (!message && batch->count)
+	rocksdb_write(kv->db, logged ? kv->write : kv->write_unlogged, writes, &message);
+	if (!message && logged && batch->count)
 		note_logged(kv);
 	lock_drop(&kv->writing);
 	rocksdb_writebatch_destroy(writes);
@@ -495,7 +492,7 @@ static int write_once(struct kv *kv, struct kv_batch *batch, struct error *e)
 		return 0;
 	}
 	r = kv_error(kv, message, e);
-	kv_note_failure(kv, r);
+	note_failure(kv, r);
 	return r;
 }
 
@@ -512,39 +509,49 @@ static bool may_recover_soon(const struct kv *kv)
 	return true;
 }
 
-int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
+static int write_batch(struct kv *kv, struct kv_batch *batch, bool logged, struct error *e)
 {
-	int r = kv_check_writable(kv, "write", e);
+	int r = check_writable(kv, "write", e);
 
 	if (r < 0 || batch->count == 0)
 		return r;
 	r = buf_check(&batch->operations, e);
 	if (r == 0)
-		r = check_room(kv, batch, e);
+		r = check_space(kv, batch, e);
 	if (r < 0)
 		return r;
 	do {
-		r = write_once(kv, batch, e);
-	} while (r == -E_NO_SPACE && !atomic_load(&kv->stuck) && check_room(kv, batch, e) == 0 &&
+		r = write_once(kv, batch, logged, e);
+	} while (r == -E_NO_SPACE && !atomic_load(&kv->stuck) && check_space(kv, batch, e) == 0 &&
 		 may_recover_soon(kv));
 	return r;
+}
+
+int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e)
+{
+	return write_batch(kv, batch, true, e);
+}
+
+int kv_write_unlogged(struct kv *kv, struct kv_batch *batch, struct error *e)
+{
+	return write_batch(kv, batch, false, e);
 }
 
 /* After a write to its log failed, or a sync of it, RocksDB 7.8 asserts that nobody syncs that log,
  * as a flush does too: so an empty batch goes first, which it refuses until it has begun another
  * log. */
-int kv_check_recovered(struct kv *kv, struct error *e)
+static int check_recovered(struct kv *kv, struct error *e)
 {
 	struct kv_batch nothing = { 0 };
 
-	return atomic_load(&kv->stalled_ms) == 0 ? 0 : write_once(kv, &nothing, e);
+	return atomic_load(&kv->stalled_ms) == 0 ? 0 : write_once(kv, &nothing, true, e);
 }
 
 static int sync_now(void *arg, struct error *e)
 {
 	struct kv *kv = arg;
 	char *message = NULL;
-	int r = kv_check_recovered(kv, e);
+	int r = check_recovered(kv, e);
 	uint64_t logged = atomic_load(&kv->logged);
 
 	if (r < 0)
@@ -552,7 +559,7 @@ static int sync_now(void *arg, struct error *e)
 	rocksdb_flush_wal(kv->db, 1, &message);
 	if (message) {
 		r = kv_error(kv, message, e);
-		kv_note_failure(kv, r);
+		note_failure(kv, r);
 		return r;
 	}
 	seal_stable(&kv->seal, logged);
@@ -563,35 +570,35 @@ bool kv_has_stopped(struct kv *kv)
 {
 	uint64_t since = atomic_load(&kv->stalled_ms);
 
-	if (!since || now_ms() - since < STOPPED_MS || kv_check_recovered(kv, NULL) == 0)
+	if (!since || now_ms() - since < STOPPED_MS || check_recovered(kv, NULL) == 0)
 		return false;
 	return space_try(kv->directory, TRIAL_BYTES, NULL) == 0;
 }
 
 int kv_sync(struct kv *kv, struct error *e)
 {
-	int r = kv_check_writable(kv, "sync", e);
+	int r = check_writable(kv, "sync", e);
 
 	return r < 0 ? r : coalesce_run(&kv->sync, sync_now, kv, e);
 }
 
 /* Content first: nothing refers to a chunk that is not there. */
-static int flush_columns(struct kv *kv, struct error *e)
+static int flush_columns(struct kv *kv, size_t first, struct error *e)
 {
 	char *message = NULL;
-	int r = kv_check_recovered(kv, e);
+	int r = check_recovered(kv, e);
 
 	if (r < 0)
 		return r;
 	rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
 	rocksdb_flushoptions_set_wait(options, 1);
-	for (size_t i = COLUMNS; i-- > 0 && !message;)
+	for (size_t i = COLUMNS; i-- > first && !message;)
 		rocksdb_flush_cf(kv->db, options, kv->columns[i], &message);
 	rocksdb_flushoptions_destroy(options);
 	if (!message)
 		return 0;
 	r = kv_error(kv, message, e);
-	kv_note_failure(kv, r);
+	note_failure(kv, r);
 	return r;
 }
 
@@ -601,10 +608,17 @@ int kv_flush(struct kv *kv, struct error *e)
 
 	if (kv->read_only)
 		return error_set(e, -EROFS, "the store is open for reading only");
-	int r = flush_columns(kv, e);
+	int r = flush_columns(kv, 0, e);
 	if (r == 0)
 		seal_stable(&kv->seal, logged);
 	return r;
+}
+
+int kv_flush_content(struct kv *kv, struct error *e)
+{
+	int r = check_writable(kv, "flush", e);
+
+	return r < 0 ? r : flush_columns(kv, kv_column_of(FAMILY_CHUNK), e);
 }
 
 /* ---- inspection ---- */

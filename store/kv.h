@@ -94,17 +94,12 @@ size_t kv_batch_count(const struct kv_batch *batch);
  * batch could not be built. */
 int kv_write(struct kv *kv, struct kv_batch *batch, struct error *e);
 
-/* Content that comes in past log and memtables, as one table of its own: for what is large.  Keys
- * of CHUNK that the database does not have, in ascending order, at most KV_BULK_KEY_MAX long.
- * Nothing of it can be read before kv_bulk_end(), or survives a death before that was called; when
- * it has returned 0, all of it is there and on stable storage.  Used by one thread at a time. */
-struct kv_bulk;
-#define KV_BULK_KEY_MAX 15
-int kv_bulk_begin(struct kv *kv, struct kv_bulk **ret, struct error *e);
-int kv_bulk_put(struct kv_bulk *bulk, struct view key, struct view value, struct error *e);
-int kv_bulk_end(struct kv_bulk *bulk, struct error *e);
-/* Ended or not; accepts NULL. */
-void kv_bulk_free(struct kv_bulk *bulk);
+/* The same for content alone, past the log: nothing of it survives a death before
+ * kv_flush_content() has returned, and any of it may.  For what is large; nothing may refer to it
+ * before. */
+int kv_write_unlogged(struct kv *kv, struct kv_batch *batch, struct error *e);
+/* Returns when all content that was written before the call is on stable storage. */
+int kv_flush_content(struct kv *kv, struct error *e);
 
 /* Returns when everything that was logged before the call is on stable storage.  Concurrent callers
  * share one sync. */

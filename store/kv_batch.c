@@ -107,7 +107,11 @@ void kv_batch_delete(struct kv_batch *batch, enum family family, struct view key
 
 void kv_batch_append(struct kv_batch *batch, const struct kv_batch *more)
 {
-	buf_append(&batch->operations, more->operations.data, more->operations.len);
+	size_t n = more->operations.len;
+	uint8_t *to = n ? room(&batch->operations, n - KV_BATCH_HEAD) : NULL;
+
+	if (to)
+		memcpy(to, more->operations.data + KV_BATCH_HEAD, n - KV_BATCH_HEAD);
 	batch->operations.failed |= more->operations.failed;
 	batch->count += more->count;
 	batch->bulk |= more->bulk;

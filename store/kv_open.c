@@ -134,6 +134,7 @@ static void kv_free(struct kv *kv)
 	rocksdb_readoptions_destroy(kv->read);
 	rocksdb_readoptions_destroy(kv->read_once);
 	rocksdb_writeoptions_destroy(kv->write);
+	rocksdb_writeoptions_destroy(kv->write_unlogged);
 	coalesce_release(&kv->sync);
 	lock_destroy(&kv->writing);
 	buf_release(&kv->note);
@@ -165,6 +166,8 @@ static struct kv *kv_alloc(const char *path, const struct kv_options *options)
 	kv->read_once = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_fill_cache(kv->read_once, 0);
 	kv->write = rocksdb_writeoptions_create();
+	kv->write_unlogged = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_disable_WAL(kv->write_unlogged, 1);
 	if (kv->path)
 		return kv;
 	kv_free(kv);
@@ -386,8 +389,6 @@ static int open_kv(struct kv *kv, const struct kv_options *options, struct error
 		r = check_whole(kv, e);
 	if (r == 0 && !message && !kv->read_only)
 		r = current_clean(kv->directory, e);
-	if (r == 0 && !message && !kv->read_only)
-		r = kv_bulk_clean(kv->directory, e);
 	if (r == 0 && !message)
 		kv->db = open_database(kv, options->create, &message);
 	if (message)

@@ -18,7 +18,7 @@ struct kv {
 	rocksdb_options_t *options[COLUMNS];
 	/* read_once: what it reads is not cached. */
 	rocksdb_readoptions_t *read, *read_once;
-	rocksdb_writeoptions_t *write;
+	rocksdb_writeoptions_t *write, *write_unlogged;
 	rocksdb_cache_t *cache;
 	char *path;
 	int directory; /* to ask for free space */
@@ -34,18 +34,6 @@ struct kv {
 	/* The code of a failure that RocksDB must not be asked to get over, or 0. */
 	atomic_int stuck;
 };
-
-/* What comes before any change: whether one may be made (a code when not, `what` is for the
- * sentence), and whether there is room for it. */
-int kv_check_writable(const struct kv *kv, const char *what, struct error *e);
-int kv_check_space(struct kv *kv, uint64_t bytes, bool bulk, struct error *e);
-/* Whether RocksDB has got over the failure before this one; and that it has met one, of that
- * code. */
-int kv_check_recovered(struct kv *kv, struct error *e);
-void kv_note_failure(struct kv *kv, int code);
-
-/* Removes what a process left in kv_bulk.c that died. */
-int kv_bulk_clean(int directory_fd, struct error *e);
 
 /* Turns what RocksDB said into a code and a sentence, and frees it. */
 int kv_error(const struct kv *kv, char *message, struct error *e);

@@ -198,7 +198,7 @@ static int store_delta(struct segment_packing *s, struct work_in_hand *w, struct
 		size_t n = w->delta.len - at < CHUNK_LEN_MAX ? w->delta.len - at : CHUNK_LEN_MAX;
 		uint64_t id;
 
-		r = chunk_store(&writer, view_of(w->delta.data + at, n), 0, &id, e);
+		r = chunk_store(&writer, view_of(w->delta.data + at, n), &id, e);
 		buf_varint(&w->chunks, id);
 		buf_varint(&w->chunks, n);
 		at += n;

@@ -395,36 +395,14 @@ bool kv_has_stopped(struct kv *kv)
 	return false;
 }
 
-struct kv_bulk {
-	struct kv *kv;
-	struct kv_batch batch;
-};
-
-int kv_bulk_begin(struct kv *kv, struct kv_bulk **ret, struct error *e)
+int kv_write_unlogged(struct kv *kv, struct kv_batch *batch, struct error *e)
 {
-	*ret = calloc(1, sizeof(**ret));
-	if (!*ret)
-		return error_set(e, -E_NO_MEMORY, "out of memory");
-	(*ret)->kv = kv;
-	return 0;
+	return kv_write(kv, batch, e);
 }
 
-int kv_bulk_put(struct kv_bulk *bulk, struct view key, struct view value, struct error *e)
+int kv_flush_content(struct kv *kv, struct error *e)
 {
-	kv_batch_put(&bulk->batch, FAMILY_CHUNK, key, value);
-	return buf_check(&bulk->batch.operations, e);
-}
-
-int kv_bulk_end(struct kv_bulk *bulk, struct error *e)
-{
-	return kv_write(bulk->kv, &bulk->batch, e);
-}
-
-void kv_bulk_free(struct kv_bulk *bulk)
-{
-	if (bulk)
-		kv_batch_release(&bulk->batch);
-	free(bulk);
+	return kv_sync(kv, e);
 }
 
 int kv_flush(struct kv *kv, struct error *e)
