@@ -642,7 +642,7 @@ const struct operation operations[] = {
 	{ "save", op_save, 0, NULL },
 	{ "save of a large file", op_large, 0, NULL },
 	{ "save past the log", op_past_log, STEPS, NULL },
-	{ "save of what was made content early", op_early, STEPS, NULL },
+	{ "early contents", op_early, STEPS, NULL },
 	{ "saves of an open file", op_publish, STEPS, NULL },
 	{ "rename over", op_rename, STEPS, NULL },
 	{ "exchange", op_exchange, 0, NULL },
