@@ -507,36 +507,62 @@ void chunks_keep(struct chunks *c, bool keep)
 	lock_drop(&c->removal);
 }
 
+static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
+		       struct error *e)
+{
+	CLEANUP(buf_release) struct buf value = { 0 };
+	int r = kv_get(c->kv, NULL, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value, e);
+
+	if (r <= 0)
+		return r;
+	struct reader in = reader_of(buf_view(&value));
+	*ret_id = reader_varint(&in);
+	/* A damaged name costs a second copy, no more. */
+	return reader_done(&in) && *ret_id ? 1 : 0;
+}
+
+/* With the lock held.  Two saves of the same new bytes at once leave two chunks of one name, which
+ * leads to the later. */
+static int remove_one(struct chunks *c, const struct doomed *doomed, struct kv_batch *batch,
+		      struct error *e)
+{
+	struct id_key key = id_key_of(doomed->id);
+	uint64_t named = 0;
+	int r = look_up_any(c, doomed->name, &named, e);
+
+	if (r < 0)
+		return r;
+	kv_batch_delete(batch, FAMILY_CHUNK, view_of(&key, 8));
+	lru_remove(&c->cache, doomed->id);
+	if (named == doomed->id)
+		kv_batch_delete(batch, FAMILY_CHUNK_NAME,
+				view_of(doomed->name, CHUNK_NAME_LEN));
+	return 0;
+}
+
 int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_removed,
 		  struct error *e)
 {
 	CLEANUP(kv_batch_release) struct kv_batch batch = { 0 };
 	size_t removed = 0;
+	int r = 0;
 
 	lock_take(&c->removal);
 	if (c->keepers) {
 		lock_drop(&c->removal);
 		return 0;
 	}
-	for (size_t i = first; i < first + count; i++) {
-		struct id_key key = id_key_of(c->doomed[i].id);
-
+	for (size_t i = first; r >= 0 && i < first + count; i++) {
 		if (c->doomed[i].rescued)
 			continue;
-		kv_batch_delete(&batch, FAMILY_CHUNK, view_of(&key, 8));
-		kv_batch_delete(&batch, FAMILY_CHUNK_NAME,
-				view_of(c->doomed[i].name, CHUNK_NAME_LEN));
-		lru_remove(&c->cache, c->doomed[i].id);
+		r = remove_one(c, &c->doomed[i], &batch, e);
 		removed++;
 	}
-	int r = removed ? kv_write(c->kv, &batch, e) : 0;
+	r = r >= 0 && removed ? kv_write(c->kv, &batch, e) : r;
 	lock_drop(&c->removal);
 	*ret_removed = removed;
 	return r < 0 ? r : 1;
 }
-
-static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
-		       struct error *e);
 
 /* 1 and *ret_id when the database knows the name; 0 when not.  What is found so stays. */
 static int look_up(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
@@ -550,20 +576,6 @@ static int look_up(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_
 		rescue(c, *ret_id);
 	lock_drop(&c->removal);
 	return r;
-}
-
-static int look_up_any(struct chunks *c, const uint8_t name[CHUNK_NAME_LEN], uint64_t *ret_id,
-		       struct error *e)
-{
-	CLEANUP(buf_release) struct buf value = { 0 };
-	int r = kv_get(c->kv, NULL, FAMILY_CHUNK_NAME, view_of(name, CHUNK_NAME_LEN), &value, e);
-
-	if (r <= 0)
-		return r;
-	struct reader in = reader_of(buf_view(&value));
-	*ret_id = reader_varint(&in);
-	/* A damaged name costs a second copy, no more. */
-	return reader_done(&in) && *ret_id ? 1 : 0;
 }
 
 int chunk_is_known(struct chunks *c, struct view bytes, struct error *e)

@@ -536,6 +536,7 @@ int verify_store(struct store *store, const struct verify_options *options, veri
 		keep_done(&v);
 	buf_release(&v.from);
 	buf_release(&v.value);
+	buf_release(&v.led);
 	buf_release(&v.past_name);
 	buf_release(&v.gaps);
 	buf_release(&v.kept.findings);

@@ -140,6 +140,47 @@ static int has_name_now(struct verifier *v, uint64_t id, const struct key *name,
 	return r ? r : kv_get(v->kv, NULL, FAMILY_CHUNK_NAME, key_view(name), &value, e);
 }
 
+/* Notes to which chunks the names lead: a bit for each. */
+static int note_led(struct verifier *v, struct error *e)
+{
+	uint64_t count = atomic_load(&store_contents(v->store)->chunks.next_id);
+	CLEANUP(kv_iter_release) struct kv_iter *it =
+		kv_iter_open(v->kv, v->snapshot, FAMILY_CHUNK_NAME, view_of(NULL, 0), false);
+	struct view key, value;
+	int r;
+
+	buf_clear(&v->led);
+	uint8_t *bits = buf_grow(&v->led, (size_t)(count / 8 + 1));
+	if (!bits)
+		return error_set(e, -E_NO_MEMORY, "out of memory");
+	memset(bits, 0, v->led.len);
+	v->led_at = v->head;
+	while ((r = kv_iter_next(it, &key, &value, e)) > 0) {
+		struct reader in = reader_of(value);
+		uint64_t id = reader_varint(&in);
+
+		if (reader_done(&in) && id < count)
+			bits[id / 8] |= (uint8_t)(1 << (id & 7));
+	}
+	return r;
+}
+
+/* The bytes do not have a name.  If another name leads to the chunk, they are not what they were;
+ * if none does, it is the second of two chunks of the same bytes, saved at once, of which the first
+ * is gone with the name.  Of the bytes that somebody can read, their contents tell. */
+static int check_nameless(struct verifier *v, uint64_t id, struct error *e)
+{
+	int r = v->led.len && v->led_at == v->head ? 0 : note_led(v, e);
+
+	if (r < 0)
+		return r;
+	if (id / 8 >= v->led.len || !(v->led.data[id / 8] & 1 << (id & 7)))
+		return 0;
+	return verify_damage(
+		v, "chunk %llu: its bytes do not have a name of this store: they are damaged",
+		N(id));
+}
+
 /* Each chunk is found by the name of its bytes, or another chunk of that name is. */
 static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk, struct error *e)
 {
@@ -155,10 +196,7 @@ static int check_name(struct verifier *v, uint64_t id, const struct chunk *chunk
 			return 0;
 	}
 	if (found == 0)
-		return verify_damage(
-			v,
-			"chunk %llu: its bytes do not have a name of this store: they are damaged",
-			N(id));
+		return check_nameless(v, id, e);
 	if (found < 0)
 		return found;
 	struct reader in = reader_of(value);

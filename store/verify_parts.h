@@ -58,6 +58,8 @@ struct verifier {
 	/* Struct log_gap each: what the log lacks, named or not. */
 	struct buf gaps;
 	int64_t time;                      /* of the log record before */
+	struct buf led;                    /* bits: chunks that names lead to, when it is needed, */
+	uint64_t led_at;                   /* as of that change */
 	uint64_t named_chunks, names;      /* chunks whose name leads to them; names there are */
 };
 

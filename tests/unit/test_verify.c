@@ -192,6 +192,41 @@ START_TEST(a_flipped_byte_of_a_chunk_is_found)
 }
 END_TEST
 
+/* As two saves do that come at once: each looks for the bytes before the other has written them. */
+START_TEST(a_second_chunk_of_the_same_bytes_needs_no_name)
+{
+	CLEANUP(kv_batch_release) struct kv_batch first = { 0 }, second = { 0 };
+	struct content_store *cs;
+	struct extent extent = { 0, 6, EXTENT_STAGED, 0, 0 };
+	int fd = memfd_create("work", MFD_CLOEXEC);
+	struct work work = { &extent, 1, 6, fd };
+	struct content_ref one, other;
+	struct key name = { .len = CHUNK_NAME_LEN };
+	uint64_t led;
+
+	ck_assert_int_eq(write(fd, "at the", 6), 6);
+	fill();
+	cs = store_contents(tree_store);
+	ck_ok(content_put(cs, &work, &first, &one, e));
+	ck_ok(content_put(cs, &work, &second, &other, e));
+	ck_ok(kv_write(store_kv(tree_store), &first, e));
+	ck_ok(kv_write(store_kv(tree_store), &second, e));
+	ck_clean();
+	chunk_name(&cs->chunks, view_str("at the"), name.bytes);
+	drop(FAMILY_CHUNK_NAME, name);
+	ck_clean();
+	led = atomic_load(&cs->chunks.next_id) - 1;
+	name.bytes[0] ^= 1;
+	CLEANUP(buf_release) struct buf value = { 0 };
+	buf_varint(&value, led);
+	put(FAMILY_CHUNK_NAME, name, buf_view(&value));
+	ck_finds("its bytes do not have a name of this store");
+	ck_assert_uint_eq(report.damaged, 1);
+	close(fd);
+	tree_teardown();
+}
+END_TEST
+
 START_TEST(a_missing_chunk_is_found)
 {
 	fill();
@@ -591,6 +626,7 @@ int main(void)
 	tcase_add_test(tests, an_inode_whose_name_is_gone_is_found);
 	tcase_add_test(tests, a_wrong_link_count_is_found);
 	tcase_add_test(tests, a_flipped_byte_of_a_chunk_is_found);
+	tcase_add_test(tests, a_second_chunk_of_the_same_bytes_needs_no_name);
 	tcase_add_test(tests, a_missing_chunk_is_found);
 	tcase_add_test(tests, a_quick_one_reads_what_is_new_since_all_was_well);
 	tcase_add_test(tests, a_missing_log_record_is_found);
