@@ -27,7 +27,7 @@ struct fixture {
 
 static struct kv *open_db(const char *path, int *ret, struct error *e)
 {
-	struct kv_options options = { .create = true, .cache_bytes = 8 << 20 };
+	struct kv_options options = { .create = true, .cache_bytes = 32 << 20 };
 	struct kv *kv = NULL;
 
 	*ret = kv_open(path, &options, &kv, e);
