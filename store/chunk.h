@@ -59,8 +59,9 @@ void chunks_doom(struct chunks *c, struct doomed *list, size_t count);
 /* Rescues a chunk if it is doomed. */
 void chunks_rescue(struct chunks *c, uint64_t id);
 /* Removes what is doomed among count chunks of the list from first on, and the names that are still
- * theirs, in one batch; *ret_removed is how many were.  Waits for nobody; a save that looks for a name meanwhile
- * waits for the batch to be written. 1: done; 0: somebody keeps all chunks for now. */
+ * theirs, in one batch; *ret_removed is how many were.  Waits for nobody; a save that looks for a
+ * name meanwhile waits for the batch to be written. 1: done; 0: somebody keeps all chunks for
+ * now. */
 int chunks_remove(struct chunks *c, size_t first, size_t count, size_t *ret_removed,
 		  struct error *e);
 /* While kept, no chunk is removed: for who reads on a snapshot what refers to chunks. */
