@@ -1,7 +1,7 @@
 /* pace.c - see pace.h. */
 #include "pace.h"
 
-#define SECOND_NS ((int64_t)1000000000)
+#include "store/clock.h"
 
 static int64_t *ahead_of(struct pace *pace, uint32_t thread, int64_t now)
 {
@@ -17,17 +17,17 @@ static bool saves_are_made(const struct pace *pace, int64_t now)
 {
 	int64_t since = pace->saves[pace->oldest];
 
-	return since && now - since < SECOND_NS;
+	return since && now - since < NS_PER_SECOND;
 }
 
 bool pace_change(struct pace *pace, uint32_t thread, int64_t now)
 {
 	int64_t *ahead = ahead_of(pace, thread, now);
 
-	*ahead += SECOND_NS / PACE_CHANGES_PER_S;
+	*ahead += NS_PER_SECOND / PACE_CHANGES_PER_S;
 	if (*ahead > now + PACE_AHEAD_NS_MAX)
 		*ahead = now + PACE_AHEAD_NS_MAX;
-	return *ahead > now + SECOND_NS && saves_are_made(pace, now);
+	return *ahead > now + NS_PER_SECOND && saves_are_made(pace, now);
 }
 
 void pace_save(struct pace *pace, uint32_t thread, int64_t now)

@@ -415,8 +415,7 @@ void store_put_next_inode(const struct store *store, struct kv_batch *batch)
 	kv_batch_put_buf(batch, FAMILY_META, view_str("inodes"), &value);
 }
 
-/* Whether the second of the change before is over, so that its last change is known. */
-static bool begins_a_second(const struct change *c)
+bool change_begins_a_second(const struct change *c)
 {
 	return c->store->head_change &&
 	       c->time / NS_PER_SECOND != c->store->last_time / NS_PER_SECOND;
@@ -466,7 +465,7 @@ static int put_log(struct change *c, struct digest *ret_digest, struct error *e)
 	crypto_generichash(ret_digest->bytes, DIGEST_LEN, value.data, value.len, NULL, 0);
 	put(c, FAMILY_LOG, key_number(c->number), &value);
 	put_index(c, FAMILY_BY_USER, c->actor->uid, key_by_user(c->actor->uid, c->number));
-	if (begins_a_second(c))
+	if (change_begins_a_second(c))
 		put(c, FAMILY_CLOCK, key_number((uint64_t)(c->store->last_time / NS_PER_SECOND)),
 		    &number);
 	return 0;

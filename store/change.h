@@ -60,6 +60,8 @@ struct change {
  * -E_READ_ONLY for a read-only store. */
 int change_begin(struct store *store, const struct actor *actor, enum log_operation op,
 		 struct kv_batch *batch, struct change *c, struct error *e);
+/* Whether the second of the change before is over, so that its last change is known. */
+bool change_begins_a_second(const struct change *c);
 int change_commit(struct change *c, struct error *e);
 /* Writes the inodes where they are, under the change that made them, and no record in the log: for
  * what says nothing (a ctime) or what the next change tells.  Only for inodes that are there

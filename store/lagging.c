@@ -32,11 +32,6 @@ bool lagging_may(const struct change *c, const struct inode_edit *edit)
 	       place_of(&c->store->lagging, r->ino) < LAGGING_MAX;
 }
 
-static bool begins_a_second(const struct change *c)
-{
-	return c->time / NS_PER_SECOND != c->store->last_time / NS_PER_SECOND;
-}
-
 static int put_record(struct kv_batch *batch, const struct inode_record *r, struct error *e)
 {
 	CLEANUP(buf_release) struct buf encoded = { 0 };
@@ -52,7 +47,7 @@ int lagging_put(struct change *c, struct error *e)
 	const struct lagging *lagging = &c->store->lagging;
 	int rc = 0;
 
-	for (size_t i = 0; begins_a_second(c) && i < lagging->count && rc == 0; i++) {
+	for (size_t i = 0; change_begins_a_second(c) && i < lagging->count && rc == 0; i++) {
 		bool edited = false;
 
 		for (size_t k = 0; k < c->inode_count; k++)
@@ -76,7 +71,7 @@ void lagging_written(struct change *c)
 {
 	struct lagging *lagging = &c->store->lagging;
 
-	while (lagging->count && begins_a_second(c))
+	while (lagging->count && change_begins_a_second(c))
 		let_go(c->store, 0);
 	for (size_t i = 0; i < c->inode_count; i++) {
 		struct inode_edit *edit = &c->inodes[i];
