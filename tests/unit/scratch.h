@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/kv.h"
+
 /* A new directory's path, for CLEANUP(scratch_release). */
 static inline char *scratch_new(void)
 {
@@ -30,6 +32,19 @@ static inline void scratch_release(char **path)
 {
 	nftw(*path, scratch_remove, 16, FTW_DEPTH | FTW_PHYS);
 	free(*path);
+}
+
+/* A database in it. */
+static inline struct kv *scratch_kv(const char *directory)
+{
+	struct kv_options options = { .create = true, .cache_bytes = 8 << 20 };
+	char path[256];
+	struct kv *kv = NULL;
+	struct error e = { 0 };
+
+	snprintf(path, sizeof(path), "%s/db", directory);
+	ck_assert_msg(kv_open(path, &options, &kv, &e) == 0, "%s", e.text);
+	return kv;
 }
 
 #endif

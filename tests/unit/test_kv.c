@@ -37,18 +37,6 @@ int fstatvfs(int fd, struct statvfs *s)
 	return 0;
 }
 
-static struct kv *open_in(const char *directory)
-{
-	struct kv_options options = { .create = true, .cache_bytes = 8 << 20 };
-	char path[256];
-	struct kv *kv = NULL;
-	struct error e = { 0 };
-
-	snprintf(path, sizeof(path), "%s/db", directory);
-	ck_assert_msg(kv_open(path, &options, &kv, &e) == 0, "%s", e.text);
-	return kv;
-}
-
 static void put(struct kv *kv, enum family family, const char *key, const char *value)
 {
 	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
@@ -93,7 +81,7 @@ START_TEST(a_written_value_is_read_and_absent_differs_from_empty)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	CLEANUP(buf_release) struct buf got = { 0 };
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 
 	put(kv, FAMILY_META, "full", "value");
 	put(kv, FAMILY_META, "empty", "");
@@ -108,7 +96,7 @@ END_TEST
 START_TEST(families_do_not_see_each_other_and_survive_a_reopening)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 
 	put(kv, FAMILY_CHUNK, "k", "chunk");
 	put(kv, FAMILY_CONTENT, "k", "content");
@@ -119,7 +107,7 @@ START_TEST(families_do_not_see_each_other_and_survive_a_reopening)
 		ck_assert(has(kv, NULL, FAMILY_DIRENT, "k", "dirent"));
 		ck_assert_str_eq(walk(kv, FAMILY_CHUNK, "", false, NULL), "k ");
 		kv_close(kv);
-		kv = open_in(directory);
+		kv = scratch_kv(directory);
 	}
 	kv_close(kv);
 }
@@ -128,7 +116,7 @@ END_TEST
 START_TEST(a_walk_goes_through_a_prefix_in_either_order_and_no_further)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	const char *keys[] = { "a", "b", "ba", "bb", "bc", "b\xff", "b\xff\xff", "c" };
 
 	for (size_t i = 0; i < 8; i++)
@@ -147,7 +135,7 @@ END_TEST
 START_TEST(seeking_never_leaves_the_prefix)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	const char *keys[] = { "a", "ba", "bc", "be", "c" };
 
 	for (size_t i = 0; i < 5; i++)
@@ -166,7 +154,7 @@ END_TEST
 START_TEST(an_iterator_may_be_sought_again_after_its_end)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	struct view key, value;
 
 	put(kv, FAMILY_TAG, "a", "1");
@@ -185,7 +173,7 @@ END_TEST
 START_TEST(a_snapshot_shows_what_was_there_when_it_was_taken)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 
 	put(kv, FAMILY_META, "k", "old");
 	struct kv_snapshot *snapshot;
@@ -213,7 +201,7 @@ START_TEST(many_values_are_read_in_one_call_found_or_not)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	CLEANUP(buf_release) struct buf list = { 0 };
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	struct view b = view_str("b"), keys[9] = { b, view_str("none"), view_str("a"), b, b, b, b,
 						   b, b };
 
@@ -235,7 +223,7 @@ START_TEST(a_batch_applies_in_its_order_and_can_be_used_again)
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	CLEANUP(buf_release) struct buf got = { 0 };
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 
 	kv_batch_put(&b, FAMILY_META, view_str("k"), view_str("1"));
 	kv_batch_delete(&b, FAMILY_META, view_str("k"));
@@ -258,7 +246,7 @@ START_TEST(keys_of_any_length_and_bytes_are_kept)
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	CLEANUP(buf_release) struct buf got = { 0 };
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	static uint8_t key[1000];
 
 	for (size_t n = 0; n < sizeof(key); n += 111) {
@@ -283,7 +271,7 @@ START_TEST(a_missing_database_is_no_store_and_a_lost_CURRENT_is_damage)
 
 	snprintf(path, sizeof(path), "%s/db", directory);
 	ck_assert_int_eq(kv_open(path, &options, &kv, &e), -E_NOT_STORE);
-	kv_close(open_in(directory));
+	kv_close(scratch_kv(directory));
 	snprintf(path, sizeof(path), "%s/db/CURRENT", directory);
 	ck_assert_int_eq(unlink(path), 0);
 	snprintf(path, sizeof(path), "%s/db", directory);
@@ -297,7 +285,7 @@ START_TEST(a_second_opening_is_told_that_the_store_is_in_use)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	struct kv_options options = { .create = false };
-	struct kv *kv = open_in(directory), *other = NULL;
+	struct kv *kv = scratch_kv(directory), *other = NULL;
 	struct error e = { 0 };
 	char path[256];
 
@@ -318,7 +306,7 @@ START_TEST(a_reader_beside_the_writer_sees_what_was_written_and_cannot_write)
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	struct kv_options options = { .read_only = true };
-	struct kv *kv = open_in(directory), *reader = NULL;
+	struct kv *kv = scratch_kv(directory), *reader = NULL;
 	char path[256];
 
 	put(kv, FAMILY_META, "k", "v");
@@ -337,7 +325,7 @@ START_TEST(an_injected_failure_strikes_the_nth_call_and_harms_nothing)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 
 	kv_batch_put(&b, FAMILY_META, view_str("k"), view_str("v"));
 	kv_fail_nth(2, -E_NO_SPACE);
@@ -361,7 +349,7 @@ static void *sync_often(void *arg)
 START_TEST(threads_may_sync_at_once)
 {
 	CLEANUP(scratch_release) char *directory = scratch_new();
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	pthread_t threads[4];
 	void *failed;
 
@@ -383,7 +371,7 @@ START_TEST(what_was_written_survives_a_killed_writer)
 	int status;
 
 	if (child == 0) {
-		struct kv *kv = open_in(directory);
+		struct kv *kv = scratch_kv(directory);
 
 		put(kv, FAMILY_META, "k", "v");
 		put(kv, FAMILY_CHUNK, "c", "bytes");
@@ -391,7 +379,7 @@ START_TEST(what_was_written_survives_a_killed_writer)
 	}
 	waitpid(child, &status, 0);
 	ck_assert(WIFSIGNALED(status));
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	ck_assert(has(kv, NULL, FAMILY_META, "k", "v"));
 	ck_assert(has(kv, NULL, FAMILY_CHUNK, "c", "bytes"));
 	kv_close(kv);
@@ -440,7 +428,7 @@ static void make_and_die(const char *directory)
 	pid_t child = fork();
 
 	if (child == 0) {
-		struct kv *kv = open_in(directory);
+		struct kv *kv = scratch_kv(directory);
 
 		for (unsigned i = 0; i < DAMAGE_KEYS; i++) {
 			CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
@@ -591,7 +579,7 @@ START_TEST(a_full_disk_refuses_writes_keeps_what_is_there_and_takes_writes_again
 
 	if (!small_disk(directory))
 		return;
-	kv = open_in(directory);
+	kv = scratch_kv(directory);
 	for (; n < 50; n++)
 		ck_assert_int_eq(put_number(kv, n), 0);
 	fill_disk(directory);
@@ -604,7 +592,7 @@ START_TEST(a_full_disk_refuses_writes_keeps_what_is_there_and_takes_writes_again
 	unfill_disk(directory);
 	ck_assert_int_eq(put_number(kv, n++), 0);
 	kv_close(kv);
-	kv = open_in(directory);
+	kv = scratch_kv(directory);
 	assert_numbers(kv, n);
 	kv_close(kv);
 	umount2(directory, MNT_DETACH);
@@ -620,7 +608,7 @@ START_TEST(a_disk_that_filled_unnoticed_is_met_without_loss_and_recovered_from)
 
 	if (!small_disk(directory))
 		return;
-	kv = open_in(directory);
+	kv = scratch_kv(directory);
 	for (; n < 50; n++)
 		ck_assert_int_eq(put_number(kv, n), 0);
 	fill_disk(directory);
@@ -640,7 +628,7 @@ START_TEST(a_disk_that_filled_unnoticed_is_met_without_loss_and_recovered_from)
 	ck_assert_int_eq(kv_sync(kv, NULL), 0);
 	assert_numbers(kv, n);
 	kv_close(kv);
-	kv = open_in(directory);
+	kv = scratch_kv(directory);
 	assert_numbers(kv, n);
 	kv_close(kv);
 	umount2(directory, MNT_DETACH);
@@ -667,7 +655,7 @@ START_TEST(content_past_the_log_is_kept_once_flushed_and_missed_by_nobody_before
 		pid_t child = fork();
 
 		if (child == 0) {
-			struct kv *kv = open_in(directory);
+			struct kv *kv = scratch_kv(directory);
 
 			put_unlogged(kv, flushes ? "f" : "a", "past");
 			put(kv, FAMILY_META, "between", "log");
@@ -681,7 +669,7 @@ START_TEST(content_past_the_log_is_kept_once_flushed_and_missed_by_nobody_before
 		ck_assert_int_eq(waitpid(child, &status, 0), child);
 		ck_assert_int_eq(status, 0);
 	}
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 	ck_assert_str_eq(walk(kv, FAMILY_META, "", false, NULL), "between first second ");
 	ck_assert_str_eq(walk(kv, FAMILY_CHUNK, "", false, NULL), "f ");
 	ck_assert_str_eq(kv_opening_note(kv), "");

@@ -7,18 +7,6 @@
 #include "scratch.h"
 #include "store/kv.h"
 
-static struct kv *open_in(const char *directory)
-{
-	struct kv_options options = { .create = true, .cache_bytes = 8 << 20 };
-	char path[256];
-	struct kv *kv = NULL;
-	struct error e = { 0 };
-
-	snprintf(path, sizeof(path), "%s/db", directory);
-	ck_assert_msg(kv_open(path, &options, &kv, &e) == 0, "%s", e.text);
-	return kv;
-}
-
 /* A length takes a byte more from 128 on, and again from 16,384 on; the letter before a key
  * counts. */
 START_TEST(batches_hold_keys_and_values_of_all_lengths_in_both_columns)
@@ -29,7 +17,7 @@ START_TEST(batches_hold_keys_and_values_of_all_lengths_in_both_columns)
 	CLEANUP(scratch_release) char *directory = scratch_new();
 	CLEANUP(kv_batch_release) struct kv_batch b = { 0 };
 	CLEANUP(buf_release) struct buf got = { 0 };
-	struct kv *kv = open_in(directory);
+	struct kv *kv = scratch_kv(directory);
 
 	memset(bytes, 'x', sizeof(bytes));
 	for (size_t i = 0; i < 10 * 10 * 2; i++)
@@ -39,7 +27,7 @@ START_TEST(batches_hold_keys_and_values_of_all_lengths_in_both_columns)
 		kv_batch_delete(&b, families[1], view_of(bytes, lengths[i]));
 	ck_assert_int_eq(kv_write(kv, &b, NULL), 0);
 	kv_close(kv);
-	kv = open_in(directory);
+	kv = scratch_kv(directory);
 	for (size_t i = 0; i < 10 * 2; i++) {
 		bool there = kv_get(kv, NULL, families[i % 2], view_of(bytes, lengths[i / 2]), &got,
 				    NULL) == 1;

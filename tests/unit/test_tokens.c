@@ -2,7 +2,7 @@
  * what is no stream is none, and damaged choices are told. */
 #include <zlib.h>
 
-#include "noise.h"
+#include "archive.h"
 #include "store/recode.h"
 #include "store/tokens.h"
 
@@ -136,17 +136,6 @@ static void ck_bits(struct bits *b, unsigned padding)
 
 /* ---- zlib's streams ---- */
 
-static struct buf sheet_new(size_t n, uint64_t seed)
-{
-	struct buf b = { 0 };
-
-	while (b.len < n)
-		buf_printf(&b, "<c r=\"%c%u\" s=\"%u\"><v>%u</v></c>",
-			   (char)('A' + noise_below(&seed, 26)), (unsigned)(b.len / 300),
-			   (unsigned)noise_below(&seed, 9), (unsigned)noise_below(&seed, 5000));
-	return b;
-}
-
 /* With a flush of each kind now and then. */
 static struct buf zlib_new(struct view plain, int level, int memory, int strategy, bool flushes)
 {
@@ -172,7 +161,7 @@ static struct buf zlib_new(struct view plain, int level, int memory, int strateg
 
 START_TEST(streams_of_every_level_strategy_and_flush_are_made_again)
 {
-	CLEANUP(buf_release) struct buf sheet = sheet_new(200 * KIB, 7);
+	CLEANUP(buf_release) struct buf sheet = archive_sheet(200 * KIB, 7);
 
 	for (int level = 0; level <= 9; level++) {
 		for (int strategy = Z_DEFAULT_STRATEGY; strategy <= Z_FIXED; strategy++) {
@@ -288,7 +277,7 @@ END_TEST
 
 START_TEST(every_truncation_and_what_follows_the_end_is_no_stream)
 {
-	CLEANUP(buf_release) struct buf sheet = sheet_new(30 * KIB, 7);
+	CLEANUP(buf_release) struct buf sheet = archive_sheet(30 * KIB, 7);
 
 	for (int strategy = Z_DEFAULT_STRATEGY; strategy <= Z_FIXED; strategy++) {
 		CLEANUP(buf_release)
@@ -380,7 +369,7 @@ END_TEST
 
 START_TEST(damaged_streams_are_what_they_are_to_zlib)
 {
-	CLEANUP(buf_release) struct buf sheet = sheet_new(3 * KIB, 7);
+	CLEANUP(buf_release) struct buf sheet = archive_sheet(3 * KIB, 7);
 	uint64_t state = 3;
 	unsigned streams = 0;
 
@@ -407,7 +396,7 @@ END_TEST
 
 START_TEST(no_more_is_made_than_may_be)
 {
-	CLEANUP(buf_release) struct buf sheet = sheet_new(100 * KIB, 7);
+	CLEANUP(buf_release) struct buf sheet = archive_sheet(100 * KIB, 7);
 	CLEANUP(buf_release)
 	struct buf zip = zlib_new(buf_view(&sheet), 6, 8, Z_DEFAULT_STRATEGY, false), plain = { 0 },
 		   choices = { 0 };
@@ -486,7 +475,7 @@ static void try_choices(struct view plain, struct view choices, size_t len)
 
 START_TEST(damaged_choices_are_told)
 {
-	CLEANUP(buf_release) struct buf sheet = sheet_new(20 * KIB, 7);
+	CLEANUP(buf_release) struct buf sheet = archive_sheet(20 * KIB, 7);
 	uint64_t state = 3;
 
 	for (int strategy = Z_DEFAULT_STRATEGY; strategy <= Z_FIXED; strategy++) {
